@@ -1,0 +1,59 @@
+"""Deep learning on pairs of skin-lesion images: a model zoo with pretrained weights.
+
+    from amfzoo import create_model
+    model = create_model("amf_small", pretrained=True)
+    print(model.predict("clinical.jpg", "dermoscopy.jpg"))
+
+Research software, not a medical device.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# public name -> module; loaded on first use, so that `import amfzoo` needs no torch
+_PUBLIC = {
+    "create_model": ".factory",
+    "list_models": ".registry",
+    "list_pretrained": ".registry",
+    "model_info": ".registry",
+    "register_model": ".registry",
+    "PairNetwork": ".models.network",
+    "NetworkConfig": ".models.config",
+    "Prediction": ".inference.prediction",
+    "predict_stream": ".inference.predictor",
+    "Preprocess": ".images",
+    "read_image": ".images",
+    "Schema": ".labels",
+    "Task": ".labels",
+    "AmfzooError": ".errors",
+    "ConfigError": ".errors",
+    "ImageError": ".errors",
+    "PredictionError": ".errors",
+    "UnknownModelError": ".errors",
+    "WeightsError": ".errors",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from .errors import AmfzooError, ConfigError, ImageError, PredictionError, UnknownModelError, WeightsError
+    from .factory import create_model
+    from .images import Preprocess, read_image
+    from .inference import Prediction, predict_stream
+    from .labels import Schema, Task
+    from .models.config import NetworkConfig
+    from .models.network import PairNetwork
+    from .registry import list_models, list_pretrained, model_info, register_model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
