@@ -1,0 +1,71 @@
+"""`create_model`: from a name to a network, with verified weights if wanted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .errors import ConfigError
+from .hub import HUB_PREFIX, LOCAL_PREFIX
+from .models.network import PairNetwork
+from .registry import model_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .labels import Schema
+
+
+def create_model(
+    name: str | os.PathLike[str],
+    pretrained: bool | None = None,
+    *,
+    tasks: Schema | Mapping[str, Iterable[str]] | str | None = None,
+    device: str | torch.device | None = None,
+    local_files_only: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    **config: Any,
+) -> PairNetwork:
+    """Build a network by name; the one entry point for every kind of weights.
+
+    Args:
+        name: ``"amf_small"``, ``"amf_small.<tag>"``, ``"hf-hub:org/repo[@revision]"``
+            or ``"local-dir:/folder"``.
+        pretrained: load weights. By default true for a name that names weights (all
+            but the first form). False never touches the network.
+        tasks: task -> classes, a schema, or a schema's name. With weights: heads of
+            the same task and classes are kept, the others are fresh, and this is logged.
+        device: where to put the network; default CPU.
+        local_files_only: use only what is on this machine already.
+        cache_dir: folder of the Hub's cache, instead of the usual one.
+        **config: any field of `NetworkConfig`, e.g. ``dermoscopy="convnext_tiny"``,
+            ``fusion="none"``, ``clinical=None``.
+
+    Returns:
+        The network, in evaluation mode if it has weights, else in training mode.
+
+    Raises:
+        UnknownModelError: no such model, or no weights for it.
+        ConfigError: a setting or the tasks make no network.
+        WeightsError: the weights cannot be had, fail verification, or do not fit.
+    """
+    is_location = isinstance(name, os.PathLike) or name.startswith((HUB_PREFIX, LOCAL_PREFIX))
+    names_weights = is_location or "." in name
+    if pretrained is None:
+        pretrained = names_weights
+    if pretrained:
+        if not is_location:
+            model_entry(name.partition(".")[0])  # a wrong model name gets its own message
+        model = PairNetwork.from_pretrained(
+            name, tasks=tasks, local_files_only=local_files_only, cache_dir=cache_dir, **config
+        )
+    elif names_weights:
+        raise ConfigError(
+            f"{name!r} names weights, so pretrained=False has nothing to build: "
+            "name the model alone, e.g. 'amf_small', for a network without weights"
+        )
+    else:
+        model = model_entry(name).build(**({} if tasks is None else {"tasks": tasks}), **config)
+    return model if device is None else model.to(device)

@@ -1,0 +1,157 @@
+"""The answer for one pair. Plain Python: no torch, no numpy."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import PredictionError
+from ..labels import CHECKLIST, DIAGNOSIS, REFER_ORIGINAL, class_titles, criterion_points, seven_point_score
+
+RESEARCH_ONLY = "Research software, not a medical device."
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probabilities of one lesion, by task and class.
+
+    Attributes:
+        probabilities: {task: {class: p}}; a softmax per task, so each sums to 1,
+            after the temperatures of the weights.
+        model: which weights answered.
+        missing: the images that were not given ("clinical" or "dermoscopy").
+
+    Raises:
+        PredictionError: a probability is not a number in [0, 1], or a task's do not
+            sum to 1.
+    """
+
+    probabilities: Mapping[str, Mapping[str, float]]
+    model: str = ""
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for task, row in self.probabilities.items():
+            if not all(0 <= p <= 1 for p in row.values()) or not math.isclose(sum(row.values()), 1, abs_tol=1e-4):
+                raise PredictionError(
+                    f"task {task!r}: {dict(row)} are not probabilities; the weights are damaged or an input is not finite"
+                )
+
+    @property
+    def diagnosis(self) -> dict[str, float]:
+        """{class: p} of the task "diagnosis"; empty if the weights have none."""
+        return dict(self.probabilities.get(DIAGNOSIS, {}))
+
+    @property
+    def checklist(self) -> dict[str, dict[str, float]]:
+        """{criterion: {class: p}} of the seven-point criteria that the weights know; may be empty."""
+        return {name: dict(self.probabilities[name]) for name in CHECKLIST if name in self.probabilities}
+
+    def top(self, task: str = DIAGNOSIS) -> tuple[str, float]:
+        """The most probable class of a task, and its probability.
+
+        Raises:
+            PredictionError: the weights do not have the task.
+        """
+        if task not in self.probabilities:
+            raise PredictionError(f"these weights have no task {task!r}; they have {', '.join(self.probabilities)}")
+        row = self.probabilities[task]
+        best = max(row, key=row.__getitem__)
+        return best, row[best]
+
+    @property
+    def seven_point_note(self) -> str | None:
+        """Why there is no seven-point score; None if there is one."""
+        absent = [name for name in CHECKLIST if name not in self.probabilities]
+        if len(absent) == len(CHECKLIST):
+            return "no seven-point score: these weights have no checklist tasks"
+        if absent:
+            return f"no seven-point score: these weights do not answer {', '.join(absent)}"
+        coarse = [name for name, row in self.checklist.items() if criterion_points(name, row) is None]
+        if coarse:
+            return f"no seven-point score: {', '.join(coarse)} lack the classes that the rule asks for"
+        return None
+
+    @property
+    def seven_point_score(self) -> int | None:
+        """Score, 0 to 10, of the most probable class of each criterion; None without it (see `seven_point_note`)."""
+        if self.seven_point_note:
+            return None
+        return seven_point_score({name: self.top(name)[0] for name in CHECKLIST})
+
+    @property
+    def expected_seven_point_score(self) -> float | None:
+        """Mean score under the probabilities, criteria taken one by one; None without it."""
+        if self.seven_point_note:
+            return None
+        return sum(p * CHECKLIST[name].points[label] for name, row in self.checklist.items() for label, p in row.items())
+
+    def refer(self, threshold: int = REFER_ORIGINAL) -> bool:
+        """Whether the score reaches `threshold` (3: the original rule, 1: the revised one).
+
+        Raises:
+            PredictionError: the weights give no score.
+        """
+        score = self.seven_point_score
+        if score is None:
+            raise PredictionError(f"cannot apply the seven-point rule: {self.seven_point_note}")
+        return score >= threshold
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain data that JSON can hold."""
+        score = self.seven_point_score
+        return {
+            "model": self.model,
+            "missing": list(self.missing),
+            "probabilities": {task: dict(row) for task, row in self.probabilities.items()},
+            "top": {task: self.top(task)[0] for task in self.probabilities},
+            "seven_point": {
+                "score": score,
+                "expected_score": self.expected_seven_point_score,
+                "refer": None if score is None else self.refer(),
+                "note": self.seven_point_note,
+            },
+        }
+
+    def rows(self) -> list[tuple[str, str, str, float]]:
+        """(task, class, name for people, p), tasks in order, most probable class first."""
+        return [
+            (task, label, class_titles(row).get(label, label) if task == DIAGNOSIS else label, p)
+            for task, row in self.probabilities.items()
+            for label, p in sorted(row.items(), key=lambda item: -item[1])
+        ]
+
+    def summary(self) -> str:
+        """One line on the score and the missing images."""
+        score = self.seven_point_score
+        parts = [self.seven_point_note or f"seven-point score {score} (expected {self.expected_seven_point_score:.1f})"]
+        parts += [f"the {name} image was missing" for name in self.missing]
+        return "; ".join(parts)
+
+    def __str__(self) -> str:
+        lines, last = [f"model {self.model}"] if self.model else [], None
+        for task, label, title, p in self.rows():
+            if task != last:
+                lines.append(task.replace("_", " "))
+                last = task
+            name = label if title == label else f"{label}  {title}"
+            lines.append(f"  {p:6.1%}  {'#' * round(20 * p):20}  {name}")
+        return "\n".join([*lines, self.summary(), RESEARCH_ONLY])
+
+    def _repr_html_(self) -> str:
+        body, last = [], None
+        for task, label, title, p in self.rows():
+            if task != last:
+                body.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(task.replace("_", " "))}</th></tr>')
+                last = task
+            bar = f'<div style="background:#4878a8;height:0.8em;width:{100 * p:.1f}%"></div>'
+            name = label if title == label else f"{label} ({title})"
+            body.append(
+                f'<tr><td style="text-align:left">{html.escape(name)}</td><td>{p:.1%}</td>'
+                f'<td style="width:12em;text-align:left">{bar}</td></tr>'
+            )
+        caption = html.escape(f"{self.model}: {self.summary()}. {RESEARCH_ONLY}")
+        return f'<table><caption style="caption-side:bottom">{caption}</caption>{"".join(body)}</table>'

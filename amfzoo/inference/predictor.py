@@ -1,0 +1,165 @@
+"""From pairs of images to predictions, in batches, images decoded ahead in threads."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..errors import AmfzooError, PredictionError
+from ..images import ImageSource
+from .prediction import Prediction
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
+Inputs = dict[str, "np.ndarray | None"]  # branch -> (3, H, W) float32, None where the image is missing
+_ORDER = ("clinical", "dermoscopy")
+
+
+def predict(model: PairNetwork, clinical: Any, dermoscopy: Any, *, batch_size: int = 16) -> Prediction | list[Prediction]:
+    """`PairNetwork.predict`; see there."""
+    lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
+    if not any(lists):
+        return next(predict_stream(model, [(clinical, dermoscopy)]))
+    columns = []
+    for name, images, is_list in zip(_ORDER, (clinical, dermoscopy), lists):
+        if not is_list and images is not None:
+            raise PredictionError(f"one image for {name} and a list for the other: give two lists, or two images")
+        columns.append(images)
+    count = len(next(images for images in columns if images is not None))
+    columns = [[None] * count if images is None else images for images in columns]
+    if len(columns[0]) != len(columns[1]):
+        raise PredictionError(f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up")
+    return list(predict_stream(model, zip(*columns), batch_size=batch_size))
+
+
+def predict_stream(
+    model: PairNetwork,
+    pairs: Iterable[Pair],
+    *,
+    batch_size: int = 16,
+    workers: int | None = None,
+    errors: str = "raise",
+) -> Iterator[Prediction | AmfzooError]:
+    """Predictions of any number of pairs, in order, in constant memory.
+
+    Args:
+        pairs: (clinical, dermoscopy) images; one of the two may be None.
+        batch_size: pairs per step; it has no influence on the answer.
+        workers: threads that decode images; default one per core, at most 8.
+        errors: "raise" stops at a bad pair; "return" gives its error in its place.
+
+    Yields:
+        A `Prediction` for each pair, or, with ``errors="return"``, the `AmfzooError`.
+
+    Raises:
+        ImageError, PredictionError: a pair cannot be answered and `errors` is "raise".
+    """
+    if batch_size < 1:
+        raise PredictionError(f"batch_size must be at least 1, got {batch_size}")
+    if errors not in ("raise", "return"):
+        raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
+    for batch in _batched(_prepared(model, pairs, batch_size, workers), batch_size):
+        if errors == "raise":
+            for item in batch:
+                if isinstance(item, AmfzooError):
+                    raise item
+        good = [item for item in batch if not isinstance(item, AmfzooError)]
+        answers = iter(_run(model, good) if good else ())
+        for item in batch:
+            yield item if isinstance(item, AmfzooError) else next(answers)
+
+
+def _batched(items: Iterator, size: int) -> Iterator[list]:
+    while batch := list(itertools.islice(items, size)):
+        yield batch
+
+
+def _prepared(
+    model: PairNetwork, pairs: Iterable[Pair], batch_size: int, workers: int | None
+) -> Iterator[Inputs | AmfzooError]:
+    """Network inputs in order, decoded at most two batches ahead."""
+    pairs = iter(pairs)
+    first = list(itertools.islice(pairs, 2))
+    if len(first) < 2:  # a pool costs more than it gives
+        yield from (_prepare(model, pair) for pair in first)
+        return
+    with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+        ahead: deque[Future] = deque()
+        try:
+            for pair in itertools.chain(first, pairs):
+                ahead.append(pool.submit(_prepare, model, pair))
+                if len(ahead) > 2 * batch_size:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _prepare(model: PairNetwork, pair: Pair) -> Inputs | AmfzooError:
+    """Decode one pair; an error is a result here, so that others in its batch are not lost."""
+    images = dict(zip(_ORDER, pair, strict=True))
+    if all(image is None for image in images.values()):
+        return PredictionError("both images are missing: give a clinical or a dermoscopy image, or both")
+    if all(images[name] is None for name in model.preprocess):
+        names = " and ".join(model.preprocess)
+        return PredictionError(f"this network reads the {names} image alone, and it is missing")
+    try:
+        return {
+            name: None if images[name] is None else preprocess(images[name])
+            for name, preprocess in model.preprocess.items()
+        }
+    except AmfzooError as error:
+        return error
+
+
+@torch.inference_mode()
+def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction]:
+    parameter = next(model.parameters())
+    tensors: dict[str, torch.Tensor | None] = dict.fromkeys(_ORDER)
+    present = np.zeros((len(batch), 2), bool)
+    for name, preprocess in model.preprocess.items():
+        pixels = np.zeros((len(batch), 3, *preprocess.size), np.float32)
+        for row, inputs in enumerate(batch):
+            if inputs[name] is not None:
+                pixels[row] = inputs[name]
+                present[row, _ORDER.index(name)] = True
+        tensors[name] = torch.from_numpy(pixels).to(parameter)
+    with evaluation_mode(model):
+        logits = model(tensors["clinical"], tensors["dermoscopy"], torch.from_numpy(present).to(parameter.device))
+    rows = {
+        task: (values.double() / model.config.temperatures.get(task, 1.0)).softmax(1).tolist()
+        for task, values in logits.items()
+    }
+    name = model.config.info.get("name", model.config.architecture)
+    return [
+        Prediction(
+            {task: dict(zip(classes, rows[task][i])) for task, classes in model.tasks.items()},
+            model=name,
+            missing=tuple(branch for branch in model.preprocess if batch[i][branch] is None),
+        )
+        for i in range(len(batch))
+    ]
+
+
+@contextmanager
+def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """`model.eval()`, with every module's own mode put back afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,1 @@
+"""The networks: two timm backbones, a fusion block, one head per task."""

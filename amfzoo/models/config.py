@@ -1,0 +1,166 @@
+"""Everything that defines a network, as plain data that JSON can hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ConfigError
+from ..images import Preprocess
+from ..labels import MILK10K, as_tasks
+
+SCHEMA_VERSION = 1  # of config.json
+BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
+FUSIONS = ("asymmetric", "mutual", "none")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """One network for pairs. Every field can be overridden through `create_model`.
+
+    Attributes:
+        architecture: name of the table row it came from.
+        clinical, dermoscopy: timm backbone names; None leaves the branch out.
+        clinical_args, dermoscopy_args: further keywords of the timm backbones.
+        clinical_strides, dermoscopy_strides: strides of the maps that are fused,
+            paired in order.
+        fusion: "asymmetric" (dermoscopy attends to clinical), "mutual" or "none".
+        attention_dim, attention_heads: width and heads of the attention.
+        pool_clinical: the heads also read the pooled clinical features.
+        auxiliary_heads: heads per branch, for training (see `PairNetwork.forward`).
+        dropout: probability, before the heads.
+        tasks: task -> class names, in the order of the logits.
+        temperatures: task -> divisor of the logits, used by `predict` only.
+        clinical_preprocess, dermoscopy_preprocess: from file to network input.
+        info: free descriptive fields (licence, training data, metrics) for cards.
+
+    Raises:
+        ConfigError: a value is out of range or two fields contradict each other.
+    """
+
+    architecture: str
+    clinical: str | None
+    dermoscopy: str | None
+    clinical_args: Mapping[str, Any] = field(default_factory=dict)
+    dermoscopy_args: Mapping[str, Any] = field(default_factory=dict)
+    clinical_strides: tuple[int, ...] = (16, 32)
+    dermoscopy_strides: tuple[int, ...] = (16, 32)
+    fusion: str = "asymmetric"
+    attention_dim: int = 128
+    attention_heads: int = 4
+    pool_clinical: bool = True
+    auxiliary_heads: bool = False
+    dropout: float = 0.0
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=MILK10K.classes)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
+    clinical_preprocess: Preprocess = Preprocess()
+    dermoscopy_preprocess: Preprocess = Preprocess()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        put("tasks", as_tasks(self.tasks))
+        for branch in BRANCHES:
+            put(f"{branch}_args", dict(getattr(self, f"{branch}_args")))
+            put(f"{branch}_strides", tuple(int(s) for s in getattr(self, f"{branch}_strides")))
+            preprocess = getattr(self, f"{branch}_preprocess")
+            if isinstance(preprocess, Mapping):
+                put(f"{branch}_preprocess", Preprocess.from_dict(preprocess))
+        if not self.branches:
+            raise ConfigError("a network needs at least one branch: clinical and dermoscopy are both None")
+        if len(self.branches) == 1:  # nothing to fuse
+            put("fusion", "none")
+            put("pool_clinical", self.dermoscopy is None)
+        self._check()
+
+    def _check(self) -> None:
+        if self.fusion not in FUSIONS:
+            raise ConfigError(f"unknown fusion {self.fusion!r}; known: {', '.join(FUSIONS)}")
+        if not self.pool_clinical and self.fusion != "asymmetric" and self.clinical:
+            raise ConfigError(
+                f"fusion={self.fusion!r} with pool_clinical=False leaves the clinical branch without use: "
+                "pass pool_clinical=True, or clinical=None for dermoscopy alone"
+            )
+        if self.fusion != "none" and len(self.clinical_strides) != len(self.dermoscopy_strides):
+            raise ConfigError(
+                "the two branches are fused stride by stride: clinical_strides "
+                f"{self.clinical_strides} and dermoscopy_strides {self.dermoscopy_strides} differ in length"
+            )
+        if self.attention_heads < 1 or self.attention_dim < 1 or self.attention_dim % self.attention_heads:
+            raise ConfigError(
+                f"attention_dim {self.attention_dim} must be a positive multiple of attention_heads {self.attention_heads}"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}")
+        for task, value in self.temperatures.items():
+            if task not in self.tasks:
+                raise ConfigError(f"a temperature is given for task {task!r}, which the network has not")
+            if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
+                raise ConfigError(f"the temperature of task {task!r} must be a positive number, got {value!r}")
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches that exist, in the order of `BRANCHES`."""
+        return tuple(branch for branch in BRANCHES if getattr(self, branch))
+
+    def replace(self, **changes: Any) -> NetworkConfig:
+        """A copy with other values.
+
+        Raises:
+            ConfigError: no such field, or a bad value.
+        """
+        return self.create(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
+
+    @classmethod
+    def create(cls, **settings: Any) -> NetworkConfig:
+        """As the constructor, with every mistake reported as `ConfigError`."""
+        names = [f.name for f in dataclasses.fields(cls)]
+        unknown = sorted(set(settings) - set(names))
+        if unknown:
+            raise ConfigError(f"unknown setting {', '.join(unknown)}; known: {', '.join(names)}")
+        try:
+            return cls(**settings)
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"bad value in {settings}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of config.json, less its `weights` record."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        preprocessing = {branch: values.pop(f"{branch}_preprocess").to_dict() for branch in BRANCHES}
+        top = {name: values.pop(name) for name in ("architecture", "tasks", "temperatures", "info")}
+        network = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "architecture": top["architecture"],
+            "network": network,
+            "preprocessing": preprocessing,
+            "tasks": {task: list(classes) for task, classes in top["tasks"].items()},
+            "temperatures": dict(top["temperatures"]),
+            "info": dict(top["info"]),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> NetworkConfig:
+        """Inverse of `to_dict`.
+
+        Raises:
+            ConfigError: a key is missing or unknown, or a value is bad.
+        """
+        try:
+            preprocessing = data["preprocessing"]
+            fields = {
+                **data["network"],
+                **{f"{branch}_preprocess": preprocessing[branch] for branch in BRANCHES},
+                **{name: data[name] for name in ("architecture", "tasks", "temperatures")},
+                "info": data.get("info", {}),
+            }
+            return cls.create(**fields)
+        except KeyError as error:
+            raise ConfigError(f"config.json lacks the key {error}") from error
+        except TypeError as error:
+            raise ConfigError(f"config.json does not describe a network of this version: {error}") from error

@@ -1,0 +1,58 @@
+"""Putting a state dict into a network: strict, except where the caller said otherwise."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import WeightsError
+from ..hub import HUB_PREFIX
+
+logger = logging.getLogger("amfzoo")
+
+
+def as_source(source: str | os.PathLike[str]) -> str | Path:
+    """What `from_pretrained` takes, in the form `hub.resolve` takes: a bare folder or "org/repo" too."""
+    text = os.fspath(source)
+    if Path(text).is_dir():
+        return Path(text)
+    is_repo = text.count("/") == 1 and ":" not in text and not text.startswith((".", "~", "/"))
+    return HUB_PREFIX + text if is_repo else text
+
+
+def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, fresh_auxiliary: bool) -> None:
+    """Load `state`; every tensor must fit, but `fresh_auxiliary` heads may be new.
+
+    Raises:
+        WeightsError: a tensor is missing, unknown or of another shape.
+    """
+    own = model.state_dict()
+    missing = [k for k in own if k not in state and not (fresh_auxiliary and k.startswith("auxiliary."))]
+    extra = [k for k in state if k not in own]
+    wrong = [k for k in own if k in state and own[k].shape != state[k].shape]
+    if missing or extra or wrong:
+        raise WeightsError(
+            f"the weights of {source} do not fit the network: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(extra)} unknown {extra[:3]}, {len(wrong)} of another shape {wrong[:3]}. "
+            "Load them without settings that change the architecture, or build the network with pretrained=False"
+        )
+    model.load_state_dict(state, strict=not fresh_auxiliary)
+
+
+def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:
+    """Fresh heads for `tasks`, except where task and classes are those of the weights."""
+    kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
+    temperatures = {t: v for t, v in model.config.temperatures.items() if t in kept}
+    dropped = [t for t in model.tasks if t not in kept]
+    model.reset_heads(tasks)
+    for task, head in kept.items():
+        model.heads[task] = head
+    model.config = model.config.replace(temperatures=temperatures)
+    fresh = [t for t in tasks if t not in kept]
+    logger.warning(
+        "%s: heads %s are new and untrained; heads %s of the weights were dropped", source, fresh or "none", dropped or "none"
+    )

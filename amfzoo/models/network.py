@@ -1,0 +1,340 @@
+"""`PairNetwork`: two backbones, a fusion block and one head per task."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .. import hub
+from ..card import render_card
+from ..errors import ConfigError
+from ..folder import read_folder, write_folder
+from ..images import Preprocess
+from ..inference import Prediction, predict
+from ..labels import Schema, as_tasks
+from .backbone import Backbone
+from .config import BRANCHES, NetworkConfig
+from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
+from .loading import as_source, change_heads, load_weights
+from .parts import Absent, PooledNorm, make_heads
+
+_FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
+PARTS = (*BRANCHES, "fusion", "heads")  # what `freeze` knows
+
+
+class PairNetwork(nn.Module):
+    """A classifier of (clinical photograph, dermoscopy image) pairs with several tasks.
+
+    Args:
+        config: everything that defines the network.
+
+    Attributes:
+        config: as given; `tasks` follow `reset_heads`.
+        tasks: task -> class names, in the order of the logits.
+        num_features: width of `forward_features`.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.branches = nn.ModuleDict(
+            {
+                name: Backbone(
+                    getattr(config, name), getattr(config, f"{name}_strides"), getattr(config, f"{name}_args")
+                )
+                for name in config.branches
+            }
+        )
+        channels = {name: branch.channels for name, branch in self.branches.items()}
+        attention = {"dim": config.attention_dim, "heads": config.attention_heads}
+        self.fusion = (
+            NoFusion()
+            if config.fusion == "none"
+            else _FUSIONS[config.fusion](channels["clinical"], channels["dermoscopy"], **attention)
+        )
+        # what an absent image's maps are replaced with, where something else reads them
+        self.absent = nn.ModuleDict(
+            {name: Absent(channels[name]) for name in config.branches if name in self._pooled_branches()}
+        )
+        self.norms = nn.ModuleDict(
+            {name: PooledNorm(channels[name]) for name in self._pooled_branches()}
+        )
+        self.num_features = sum(sum(channels[name]) for name in self._pooled_branches())
+        self.dropout = nn.Dropout(config.dropout)
+        self.heads = make_heads(self.num_features, config.tasks)
+        self.auxiliary = nn.ModuleDict(
+            {
+                name: nn.ModuleDict(
+                    {"norm": PooledNorm(channels[name]), "heads": make_heads(sum(channels[name]), config.tasks)}
+                )
+                for name in (config.branches if config.auxiliary_heads else ())
+            }
+        )
+        self._frozen: set[str] = set()
+
+    def _pooled_branches(self) -> tuple[str, ...]:
+        return tuple(name for name in self.config.branches if name == "dermoscopy" or self.config.pool_clinical)
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        return dict(self.config.tasks)
+
+    # ---------------------------------------------------------------- forward
+
+    def forward_features(
+        self, clinical: Tensor | None, dermoscopy: Tensor | None, present: Tensor | None = None
+    ) -> Tensor:
+        """Pooled, fused features.
+
+        Args:
+            clinical, dermoscopy: (B, 3, H, W), normalised; None only for a branch
+                that the network does not have.
+            present: (B, 2) bool, columns clinical and dermoscopy; default all true.
+                Pixels of an absent image have no effect.
+
+        Returns:
+            (B, num_features).
+        """
+        return self._forward_features(clinical, dermoscopy, present)[0]
+
+    def _forward_features(
+        self, clinical: Tensor | None, dermoscopy: Tensor | None, present: Tensor | None
+    ) -> tuple[Tensor, dict[str, Maps]]:
+        images = {"clinical": clinical, "dermoscopy": dermoscopy}
+        reference = next(image for image in images.values() if image is not None)
+        if present is None:
+            present = torch.ones(reference.shape[0], 2, dtype=torch.bool, device=reference.device)
+        raw: dict[str, Maps] = {}
+        for name, branch in self.branches.items():
+            if images[name] is None:
+                raise ConfigError(f"this network has a {name} branch: pass an image, and mark it absent in `present`")
+            raw[name] = branch(self._without_absent(images[name], present[:, BRANCHES.index(name)]))
+        maps = dict(raw)
+        for name, absent in self.absent.items():
+            maps[name] = absent(maps[name], present[:, BRANCHES.index(name)])
+        if len(maps) == 2:
+            maps["clinical"], maps["dermoscopy"] = self.fusion(maps["clinical"], maps["dermoscopy"], present)
+        features = torch.cat([norm(maps[name]) for name, norm in self.norms.items()], dim=1)
+        return features, raw
+
+    def _without_absent(self, image: Tensor, present: Tensor) -> Tensor:
+        """Pixels of absent images replaced, so that they can reach nothing.
+
+        In training a present image of the batch takes the place, since a blank one
+        would enter the statistics of batch normalisation.
+        """
+        if self.training:
+            rows = torch.arange(len(present), device=present.device)
+            donor = torch.where(present, rows, -1).cummax(0).values  # last present row so far
+            donor = torch.where(donor < 0, donor[-1], donor).clamp(min=0)
+            image = image[donor]
+            present = present[donor]
+        return torch.where(present[:, None, None, None], image, torch.zeros_like(image))
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> dict[str, Tensor] | Tensor:
+        """(B, num_features) -> {task: (B, classes)} logits; with `pre_logits` the heads' (B, num_features) input."""
+        features = self.dropout(features)
+        return features if pre_logits else {task: head(features) for task, head in self.heads.items()}
+
+    def forward(
+        self,
+        clinical: Tensor | None,
+        dermoscopy: Tensor | None,
+        present: Tensor | None = None,
+        *,
+        auxiliary: bool = False,
+    ) -> dict[str, Tensor]:
+        """Logits of every task; arguments as in `forward_features`.
+
+        Args:
+            auxiliary: add the logits of the per-branch heads (needs
+                ``auxiliary_heads=True``), which see one image each.
+
+        Returns:
+            {task: (B, classes)}; auxiliary ones under "branch/task".
+        """
+        features, raw = self._forward_features(clinical, dermoscopy, present)
+        logits = self.forward_head(features)
+        if auxiliary:
+            if not self.auxiliary:
+                raise ConfigError("this network has no auxiliary heads: create it with auxiliary_heads=True")
+            for name, parts in self.auxiliary.items():
+                pooled = self.dropout(parts["norm"](raw[name]))
+                logits.update({f"{name}/{task}": head(pooled) for task, head in parts["heads"].items()})
+        return logits
+
+    # ------------------------------------------------------------ fine-tuning
+
+    def get_classifier(self) -> nn.ModuleDict:
+        """The heads, {task: nn.Linear}."""
+        return self.heads
+
+    def resetmake_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
+        """Replace all heads by fresh ones for other tasks; temperatures are dropped.
+
+        Raises:
+            ConfigError: `tasks` is not a schema.
+        """
+        tasks = as_tasks(tasks)
+        self.config = self.config.replace(tasks=tasks, temperatures={})
+        where = next(self.heads.parameters())
+        self.heads = make_heads(self.num_features, tasks).to(where)
+        for name, parts in self.auxiliary.items():
+            parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
+
+    def remove_auxiliarymake_heads(self) -> None:
+        """Drop the per-branch heads, which only training needs."""
+        self.auxiliary = nn.ModuleDict()
+        self.config = self.config.replace(auxiliary_heads=False)
+
+    def freeze(self, *parts: str) -> None:
+        """Stop training of "clinical", "dermoscopy", "fusion" or "heads"; no argument unfreezes all.
+
+        A frozen part also keeps its normalisation statistics.
+
+        Raises:
+            ConfigError: unknown part, or a branch that the network has not.
+        """
+        modules = self._parts()
+        unknown = sorted(set(parts) - set(modules))
+        if unknown:
+            raise ConfigError(f"cannot freeze {', '.join(unknown)}; this network has {', '.join(modules)}")
+        self._frozen = set(parts)
+        for name, group in modules.items():
+            for module in group:
+                module.requires_grad_(name not in self._frozen)
+        self.train(self.training)
+
+    def _parts(self) -> dict[str, list[nn.Module]]:
+        heads = [self.heads, self.norms, self.absent, self.auxiliary]
+        parts = {**{name: [branch] for name, branch in self.branches.items()}, "fusion": [self.fusion], "heads": heads}
+        return {name: parts[name] for name in PARTS if name in parts}
+
+    def train(self, mode: bool = True) -> PairNetwork:
+        """As `nn.Module.train`, but frozen parts stay in evaluation mode."""
+        super().train(mode)
+        for name in self._frozen:
+            for module in self._parts()[name]:
+                module.eval()
+        return self
+
+    def set_grad_checkpointing(self, on: bool = True) -> None:
+        """Trade time for memory in training: recompute the backbones' activations."""
+        for branch in self.branches.values():
+            branch.set_grad_checkpointing(on)
+
+    def param_groups(self, lr: float, weight_decay: float = 0.05, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+        """Optimiser groups: no decay of biases and norms, smaller steps for early backbone layers.
+
+        Args:
+            lr: learning rate of heads, fusion and the deepest backbone layers.
+            layer_decay: factor of the rate per layer group towards the input.
+
+        Returns:
+            Groups with "params", "lr" and "weight_decay"; each trainable parameter once.
+        """
+        from timm.optim import param_groups_layer_decay
+
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        in_backbone: set[int] = set()
+        for branch in self.branches.values():
+            skip = getattr(branch.body, "no_weight_decay", set)()
+            decayed = param_groups_layer_decay(
+                branch.body, weight_decay, no_weight_decay_list=skip, layer_decay=layer_decay
+            )
+            for group in decayed:
+                in_backbone.update(map(id, group["params"]))
+                groups.setdefault((lr * group["lr_scale"], group["weight_decay"]), []).extend(group["params"])
+        for parameter in self.parameters():
+            if parameter.requires_grad and id(parameter) not in in_backbone:
+                decay = weight_decay if parameter.ndim > 1 else 0.0
+                groups.setdefault((lr, decay), []).append(parameter)
+        return [
+            {"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items() if params
+        ]
+
+    # ---------------------------------------------------- predicting, keeping
+
+    @property
+    def preprocess(self) -> dict[str, Preprocess]:
+        """From file to network input, for each branch that exists."""
+        return {name: getattr(self.config, f"{name}_preprocess") for name in self.config.branches}
+
+    def predict(
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16
+    ) -> Prediction | list[Prediction]:
+        """Calibrated probabilities for one pair or for two lists of equal length.
+
+        Args:
+            clinical, dermoscopy: path, bytes, file object, PIL image or uint8 array
+                (H, W, 3), or a list of these. One of the two may be None (a list may
+                hold None, too): the network then answers from the other alone.
+            batch_size: pairs per step; it has no influence on the answer.
+
+        Returns:
+            One `Prediction`, or a list of them in the order given; on the CPU.
+
+        Raises:
+            ImageError: an image cannot be read.
+            PredictionError: both images of a pair are missing, the lists differ in
+                length, or the only image given is one the network does not read.
+        """
+        return predict(self, clinical, dermoscopy, batch_size=batch_size)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        tasks: Schema | Mapping[str, Iterable[str]] | str | None = None,
+        local_files_only: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+        **changes: Any,
+    ) -> PairNetwork:
+        """A network with verified weights, in evaluation mode; see `create_model`.
+
+        Args:
+            source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
+        """
+        found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
+        loaded = read_folder(found.folder, expect=found.expect)
+        model = cls(NetworkConfig.from_dict(loaded.config).replace(**changes))
+        load_weights(model, loaded.state, found.description, fresh_auxiliary="auxiliary_heads" in changes)
+        if tasks is not None:
+            change_heads(model, as_tasks(tasks), found.description)
+        return model.eval()
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, half: bool = False, overwrite: bool = False, examples: Any = None
+    ) -> Path:
+        """Write the network as a model folder, which every loader here takes.
+
+        Args:
+            folder: where to; written whole or not at all.
+            half: store matrices in half precision.
+            overwrite: replace a model folder that is there.
+            examples: {file name: bytes or path} for its ``example/``.
+
+        Raises:
+            WeightsError: the folder is in the way, or cannot be written.
+        """
+        config = self.config.to_dict()
+        card = render_card(config, {"parameters": sum(p.numel() for p in self.parameters()), **config["info"]})
+        return write_folder(
+            folder, config=config, state=self.state_dict(), card=card, half=half, examples=examples, overwrite=overwrite
+        )
+
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Upload the network, with a generated card, to ``org/repo`` on the Hub; returns the commit.
+
+        Raises:
+            WeightsError: the Hub refuses or cannot be reached.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            return hub.push(self.save_pretrained(Path(scratch) / "model"), repo_id, private=private, token=token)

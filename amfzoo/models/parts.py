@@ -1,0 +1,57 @@
+"""Small modules of `PairNetwork`: pooling, stand-ins for absent images, heads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from .fusion import Maps
+
+
+class PooledNorm(nn.Module):
+    """Global average of each map, layer-normalised map by map, then joined.
+
+    Maps of different depth differ much in scale; one norm over all would let the
+    largest drown the others.
+    """
+
+    def __init__(self, channels: Iterable[int]) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for width in channels)
+
+    def forward(self, maps: Maps) -> Tensor:
+        """One (B, C, H, W) per stride -> (B, sum of C)."""
+        return torch.cat([norm(feature_map.mean((2, 3))) for norm, feature_map in zip(self.norms, maps)], dim=1)
+
+
+class Absent(nn.Module):
+    """Learned stand-in for the maps of an absent image, one vector per stride."""
+
+    def __init__(self, channels: Iterable[int]) -> None:
+        super().__init__()
+        self.tokens = nn.ParameterList(nn.Parameter(torch.zeros(width)) for width in channels)
+
+    def forward(self, maps: Maps, present: Tensor) -> Maps:
+        """One (B, C, H, W) per stride and (B,) bool -> the same, rows without image replaced."""
+        keep = present[:, None, None, None]
+        return [torch.where(keep, feature_map, token[:, None, None]) for feature_map, token in zip(maps, self.tokens)]
+
+
+def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDict:
+    """One linear classifier per task, ready to train.
+
+    Raises:
+        ConfigError: a task's name is one of torch's own (`type`, `keys`, ...).
+    """
+    heads = nn.ModuleDict()
+    for task, classes in tasks.items():
+        if hasattr(heads, task):
+            raise ConfigError(f"a task cannot be called {task!r}, which torch reserves: name it e.g. 'lesion_{task}'")
+        heads[task] = nn.Linear(width, len(classes))
+    for head in heads.values():
+        nn.init.trunc_normal_(head.weight, std=0.02)
+        nn.init.zeros_(head.bias)
+    return heads

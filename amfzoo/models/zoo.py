@@ -1,0 +1,80 @@
+"""The named models: a table of plain numbers. Imports no torch.
+
+Backbone names, strides and the asymmetric idea follow the paper's description
+(light clinical, heavy dermoscopy); which backbones, widths and heads are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+# How a backbone must be built and fed for its usual ImageNet values to hold;
+# applied wherever the backbone is named, unless the caller says otherwise.
+BACKBONES: dict[str, dict[str, Any]] = {
+    "mobilenetv2_035": {"args": {"pad_type": "same", "bn_eps": 1e-3}, "preprocess": HALF},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One named model: its settings (fields of `NetworkConfig`) and what it is for."""
+
+    role: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    hidden: bool = False
+
+
+_RESNET_ATTENTION = {"attention_dim": 256, "attention_heads": 8}
+
+ZOO: dict[str, Row] = {
+    "amf_small": Row(
+        "small enough to be bundled",
+        {"clinical": "mobilenetv2_035", "dermoscopy": "mobilenetv2_100"},
+    ),
+    "amf_base": Row(
+        "the method at the size the literature uses",
+        {"clinical": "mobilenetv2_100", "dermoscopy": "resnetv2_50", **_RESNET_ATTENTION},
+    ),
+    "symmetric_baseline": Row(
+        "the control of amf_base",
+        {"clinical": "resnetv2_50", "dermoscopy": "resnetv2_50", "fusion": "mutual", **_RESNET_ATTENTION},
+    ),
+    "symmetric_small": Row(
+        "the control of amf_small",
+        {"clinical": "mobilenetv2_100", "dermoscopy": "mobilenetv2_100", "fusion": "mutual"},
+    ),
+    "amf_convnext": Row(
+        "modern convolutional dermoscopy branch",
+        {"clinical": "mobilenetv3_large_100", "dermoscopy": "convnext_tiny", **_RESNET_ATTENTION},
+    ),
+    "amf_swin": Row(
+        "Transformer dermoscopy branch",
+        {"clinical": "mobilenetv3_large_100", "dermoscopy": "swin_tiny_patch4_window7_224", **_RESNET_ATTENTION},
+    ),
+    "amf_test": Row(
+        "tests only",
+        {"clinical": "test_efficientnet", "dermoscopy": "test_resnet", "attention_dim": 32, "attention_heads": 2},
+        hidden=True,
+    ),
+    "symmetric_test": Row(
+        "tests only",
+        {"clinical": "test_resnet", "dermoscopy": "test_resnet", "fusion": "mutual", "attention_dim": 32,
+         "attention_heads": 2},
+        hidden=True,
+    ),
+}
+
+
+def settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `NetworkConfig` for a row of the table with `overrides` on top."""
+    merged = {**ZOO[name].settings, **overrides}
+    for branch in ("clinical", "dermoscopy"):
+        backbone = BACKBONES.get(merged.get(branch) or "", {})
+        merged.setdefault(f"{branch}_args", backbone.get("args", {}))
+        merged.setdefault(f"{branch}_preprocess", backbone.get("preprocess", IMAGENET))
+    return {"architecture": name, **merged}
