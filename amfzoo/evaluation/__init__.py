@@ -1,0 +1,1 @@
+"""How good the probabilities are. Needs scikit-learn: ``pip install 'amfzoo[train]'``."""
