@@ -1,0 +1,136 @@
+"""From the bytes of an image file to an upright Pillow image in the file's own mode."""
+
+from __future__ import annotations
+
+import io
+import zlib
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from ..errors import ImageError
+from .formats import detect_format
+from .source import check_size
+
+# Called directly rather than through Image.open, whose check against decompression
+# bombs warns, raises or is off depending on a global of Pillow.
+_OPENERS = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_MARGIN = 3  # a reduced decode keeps at least this many times the pixels asked for, a side
+
+
+class _Stream(io.BytesIO):
+    """Bytes that, once `strict`, refuse to be read past their end.
+
+    Pillow fills the missing part of a truncated file with grey where a program has
+    set ImageFile.LOAD_TRUNCATED_IMAGES; refusing here does not depend on that global.
+    """
+
+    strict = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if self.strict and not data and size is not None and size > 0:
+            raise OSError("the data end too early")
+        return data
+
+
+def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
+    """The first picture in `data`, loaded and upright, at reduced scale if that is allowed."""
+    kind = detect_format(data, name)
+    stream = _Stream(data)
+    try:
+        if kind == "PNG":
+            _require_sound_chunks(data)
+        image = _OPENERS[kind](stream, "")
+        check_size(image.size, name)
+        if kind == "JPEG":
+            _require_end(data, stream.tell())
+            _reduce(image, min_size)
+        stream.strict = True
+        image.load()
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged data
+        raise ImageError(
+            f"{name}: the {kind} data are truncated or damaged ({_short(error)}); "
+            "copy or download the file again"
+        ) from error
+    return upright(image)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """`image` turned as its EXIF orientation says; the image itself where it is upright."""
+    method = _UPRIGHT.get(_orientation(image))
+    return image if method is None else image.transpose(method)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except MemoryError:
+        raise
+    except Exception:  # damaged metadata do not make the pixels unreadable
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _reduce(image: Image.Image, min_size: tuple[int, int] | None) -> None:
+    if min_size is None:
+        return
+    width, height = min_size
+    if _orientation(image) >= 5:  # stored on its side
+        width, height = height, width
+    image.draft(None, (_MARGIN * width, _MARGIN * height))
+
+
+def _require_end(data: bytes, scan: int) -> None:
+    """Refuse a JPEG without an end marker after its first scan starts.
+
+    A half-written file padded with zeros would otherwise decode to a smear.
+    """
+    if data.find(b"\xff\xd9", scan) < 0:
+        raise OSError("there is no end-of-image marker")
+
+
+def _require_sound_chunks(data: bytes) -> None:
+    """Check the checksums of a PNG's picture data, which Pillow skips, and its end."""
+    view = memoryview(data)
+    start, kind = 8, b""
+    while kind != b"IEND":
+        length = int.from_bytes(view[start : start + 4], "big")
+        end = start + 8 + length
+        if end + 4 > len(data):
+            raise OSError("the data end early")
+        kind = bytes(view[start + 4 : start + 8])
+        critical = kind[:1].isupper()
+        if critical and zlib.crc32(view[start + 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
+            raise OSError(f"checksum of chunk {kind!r} is wrong")
+        start = end + 4
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n")[0][:160] or type(error).__name__

@@ -1,0 +1,74 @@
+"""Which file format some bytes are, told from their content and never from the name."""
+
+from __future__ import annotations
+
+import codecs
+
+from ..errors import ImageError
+
+SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF and BMP"
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_OTHERS = {
+    b"%PDF": "PDF",
+    b"%!PS": "PostScript",
+    b"8BPS": "Photoshop",
+    b"PK\x03\x04": "ZIP archive",
+    b"\x1f\x8b": "gzip archive",
+    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+    b"\x93NUMPY": "NumPy array",
+}
+
+
+def detect_format(data: bytes, name: str) -> str:
+    """Pillow's name of the format of `data`; ImageError where it is not a supported one."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"  # also MPO: its first picture is a plain JPEG
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    if data.startswith(b"BM"):
+        return "BMP"
+    raise ImageError(f"{name}: {_reason(data)}")
+
+
+def _reason(data: bytes) -> str:
+    if data[128:132] == b"DICM":
+        return ("DICOM is not read here; export the photo as PNG or JPEG, or read it with "
+                "pydicom and pass its pixels as a uint8 array (H, W, 3)")
+    if data[4:8] == b"ftyp":
+        kind = "HEIC" if data[8:12] in _HEIF_BRANDS else "AVIF or video"
+        return (f"{kind} is not read here; export the photo as JPEG (iPhone: Settings, Camera, "
+                "Formats, Most Compatible), or open it with a Pillow plugin such as "
+                "pillow-heif and pass the PIL image")
+    for start, kind in _OTHERS.items():
+        if data.startswith(start):
+            return f"{kind} is not read here; convert it to one of {SUPPORTED}"
+    if data.startswith(b"version https://git-lfs"):
+        return "this is a Git LFS pointer and not the image; run `git lfs pull`"
+    if _is_text(data):
+        return ("the content is text and not an image (an error page saved by a download?); "
+                "get the image itself")
+    if not any(data):
+        return "the content is all zeros (an interrupted copy?); copy or download it again"
+    return (f"the content is no image format known here; use one of {SUPPORTED}, or open it "
+            "yourself and pass a PIL image")
+
+
+def _is_text(data: bytes) -> bool:
+    head = data[:512]
+    if any(byte < 32 and byte not in b"\t\n\r\f" for byte in head):
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # may end within a character
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,288 @@
+"""Colour modes, transparency, bit depths and profiles, against plain formulas."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from amfzoo.errors import ImageError
+from amfzoo.images import read_image
+
+
+def _pixels(source) -> np.ndarray:
+    image = read_image(source)
+    assert image.mode == "RGB" and type(image) is Image.Image and not image.info
+    return np.asarray(image).astype(int)
+
+
+def _gray(image) -> np.ndarray:
+    return np.repeat(np.asarray(image).astype(int)[:, :, None], 3, axis=2)
+
+
+def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    part = alpha[..., None] / 255
+    return rgb * part + 255 * (1 - part)
+
+
+def _alpha(small) -> Image.Image:
+    ramp = np.tile(np.linspace(0, 255, small.width).astype(np.uint8), (small.height, 1))
+    return Image.fromarray(ramp)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", None])
+def test_rgb_is_kept(small, encode, kind):
+    source = small if kind is None else encode(small, kind)
+    np.testing.assert_array_equal(_pixels(source), np.asarray(small))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", None])
+def test_bilevel_and_gray(small, encode, kind):
+    bilevel, gray = small.convert("1"), small.convert("L")
+    for image in (bilevel, gray):
+        source = image if kind is None else encode(image, kind)
+        np.testing.assert_array_equal(_pixels(source), _gray(image.convert("L")))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", None])
+def test_transparency_is_laid_over_white(small, encode, kind):
+    rgba = small.copy()
+    rgba.putalpha(_alpha(small))
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    source = rgba if kind is None else encode(rgba, kind, **options)
+    expected = _over_white(np.asarray(small).astype(int), np.asarray(_alpha(small)).astype(int))
+    assert np.abs(_pixels(source) - expected).max() <= 1
+    assert (_pixels(source)[:, 0] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBa", "La", "LA", "PA"])
+def test_other_alpha_modes(small, mode):
+    alpha = _alpha(small)
+    base = {"RGBa": small, "PA": small.quantize(16)}.get(mode, small.convert("L"))
+    if mode == "PA":
+        image = base.convert("PA")
+        image.putalpha(alpha)
+    else:
+        image = base.convert("LA" if mode in ("LA", "La") else "RGBA")
+        image.putalpha(alpha)
+        image = image.convert(mode)
+    assert image.mode == mode
+    colour = np.asarray(base.convert("RGB")).astype(int)
+    expected = _over_white(colour, np.asarray(alpha).astype(int))
+    assert np.abs(_pixels(image) - expected).max() <= 2  # premultiplied modes round twice
+
+
+def test_la_png(small, encode):
+    image = small.convert("L")
+    expected = _over_white(_gray(image), np.asarray(_alpha(small)).astype(int))
+    image.putalpha(_alpha(small))
+    assert np.abs(_pixels(encode(image, "PNG")) - expected).max() <= 1
+
+
+def test_palette(small, encode):
+    image = small.quantize(16)
+    colours = np.array(image.getpalette()[:48]).reshape(16, 3)
+    expected = colours[np.asarray(image)]
+    np.testing.assert_array_equal(_pixels(encode(image, "PNG")), expected)
+    clear = encode(image, "PNG", transparency=3)
+    expected = np.where((np.asarray(image) == 3)[..., None], 255, expected)
+    np.testing.assert_array_equal(_pixels(clear), expected)
+
+
+def test_transparent_colour_of_an_rgb_png(encode):
+    pixels = np.full((20, 20, 3), 40, np.uint8)
+    pixels[:5] = (1, 2, 3)
+    source = encode(Image.fromarray(pixels), "PNG", transparency=(1, 2, 3))
+    assert (_pixels(source)[:5] == 255).all() and (_pixels(source)[5:] == 40).all()
+
+
+def test_rgbx_ycbcr_and_hsv(small):
+    np.testing.assert_array_equal(_pixels(small.convert("RGBX")), np.asarray(small))
+    for mode, slack in (("YCbCr", 3), ("HSV", 8)):
+        assert np.abs(_pixels(small.convert(mode)) - np.asarray(small)).max() <= slack
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF", None])
+def test_cmyk(encode, kind):
+    ink = np.zeros((32, 32, 4), np.uint8)
+    ink[:, :16], ink[:, 16:] = (200, 30, 10, 20), (0, 120, 240, 60)
+    image = Image.fromarray(ink, "CMYK")
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    source = image if kind is None else encode(image, kind, **options)
+    parts = ink.astype(float)
+    expected = (255 - parts[..., :3]) * (255 - parts[..., 3:]) / 255
+    assert np.abs(_pixels(source) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["TIFF", None])
+def test_lab(encode, kind):
+    def formula(lightness, a, b):  # CIE Lab (D50) to sRGB
+        fy = (lightness + 16) / 116
+        f = np.array([fy + a / 500, fy, fy - b / 200])
+        xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+        return _from_d50(xyz * (0.9642, 1.0, 0.8249))
+
+    for lab in ((60, 20, 25), (40, 5, 10), (80, -10, -15), (100, 0, 0), (0, 0, 0)):
+        bands = [Image.new("L", (20, 20), v) for v in
+                 (round(lab[0] * 2.55), lab[1] + 128, lab[2] + 128)]
+        image = Image.merge("LAB", bands)
+        source = image if kind is None else encode(image, kind)
+        assert np.abs(_pixels(source)[0, 0] - formula(*lab)).max() <= 2.5
+
+
+SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061],
+                     [0.01392, 0.09708, 0.71410]])
+P3_D50 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657],
+                   [-0.00105, 0.04189, 0.78407]])
+
+
+def _from_d50(xyz: np.ndarray) -> np.ndarray:
+    linear = np.clip(np.linalg.solve(SRGB_D50, xyz), 0, 1)
+    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return 255 * curve
+
+
+def _profile(colorants: np.ndarray) -> bytes:
+    """A display profile with these colorants and the sRGB curve (ICC.1, version 4)."""
+    def fixed(*values):
+        return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
+
+    def text(kind, words):
+        body = words.encode("utf-16-be")
+        return kind, b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US",
+                                                      len(body), 28) + body
+
+    curve = b"para" + bytes(4) + struct.pack(">HH", 3, 0)
+    curve += fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    tags = [text(b"desc", "wide"), text(b"cprt", "none")]
+    tags.append((b"wtpt", b"XYZ " + bytes(4) + fixed(0.9642, 1.0, 0.8249)))
+    for index, channel in enumerate((b"r", b"g", b"b")):
+        tags.append((channel + b"XYZ", b"XYZ " + bytes(4) + fixed(*colorants[:, index])))
+        tags.append((channel + b"TRC", curve))
+    table, data = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for tag, content in tags:
+        content += bytes(-len(content) % 4)
+        table += tag + struct.pack(">II", start + len(data), len(content))
+        data += content
+    head = struct.pack(">I4sI4s4s4s", start + len(data), b"", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
+    return head.ljust(128, b"\0") + table + data
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+def test_display_p3_is_converted(encode, kind):
+    for colour in ((210, 140, 120), (120, 60, 40), (250, 250, 250), (255, 0, 0), (30, 90, 60)):
+        image = Image.new("RGB", (32, 32), colour)
+        options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+        source = encode(image, kind, icc_profile=_profile(P3_D50), **options.get(kind, {}))
+        v = np.array(colour) / 255
+        linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+        assert np.abs(_pixels(source)[5, 5] - _from_d50(P3_D50 @ linear)).max() <= 3
+
+
+def test_profiles_that_are_srgb_or_broken_change_nothing(small, encode):
+    pillows = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    broken = _profile(P3_D50)[:150]
+    for profile in (pillows, _profile(SRGB_D50), broken, b"not a profile", b""):
+        source = encode(small, "PNG", icc_profile=profile)
+        np.testing.assert_array_equal(_pixels(source), np.asarray(small))
+
+
+def test_profile_of_an_opened_image_and_of_a_transparent_one(small, encode):
+    data = encode(small, "PNG", icc_profile=_profile(P3_D50))
+    opened = Image.open(io.BytesIO(data))
+    np.testing.assert_array_equal(_pixels(opened), _pixels(data))
+    rgba = small.convert("RGBA")
+    clear = encode(rgba, "PNG", icc_profile=_profile(P3_D50))
+    np.testing.assert_array_equal(_pixels(clear), _pixels(data))
+    # Converted once: the result carries no profile to convert by again.
+    np.testing.assert_array_equal(_pixels(read_image(data)), _pixels(data))
+
+
+@pytest.fixture(scope="module")
+def deep():
+    return (np.arange(40 * 50, dtype=np.uint32).reshape(40, 50) * 32).astype(np.uint16)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", None])
+def test_16_bit_gray(deep, encode, kind):
+    image = Image.fromarray(deep)
+    source = image if kind is None else encode(image, kind)
+    np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
+
+
+def test_16_bit_big_endian_and_32_bit_gray(deep, encode):
+    big = Image.frombytes("I;16B", (50, 40), deep.astype(">u2").tobytes())
+    wide = Image.fromarray(deep.astype(np.int32))
+    assert wide.mode == "I"
+    for source in (big, encode(big, "TIFF"), wide, encode(wide, "TIFF")):
+        np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
+
+
+def _png_16_bit(pixels: np.ndarray, colour_type: int) -> bytes:
+    def chunk(kind, data):
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+def test_16_bit_colour_png():
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    assert np.abs(_pixels(_png_16_bit(rgb, 2)) - rgb / 257).max() <= 1
+    opaque = np.concatenate([rgb, np.full((20, 30, 1), 65535, np.uint16)], axis=2)
+    assert np.abs(_pixels(_png_16_bit(opaque, 6)) - rgb / 257).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.full((20, 20), 70000, np.int32), "beyond 16 bits"),
+        (np.full((20, 20), -5, np.int32), "beyond 16 bits"),
+        (np.full((20, 20), 200, np.int32), "8-bit"),
+        (np.full((20, 20), 0.5, np.float32), "scale them to 0..255"),
+    ],
+)
+def test_numbers_without_an_8_bit_meaning(values, words, encode):
+    image = Image.fromarray(values)
+    for source in (image, encode(image, "TIFF")):
+        with pytest.raises(ImageError, match=words):
+            read_image(source)
+
+
+def test_first_frame_of_animations(small, files, encode):
+    first, turned = np.asarray(small).astype(int), np.asarray(small.rotate(90)).astype(int)
+    for kind in ("gif animated", "webp animated", "mpo"):
+        got = _pixels(files[kind])
+        assert np.abs(got - first).mean() < 8 < np.abs(got - turned).mean()
+    apng = encode(small, "PNG", save_all=True, append_images=[small.rotate(90)])
+    np.testing.assert_array_equal(_pixels(apng), first)
+
+
+def test_arrays_like_files(small, encode):
+    rgb = np.asarray(small)
+    np.testing.assert_array_equal(_pixels(rgb), rgb)
+    np.testing.assert_array_equal(_pixels(rgb[::-1, ::-2]), rgb[::-1, ::-2])
+    np.testing.assert_array_equal(_pixels(rgb[..., 0]), _gray(rgb[..., 0]))
+    np.testing.assert_array_equal(_pixels(rgb[..., :1]), _gray(rgb[..., 0]))
+    rgba = np.dstack([rgb, np.asarray(_alpha(small))])
+    np.testing.assert_array_equal(_pixels(rgba), _pixels(encode(Image.fromarray(rgba), "PNG")))
+
+
+def test_an_array_may_be_read_only_and_stays_apart(small):
+    array = np.asarray(small)
+    assert not array.flags.writeable
+    own = array.copy()
+    image = read_image(own)
+    own[:] = 0
+    np.testing.assert_array_equal(np.asarray(image), array)
