@@ -1,0 +1,1 @@
+"""Pairs of pictures: data sets, and drawn ones for tests and demonstration."""
