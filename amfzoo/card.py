@@ -1,0 +1,156 @@
+"""The model card: README.md of a model folder and of its Hub repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# Licences that the Hub knows by these identifiers; any other is shown as "other".
+_HUB_LICENSES = {
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"),
+    *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
+}
+_TAGS = ("dermatology", "dermoscopy", "medical-imaging", "multimodal", "pytorch", "safetensors")
+_UNKNOWN = "not stated"
+
+
+def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | None = None) -> str:
+    """Markdown card, with YAML front matter, for a model with this `config`.
+
+    `record_fields` may hold name, license, attribution, training_data, parameters,
+    not_validated_for, metrics (as in the manifest) and load_as, the name to give to
+    `create_model`; what it lacks is taken from config["info"], and what both lack is
+    said to be not stated or not measured. Never raises for missing fields.
+    """
+    fields = {**(config.get("info") or {}), **(record_fields or {})}
+    fields.setdefault("name", config.get("architecture", "model"))
+    sections = [
+        ("What it is", _what(config, fields)),
+        ("How to use it", _usage(fields)),
+        ("Tasks and classes", _tasks(config)),
+        ("Training data", _text(fields.get("training_data"))),
+        ("Metrics", _metrics(fields.get("metrics") or ())),
+        ("Preprocessing", _preprocessing(config)),
+        ("Intended use and limits", _limits(fields)),
+        ("Licence and attribution", _licence(fields)),
+        ("Citation", _CITATION),
+    ]
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections)
+    return f"{_front_matter(fields)}\n# {_line(fields['name'])}\n\n{body}\n"
+
+
+def _front_matter(fields: Mapping[str, Any]) -> str:
+    licence = str(fields.get("license") or "").lower()
+    lines = ["---", f"license: {licence if licence in _HUB_LICENSES else 'other'}"]
+    if licence not in _HUB_LICENSES:
+        lines.append(f"license_name: {re.sub(r'[^a-z0-9.]+', '-', licence).strip('-') or 'not-stated'}")
+    lines += [
+        "library_name: amfzoo",
+        "pipeline_tag: image-classification",
+        "tags:",
+        *(f"- {tag}" for tag in _TAGS),
+        "---",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _what(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    count = fields.get("parameters")
+    size = f", {count / 1e6:.2f} million parameters" if isinstance(count, (int, float)) else ""
+    return (
+        f"An amfzoo network (architecture `{_line(config.get('architecture'))}`{size}) that reads "
+        "a pair of photographs of one skin lesion, a clinical one and a dermoscopic one, of which one may be missing, "
+        "and gives a probability for every class of every task below."
+    )
+
+
+def _usage(fields: Mapping[str, Any]) -> str:
+    name = json.dumps(str(fields.get("load_as") or "local-dir:/path/to/this/folder"), ensure_ascii=False)
+    return (
+        "```python\n"
+        "import amfzoo\n"
+        f"model = amfzoo.create_model({name}, pretrained=True)\n"
+        'print(model.predict("clinical.jpg", "dermoscopy.jpg"))\n'
+        "```"
+    )
+
+
+def _tasks(config: Mapping[str, Any]) -> str:
+    tasks = config.get("tasks") or {}
+    temperatures = config.get("temperatures") or {}
+    rows = [(task, ", ".join(classes), temperatures.get(task, 1.0)) for task, classes in tasks.items()]
+    return _table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else _UNKNOWN
+
+
+def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
+    rows = [
+        (m.get("task"), m.get("name"), _value(m), m.get("data"), _or(m.get("cases"), "?"))
+        for m in map(_mapping, metrics)
+    ]
+    if not rows:
+        return "Not measured. Nothing is known about how well this model performs."
+    return _table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
+
+
+def _value(metric: Mapping[str, Any]) -> str:
+    value, low, high = (metric.get(key) for key in ("value", "low", "high"))
+    if value is None:
+        return "not measured"
+    interval = "interval not measured" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} {interval}"
+
+
+def _preprocessing(config: Mapping[str, Any]) -> str:
+    text = json.dumps(config.get("preprocessing") or {}, indent=2, ensure_ascii=False)
+    words = "Part of the model; amfzoo applies it by itself, after EXIF orientation and conversion to RGB."
+    return f"{words}\n\n```json\n{text}\n```"
+
+
+def _limits(fields: Mapping[str, Any]) -> str:
+    return (
+        "Research software. It is **not a medical device**, has no regulatory clearance, and must not be used to "
+        "diagnose, to treat, or to decide about a patient. Outputs are statistical; a low probability of malignancy "
+        "does not exclude it.\n\n"
+        f"Not validated for: {_text(fields.get('not_validated_for') or 'anything beyond the data named above')}"
+    )
+
+
+def _licence(fields: Mapping[str, Any]) -> str:
+    return (
+        f"Licence of the weights: {_text(fields.get('license'))} (the code of amfzoo is Apache-2.0).\n\n"
+        f"Attribution: {_text(fields.get('attribution'))}"
+    )
+
+
+_CITATION = (
+    "amfzoo is an independent reimplementation of the published idea of asymmetric multimodal fusion; these weights do "
+    "not come from the authors of the paper. If you use them, please cite it: "
+    "[arXiv:2407.09999](https://arxiv.org/abs/2407.09999)."
+)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_line(cell) for cell in line) + " |" for line in lines)
+
+
+def _line(value: object) -> str:
+    """One line that cannot break out of a table cell."""
+    return " ".join(str(_or(value, _UNKNOWN)).split()).replace("|", "\\|")
+
+
+def _text(value: object) -> str:
+    """Free text; a line of it cannot start a section of its own."""
+    text = str(value).strip() if value else _UNKNOWN
+    return re.sub(r"(?m)^(\s*)(#|---)", r"\1\\\2", text)
+
+
+def _or(value: object, other: object) -> object:
+    return other if value is None else value
+
+
+def _mapping(metric: Any) -> Mapping[str, Any]:
+    """A metric as a dict, or a `manifest.Metric`."""
+    return metric if isinstance(metric, Mapping) else vars(metric)

@@ -1,0 +1,77 @@
+"""Checks of values read from JSON files; a value at fault is named in a ConfigError."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .errors import ConfigError
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*")
+
+
+def is_plain_name(name: object) -> bool:
+    """Whether `name` names a file or folder in its own folder, and nothing else.
+
+    Separators, `..`, leading dots, drive letters and absolute paths are all refused.
+    """
+    return isinstance(name, str) and bool(_PLAIN_NAME.fullmatch(name)) and ".." not in name
+
+
+def is_commit(revision: object) -> bool:
+    """Whether `revision` is a full 40-hex commit, which can never move."""
+    return isinstance(revision, str) and bool(_COMMIT.fullmatch(revision))
+
+
+def is_repo_id(repo: object) -> bool:
+    """Whether `repo` reads `organisation/name` as the Hub allows it."""
+    return isinstance(repo, str) and bool(_REPO.fullmatch(repo)) and ".." not in repo and "--" not in repo
+
+
+def is_sha256(value: object) -> bool:
+    """Whether `value` is 64 hex digits in lower case."""
+    return isinstance(value, str) and bool(_SHA256.fullmatch(value))
+
+
+def keys(data: Any, where: str, *, required: Iterable[str], optional: Iterable[str] = ()) -> None:
+    """Require an object with all `required` keys and none beside them but `optional` ones."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where} must be an object, got {data!r}")
+    required = list(required)
+    unknown = sorted(set(data) - set(required) - set(optional))
+    missing = sorted(set(required) - set(data))
+    if unknown:
+        raise ConfigError(f"{where} has unknown keys: {', '.join(unknown)}")
+    if missing:
+        raise ConfigError(f"{where} lacks keys: {', '.join(missing)}")
+
+
+def check(holds: bool, where: str, rule: str, value: object) -> None:
+    """Require `holds`; the error reads "<where> <rule>, got <value>"."""
+    if not holds:
+        raise ConfigError(f"{where} {rule}, got {value!r}")
+
+
+def match(pattern: re.Pattern[str], value: object, where: str, rule: str) -> None:
+    """Require a text that fits `pattern`, which `rule` says in words."""
+    check(isinstance(value, str) and bool(pattern.fullmatch(value)), where, f"must be {rule}", value)
+
+
+def is_count(value: object) -> bool:
+    """A whole number above 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def is_number(value: object) -> bool:
+    """A finite int or float."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_text(value: object) -> bool:
+    """A text with more than blanks in it."""
+    return isinstance(value, str) and bool(value.strip())

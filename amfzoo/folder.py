@@ -1,0 +1,210 @@
+"""A folder is a model: config.json, model.safetensors, README.md and example/.
+
+What `write_folder` writes, a Hub repository and a `local-dir:` are the same thing.
+This module knows plain dicts and state dicts, no networks. Nothing here unpickles.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .checks import is_plain_name
+from .errors import ConfigError, WeightsError
+from .folder_check import SCHEMA_VERSION, backup_of, check_folder, read_config, sha256_of
+from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["SCHEMA_VERSION", "LoadedFolder", "check_folder", "read_config", "read_folder", "sha256_of", "write_folder"]
+
+CARD_FILE = "README.md"
+EXAMPLE_FOLDER = "example"
+_OURS = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, EXAMPLE_FOLDER, ".gitattributes"}
+
+
+@dataclass(frozen=True)
+class LoadedFolder:
+    """A verified model folder: its config, its tensors (CPU, never half precision), its path."""
+
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    folder: Path
+
+
+def read_folder(
+    folder: str | os.PathLike[str], *, expect: Mapping[str, FileRecord | Mapping[str, Any]] | None = None
+) -> LoadedFolder:
+    """Verify a model folder and load it.
+
+    `expect` maps file names to the sha256 and bytes that the manifest states; those of
+    the weights are also compared with config.json, on every load and before parsing.
+    Raises WeightsError (a file is missing, damaged or not the one expected) or
+    ConfigError (config.json is not one this version understands).
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    root = Path(folder).expanduser()
+    config = check_folder(root, expect=expect)
+    path = root / WEIGHTS_FILE
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path} is not a readable safetensors file ({error}); write or download it again."
+        ) from error
+    return LoadedFolder(config=config, state={k: _single(t) for k, t in state.items()}, folder=root)
+
+
+def write_folder(
+    folder: str | os.PathLike[str],
+    *,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    card: str,
+    half: bool = False,
+    examples: Mapping[str, bytes | os.PathLike[str]] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a model folder, all of it or nothing; returns its path.
+
+    `half` stores floating tensors of two or more dimensions as float16 (vectors such as
+    norm weights and statistics are small and stay float32). `examples` maps file names in
+    example/ to their bytes, or to a file to copy. An existing folder is replaced only
+    with `overwrite`, and only if it holds nothing but a model.
+    Raises WeightsError (the folder is in the way, the disk is full, a tensor does not
+    fit) or ConfigError (`config` is not JSON).
+    """
+    from safetensors import SafetensorError
+
+    target = Path(folder).expanduser().resolve()
+    _recover(target)
+    _refuse_occupied(target, overwrite)
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        _fill(temporary, dict(config), state, card, half, examples or {})
+        _replace(temporary, target)
+    except (OSError, SafetensorError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        reason = "the disk is full" if full else str(error)
+        raise WeightsError(
+            f"Cannot write the model folder {target}: {reason}. What was there before is unchanged."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _fill(
+    folder: Path,
+    config: dict[str, Any],
+    state: Mapping[str, Tensor],
+    card: str,
+    half: bool,
+    examples: Mapping[str, Any],
+) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {name: _stored(name, tensor, half) for name, tensor in state.items()}
+    weights = folder / WEIGHTS_FILE
+    # One metadata key keeps the bytes, and so the sha256, the same from save to save.
+    save_file(tensors, weights, metadata={"format": "pt"})
+    config["weights"] = {"file": WEIGHTS_FILE, "sha256": sha256_of(weights), "bytes": weights.stat().st_size}
+    try:
+        text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"The configuration cannot be written as JSON: {error}") from error
+    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    if examples:
+        (folder / EXAMPLE_FOLDER).mkdir()
+    for name, content in examples.items():
+        if not is_plain_name(name):
+            raise ConfigError(f"Example file name {name!r} must be a plain file name.")
+        data = content if isinstance(content, bytes) else Path(content).read_bytes()
+        (folder / EXAMPLE_FOLDER / name).write_bytes(data)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)  # safetensors writes 0600, useless on a shared drive
+            _flush(file)
+
+
+def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+    import torch
+
+    if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.layout != torch.strided:
+        raise WeightsError(f"{name!r} is not a dense tensor with values and cannot be saved.")
+    copy = tensor.detach().to("cpu", copy=True).contiguous()
+    if half and copy.is_floating_point() and copy.ndim > 1:
+        rounded = copy.to(torch.float16)
+        if torch.isinf(rounded).sum() != torch.isinf(copy).sum():
+            raise WeightsError(f"{name!r} holds values beyond the range of float16; save with half=False.")
+        return rounded
+    return copy
+
+
+def _single(tensor: Tensor) -> Tensor:
+    import torch
+
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def _flush(file: Path) -> None:
+    # Without it a power cut after the rename can leave the new name on empty files.
+    with open(file, "rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Rename `temporary` to `target`; an old `target` is removed only after that."""
+    if not target.exists():
+        temporary.rename(target)
+        return
+    backup = backup_of(target)
+    target.rename(backup)
+    try:
+        temporary.rename(target)
+    except BaseException:  # an interrupt from the keyboard too
+        backup.rename(target)
+        raise
+    shutil.rmtree(backup, ignore_errors=True)
+
+
+def _recover(target: Path) -> None:
+    """Put right a replacement that was killed between its two renames, or just after."""
+    backup = backup_of(target)
+    if not backup.is_dir():
+        return
+    if target.exists():
+        shutil.rmtree(backup, ignore_errors=True)
+    else:
+        backup.rename(target)
+
+
+def _refuse_occupied(target: Path, overwrite: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise WeightsError(f"{target} is a file; name a folder to write the model to.")
+    found = {child.name for child in target.iterdir()}
+    if found and not overwrite:
+        raise WeightsError(
+            f"{target} exists already; pass overwrite=True to replace the model in it, or name another folder."
+        )
+    foreign = sorted(found - _OURS)
+    if foreign:
+        shown = ", ".join(foreign[:5])
+        raise WeightsError(
+            f"{target} also holds files that are no part of a model ({shown}); they would be lost. Name another folder."
+        )

@@ -1,0 +1,154 @@
+"""Verifying a model folder: config.json of a known version, weights that are the recorded ones.
+
+No tensor is loaded and no torch imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .checks import is_count, is_plain_name, is_sha256
+from .errors import ConfigError, WeightsError
+from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
+
+SCHEMA_VERSION = 1
+_CHUNK = 4 * 1024 * 1024  # bytes
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """sha256 of a file as 64 hex digits, read in pieces of 4 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(_CHUNK):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def check_folder(
+    folder: str | os.PathLike[str], *, expect: Mapping[str, FileRecord | Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Verify a folder as `read_folder` does, loading no tensor (and no torch); returns its config."""
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise WeightsError(_missing_folder(root))
+    records = {name: _file_record(value) for name, value in (expect or {}).items()}
+    for name, record in records.items():
+        if name != WEIGHTS_FILE:
+            _verify(_member(root, name), record, "the weights manifest")
+    config = read_config(root)
+    own = _own_record(config["weights"])
+    path = _member(root, WEIGHTS_FILE)
+    if WEIGHTS_FILE in records:
+        _verify(path, records[WEIGHTS_FILE], "the weights manifest")
+        if own != records[WEIGHTS_FILE]:
+            raise WeightsError(
+                f"{root / CONFIG_FILE} records other weights ({own.sha256}) than the weights manifest lists."
+            )
+    else:
+        _verify(path, own, CONFIG_FILE)
+    return config
+
+
+def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """config.json of a model folder, its version and its record of the weights checked."""
+    path = _member(Path(folder).expanduser(), CONFIG_FILE)
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise WeightsError(f"{path} is not readable JSON ({error}); write or download the folder again.") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} must hold a JSON object, got {type(config).__name__}.")
+    version = config.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ConfigError(f"{path} has schema_version {version!r}; it was not written by amfzoo's save_pretrained.")
+    if version > SCHEMA_VERSION:
+        raise ConfigError(
+            f"{path} has schema_version {version}, this amfzoo reads up to {SCHEMA_VERSION}: "
+            "upgrade it (pip install --upgrade amfzoo)."
+        )
+    _own_record(config.get("weights"), path)
+    return config
+
+
+def _member(folder: Path, name: str) -> Path:
+    """Path of a file that must be in `folder`, links followed; WeightsError if it is not."""
+    if not is_plain_name(name):
+        raise WeightsError(f"{name!r} is not a plain file name in {folder}.")
+    path = folder / name
+    if not path.is_file():
+        others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"))
+        pickled = f" {', '.join(others)} will not be read: pickle files can run code." if others else ""
+        state = "is a link to a file that is missing" if path.is_symlink() else "is missing"
+        raise WeightsError(
+            f"{path} {state}.{pickled} A model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}; "
+            "write or download it again."
+        )
+    real = path.resolve()
+    if not any(real.is_relative_to(allowed) for allowed in _allowed_roots(folder)):
+        raise WeightsError(f"{path} links to {real}, outside its folder; put the file itself in the folder.")
+    return path
+
+
+def _allowed_roots(folder: Path) -> list[Path]:
+    real = folder.resolve()
+    roots = [real]
+    # In the Hub's cache, snapshots/<commit>/ links to blobs/ of the repository or of the whole cache.
+    storage = real.parent.parent
+    if real.parent.name == "snapshots" and storage.name.startswith("models--"):
+        roots += [(storage / "blobs").resolve(), (storage.parent / "blobs").resolve()]
+    return roots
+
+
+def _verify(path: Path, record: FileRecord, stated_by: str) -> None:
+    size = path.stat().st_size
+    if size != record.bytes:
+        state = "truncated" if size < record.bytes else "not the file expected"
+        raise WeightsError(
+            f"{path} is {state}: {size} bytes, {stated_by} says {record.bytes}. Write or download it again."
+        )
+    found = sha256_of(path)
+    if found != record.sha256:
+        raise WeightsError(
+            f"{path} is damaged or altered: its sha256 is {found}, {stated_by} says {record.sha256}. "
+            "Do not use it; write or download it again."
+        )
+
+
+def _own_record(weights: Any, path: Path | None = None) -> FileRecord:
+    name = path or CONFIG_FILE
+    keys = ("file", "sha256", "bytes")
+    if not isinstance(weights, Mapping) or any(key not in weights for key in keys):
+        raise ConfigError(f"{name} lacks 'weights' with {', '.join(keys)}; write the folder with save_pretrained.")
+    file, sha256, size = (weights[key] for key in keys)
+    if file != WEIGHTS_FILE:
+        raise ConfigError(
+            f"{name}: weights.file must be {WEIGHTS_FILE!r}, got {file!r}; no other file or format is read "
+            "(pickle files can run code)."
+        )
+    if not is_sha256(sha256) or not is_count(size):
+        raise ConfigError(f"{name}: weights.sha256 must be 64 hex digits and weights.bytes a positive number.")
+    return FileRecord(sha256=sha256, bytes=size)
+
+
+def _file_record(value: FileRecord | Mapping[str, Any]) -> FileRecord:
+    return value if isinstance(value, FileRecord) else FileRecord(sha256=value["sha256"], bytes=value["bytes"])
+
+
+def _missing_folder(folder: Path) -> str:
+    backup = backup_of(folder)
+    if backup.is_dir():
+        return (
+            f"{folder} is missing: a write was interrupted. The previous model is intact in {backup}: rename it back."
+        )
+    kind = "is not a folder" if folder.exists() else "does not exist"
+    return f"The model folder {folder} {kind}; check the path."
+
+
+def backup_of(target: Path) -> Path:
+    """Where the old model waits while a new one takes its place."""
+    return target.with_name(f".{target.name}.previous")

@@ -1,0 +1,178 @@
+"""What went wrong between here and a Hub, in words that say what to do.
+
+The client raises some twenty kinds of errors over two HTTP libraries (depending on
+its version); they are told apart by class name so that none of them is imported.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import WeightsError
+
+_TOKEN = "pass token=..., set HF_TOKEN, or run 'hf auth login'"
+OTHER_WAY_TO_FETCH = (
+    "set HF_ENDPOINT to a mirror you can reach, or fetch it once on a connected computer, "
+    "copy the folder here and load it as 'local-dir:/folder'"
+)
+OTHER_WAY_TO_PUSH = "push from a connected computer: the folder is complete and can be copied"
+
+
+def explain(error: BaseException, what: str, other_way: str = OTHER_WAY_TO_FETCH) -> WeightsError:
+    """WeightsError for a client error; `what` says what failed ("Cannot fetch ... from ...").
+
+    `other_way` is what remains to be done if the server stays out of reach. The caller
+    raises the result `from error`.
+    """
+    reason, remedy = _reason(error, other_way)
+    return WeightsError(f"{what}: {reason}. To do: {remedy}.")
+
+
+def status_of(error: BaseException) -> int | None:
+    """HTTP status behind a client error, None if the server gave no answer."""
+    for link in _chain(error):
+        status = getattr(getattr(link, "response", None), "status_code", None)
+        if status is not None:
+            return int(status)
+    return None
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Seconds the server asks to wait before the next request; None if it does not say."""
+    for link in _chain(error):
+        seconds = pause_asked(getattr(link, "response", None))
+        if seconds is not None:
+            return seconds
+    return None
+
+
+def pause_asked(response: Any) -> float | None:
+    """Seconds to wait by the headers of an answer: Retry-After, or the Hub's RateLimit."""
+    headers = getattr(response, "headers", None) or {}
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    used_up = re.search(r"\br=0\b.*\bt=(\d+)", headers.get("RateLimit", "").replace(" ", ""))
+    return float(used_up[1]) if used_up else None
+
+
+def is_server_fault(error: BaseException) -> bool:
+    """The server answered that it is down or busy."""
+    status = status_of(error)
+    return status is not None and (status in (408, 429) or status >= 500)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """No usable answer: no connection, a timeout, or a server that is down or busy."""
+    if status_of(error) is not None:
+        return is_server_fault(error)
+    return _is(error, "TransportError", "TimeoutException", "FileMetadataError") and not _is(
+        error, "UnsupportedProtocol"
+    )
+
+
+def _reason(error: BaseException, other_way: str) -> tuple[str, str]:
+    status = status_of(error)
+    found = _local_reason(error, status) or _access_reason(error, status) or _transport_reason(error, status, other_way)
+    if found:
+        return found
+    if status is not None:
+        return (
+            f"the server answered HTTP {status}",
+            "check the name and HF_ENDPOINT; if both are right, try again later",
+        )
+    if any("xet" in str(link).lower() for link in _chain(error)):
+        return (
+            f"the transfer by Xet storage failed ({error})",
+            "set HF_HUB_DISABLE_XET=1 to use plain HTTP, and try again",
+        )
+    return f"{type(error).__name__}: {error}", f"try again; if it repeats, {other_way}"
+
+
+def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] | None:
+    code = next((link.errno for link in _chain(error) if isinstance(link, OSError) and link.errno), None)
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk of the cache is full", "free some space, or set cache_dir= or HF_HUB_CACHE to a larger disk"
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS) and status is None and not _is(error, "TransportError"):
+        return f"the cache cannot be written ({error})", "set cache_dir= or HF_HUB_CACHE to a folder you may write to"
+    if _is(error, "HFValidationError"):
+        return f"the client refuses the name ({error})", "write it as 'hf-hub:organisation/name@revision'"
+    return None
+
+
+def _access_reason(error: BaseException, status: int | None) -> tuple[str, str] | None:
+    if _is(error, "GatedRepoError"):
+        return "access to this repository must be granted first", f"accept its terms on its web page, then {_TOKEN}"
+    if _is(error, "DisabledRepoError"):
+        return "the repository has been disabled", "ask its owner, or use other weights"
+    if _is(error, "RevisionNotFoundError"):
+        return "the repository has no such revision", "check the branch, tag or commit"
+    if _is(error, "RemoteEntryNotFoundError"):
+        return "the repository has no such file", "check that it is an amfzoo model (config.json and model.safetensors)"
+    if status == 401 or _is(error, "RepositoryNotFoundError"):
+        return "there is no such repository, or it is private", f"check the spelling; if it is private, {_TOKEN}"
+    if status == 403:
+        return "the server refuses access (HTTP 403)", f"{_TOKEN}, with a token that has the right; or ask for access"
+    if status == 404:
+        return "the server does not know it (HTTP 404)", "check the name, the revision and HF_ENDPOINT"
+    return None
+
+
+def _transport_reason(error: BaseException, status: int | None, other_way: str) -> tuple[str, str] | None:
+    if status == 429:
+        seconds = retry_after(error)
+        when = f"in {seconds:.0f} s" if seconds is not None else "in some minutes"
+        return (
+            "the server limits the number of requests (HTTP 429)",
+            f"try again {when}; {_TOKEN}, which raises the limit",
+        )
+    if status is not None and status >= 500:
+        return f"the server has a fault (HTTP {status})", f"try again later, or {other_way}"
+    text = " ".join(str(link) for link in _chain(error))
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            "the certificate of the server is not trusted (often a network that inspects traffic)",
+            "set SSL_CERT_FILE to your network's certificate bundle",
+        )
+    if _is(error, "ProxyError"):
+        return (
+            f"the proxy refuses the connection ({error})",
+            "check HTTPS_PROXY and NO_PROXY with your network's administrators",
+        )
+    if _is(error, "FileMetadataError"):
+        return (
+            "the answer is not that of a Hub (a login page, a filter or a wrong HF_ENDPOINT)",
+            f"log in to the network or correct HF_ENDPOINT; or {other_way}",
+        )
+    if _is(error, "UnsupportedProtocol", "InvalidURL"):
+        return f"the address is not one ({error})", "let HF_ENDPOINT begin with https://"
+    if _is(error, "TimeoutException"):
+        return "the server does not answer in time", f"try again; if it repeats, {other_way}"
+    if _is(error, "ConnectError", "NetworkError"):
+        return f"no connection ({_innermost(error)})", f"check the network; else {other_way}"
+    if _is(error, "TransportError") or "Consistency check failed" in text:
+        return "the transfer broke off", f"try again; if it repeats, {other_way}"
+    if _is(error, "OfflineModeIsEnabled", "LocalEntryNotFoundError"):
+        return "it is not in the cache, and offline mode forbids to fetch it", other_way
+    return None
+
+
+def _is(error: BaseException, *names: str) -> bool:
+    return any(cls.__name__ in names for link in _chain(error) for cls in type(link).__mro__)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes; the client often hides the real one as a cause."""
+    link: BaseException | None = error
+    for _ in range(10):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__
+
+
+def _innermost(error: BaseException) -> str:
+    return str(list(_chain(error))[-1]) or type(error).__name__

@@ -1,0 +1,94 @@
+"""The model card."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from huggingface_hub import ModelCard
+
+from amfzoo.card import render_card
+from amfzoo.manifest import Metric
+
+CONFIG = {
+    "schema_version": 1,
+    "architecture": "amf_small",
+    "network": {},
+    "preprocessing": {"clinical": {"size": 224}, "dermoscopy": {"size": 384}},
+    "tasks": {"diagnosis": ["NV", "MEL"], "streaks": ["absent", "regular", "irregular"]},
+    "temperatures": {"diagnosis": 1.25},
+    "info": {"license": "CC-BY-NC-4.0", "training_data": "MILK10k"},
+}
+METRICS = [
+    {
+        "task": "diagnosis",
+        "name": "macro_f1",
+        "value": 0.5,
+        "low": 0.45,
+        "high": 0.56,
+        "data": "held-out | part",
+        "cases": 880,
+    },
+    {"task": "diagnosis", "name": "auc", "value": 0.9, "data": "held-out"},
+    {"task": "streaks", "name": "auc", "value": None, "data": "held-out"},
+]
+
+
+def sections(card: str) -> dict[str, str]:
+    parts = re.split(r"(?m)^## (.+)\n", card)
+    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2])}
+
+
+def test_front_matter_is_what_the_hub_expects():
+    card = ModelCard(render_card(CONFIG))
+    assert card.data.license == "cc-by-nc-4.0"
+    assert card.data.library_name == "amfzoo"
+    assert card.data.pipeline_tag == "image-classification"
+    assert "dermoscopy" in card.data.tags
+
+
+def test_unknown_licence_is_other():
+    for licence, name in (("In-house: Clinic #3\nuse", "in-house-clinic-3-use"), (None, "not-stated")):
+        front = yaml.safe_load(render_card(CONFIG, {"license": licence}).split("---")[1])
+        assert (front["license"], front["license_name"]) == ("other", name)
+
+
+def test_sections():
+    fields = {"name": "amf_small.milk10k", "parameters": 3_300_000, "load_as": "hf-hub:org/name", "metrics": METRICS}
+    card = render_card(CONFIG, {**fields, "attribution": "ISIC", "not_validated_for": "children"})
+    assert "\n# amf_small.milk10k\n" in card
+    found = sections(card)
+    assert "3.30 million" in found["What it is"]
+    code = re.search(r"```python\n(.*?)```", found["How to use it"], re.S)[1]
+    assert code.count("\n") == 3 and 'create_model("hf-hub:org/name", pretrained=True)' in code
+    compile(code, "card", "exec")
+    assert "| diagnosis | NV, MEL | 1.25 |" in found["Tasks and classes"]
+    assert found["Training data"] == "MILK10k"
+    assert (
+        "0.500 [0.450, 0.560]" in found["Metrics"]
+        and "held-out \\| part" in found["Metrics"]
+        and "880" in found["Metrics"]
+    )
+    assert "0.900 interval not measured" in found["Metrics"] and "| streaks | auc | not measured |" in found["Metrics"]
+    assert '"size": 384' in found["Preprocessing"]
+    assert "not a medical device" in found["Intended use and limits"] and "children" in found["Intended use and limits"]
+    assert "CC-BY-NC-4.0" in found["Licence and attribution"] and "ISIC" in found["Licence and attribution"]
+    assert "2407.09999" in found["Citation"] and "reimplementation of the published idea" in found["Citation"]
+
+
+def test_nothing_known_is_said_to_be_so():
+    found = sections(render_card({}))
+    assert found["Metrics"].startswith("Not measured")
+    assert found["Training data"] == "not stated"
+    assert "not stated" in found["Licence and attribution"]
+
+
+def test_manifest_metrics_are_accepted_and_text_stays_in_its_section():
+    metric = Metric(task="diagnosis", name="auc", value=0.75, data="x", low=0.7, high=0.8)
+    card = render_card(CONFIG, {"metrics": (metric,), "training_data": "a\n## Metrics\nall perfect"})
+    assert "0.750 [0.700, 0.800]" in sections(card)["Metrics"]
+    assert len(sections(card)) == 9
+
+
+def test_same_input_same_card():
+    assert render_card(CONFIG, {"metrics": METRICS}) == render_card(CONFIG, {"metrics": METRICS})
