@@ -135,6 +135,12 @@ def validate(model: torch.nn.Module, batches: Batches, rows: np.ndarray, present
     return np.concatenate(out)
 
 
+def crop_side(args: argparse.Namespace, epoch: int) -> int:
+    """Side of the training crops: grows over the epochs, in steps of 16 pixels, since small ones are cheap."""
+    share = epoch / max(1, args.epochs - 1)
+    return 16 * round((args.start_size + share * (args.size - args.start_size)) / 16)
+
+
 def loss_of(logits: dict[str, torch.Tensor], labels: torch.Tensor, present: torch.Tensor, args, weight: torch.Tensor):
     """Weighted cross-entropy of the main head plus that of each branch's own head."""
     def one(name: str, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -204,7 +210,7 @@ def train(args: argparse.Namespace) -> None:
         started, total = time.time(), 0.0
         for step in range(steps):
             rows = order[step * args.batch_size : (step + 1) * args.batch_size]
-            images = batches(rows, args.size, generator)
+            images = batches(rows, crop_side(args, epoch), generator)
             draw = torch.rand(len(rows), generator=generator)
             drop = args.modality_dropout
             present = torch.stack([draw >= drop, (draw < drop) | (draw >= 2 * drop)], 1).to(args.device)
@@ -252,9 +258,10 @@ def main() -> None:
     add("--clinical-weights", type=Path, help="safetensors of the bare timm backbone")
     add("--dermoscopy-weights", type=Path, help="safetensors of the bare timm backbone")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--epochs", type=int, default=20)
+    add("--epochs", type=int, default=16)
     add("--batch-size", type=int, default=32)
-    add("--size", type=int, default=160, help="side of the training crops, pixels")
+    add("--start-size", type=int, default=112, help="side of the training crops in the first epoch, pixels")
+    add("--size", type=int, default=160, help="the same in the last epoch")
     add("--eval-size", type=int, default=192, help="side of the whole image at validation, pixels")
     add("--lr", type=float, default=8e-4)
     add("--weight-decay", type=float, default=0.05)
