@@ -33,13 +33,14 @@ _PUBLIC = {
     "ConfigError": ".errors",
     "ImageError": ".errors",
     "PredictionError": ".errors",
+    "TableError": ".errors",
     "UnknownModelError": ".errors",
     "WeightsError": ".errors",
 }
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from .errors import AmfzooError, ConfigError, ImageError, PredictionError, UnknownModelError, WeightsError
+    from .errors import AmfzooError, ConfigError, ImageError, PredictionError, TableError, UnknownModelError, WeightsError
     from .factory import create_model
     from .images import Preprocess, read_image
     from .inference import Prediction, predict_stream

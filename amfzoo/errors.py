@@ -29,3 +29,7 @@ class WeightsError(AmfzooError, RuntimeError):
 
 class PredictionError(AmfzooError, ValueError):
     """A prediction was asked for something it cannot give."""
+
+
+class TableError(AmfzooError, ValueError):
+    """A table of pairs cannot be read, or its answers cannot be written."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .errors import ConfigError
+from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
 from .models.network import PairNetwork
 from .registry import model_entry
@@ -52,6 +52,11 @@ def create_model(
         WeightsError: the weights cannot be had, fail verification, or do not fit.
     """
     is_location = isinstance(name, os.PathLike) or name.startswith((HUB_PREFIX, LOCAL_PREFIX))
+    if not is_location and ("/" in name or os.sep in name):
+        raise UnknownModelError(
+            f"there is no model named {name!r}; a folder is written '{LOCAL_PREFIX}{name}', "
+            f"a Hub repository '{HUB_PREFIX}{name}'"
+        )
     names_weights = is_location or "." in name
     if pretrained is None:
         pretrained = names_weights

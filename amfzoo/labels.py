@@ -29,7 +29,7 @@ class Task:
     Attributes:
         name: key of the task in every dictionary.
         classes: class names; their order is the order of the logits.
-        raw: raw label string (lower case) -> class name.
+        raw: raw label string -> class name; case does not matter.
         points: class name -> points of the seven-point rule, for its criteria.
         titles: class name -> name for people, where the code is an abbreviation.
     """
@@ -42,6 +42,7 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", check_classes(self.name, self.classes))
+        object.__setattr__(self, "raw", {text.strip().lower(): label for text, label in self.raw.items()})
         for kind, strings in (("raw", self.raw.values()), ("points", self.points), ("titles", self.titles)):
             for name in strings:
                 if name not in self.classes:
@@ -53,6 +54,8 @@ class Task:
         Raises:
             ConfigError: unknown string; the message names the nearest known one.
         """
+        if text in self.classes:  # classes may differ in case alone
+            return text
         key = text.strip().lower()
         known = {**{name.lower(): name for name in self.classes}, **self.raw}
         if key in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def model_entry(name: str) -> ModelEntry:
     """
     if name in _MODELS:
         return _MODELS[name]
-    near = difflib.get_close_matches(name, _MODELS, n=3)
+    near = difflib.get_close_matches(name, list_models(), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(list_models())}"
     raise UnknownModelError(f"there is no model named {name!r}; {hint}")
 
@@ -105,7 +106,8 @@ def model_info(name: str) -> dict[str, Any]:
     architecture, _, tag = name.partition(".")
     entry = model_entry(architecture)
     manifest = load_manifest()
-    tags = manifest.tags(architecture)
+    default = manifest.default_tags.get(architecture)
+    tags = sorted(manifest.tags(architecture), key=lambda listed: listed != default)  # stable: the rest stay sorted
     info: dict[str, Any] = {
         "name": name,
         "role": entry.role,
@@ -113,5 +115,5 @@ def model_info(name: str) -> dict[str, Any]:
         "pretrained": [f"{architecture}.{tag}" for tag in tags],
     }
     if tag:
-        info["weights"] = manifest.entry(name).to_dict()
+        info["weights"] = dataclasses.asdict(manifest.entry(name))
     return info

@@ -37,7 +37,8 @@ class Prediction:
         for task, row in self.probabilities.items():
             if not all(0 <= p <= 1 for p in row.values()) or not math.isclose(sum(row.values()), 1, abs_tol=1e-4):
                 raise PredictionError(
-                    f"task {task!r}: {dict(row)} are not probabilities; the weights are damaged or an input is not finite"
+                    f"task {task!r}: {dict(row)} are not probabilities; "
+                    "the weights are damaged or an input is not finite"
                 )
 
     @property
@@ -87,7 +88,8 @@ class Prediction:
         """Mean score under the probabilities, criteria taken one by one; None without it."""
         if self.seven_point_note:
             return None
-        return sum(p * CHECKLIST[name].points[label] for name, row in self.checklist.items() for label, p in row.items())
+        rows = self.checklist.items()
+        return sum(p * CHECKLIST[name].points[label] for name, row in rows for label, p in row.items())
 
     def refer(self, threshold: int = REFER_ORIGINAL) -> bool:
         """Whether the score reaches `threshold` (3: the original rule, 1: the revised one).
@@ -145,7 +147,8 @@ class Prediction:
         body, last = [], None
         for task, label, title, p in self.rows():
             if task != last:
-                body.append(f'<tr><th colspan="3" style="text-align:left">{html.escape(task.replace("_", " "))}</th></tr>')
+                heading = html.escape(task.replace("_", " "))
+                body.append(f'<tr><th colspan="3" style="text-align:left">{heading}</th></tr>')
                 last = task
             bar = f'<div style="background:#4878a8;height:0.8em;width:{100 * p:.1f}%"></div>'
             name = label if title == label else f"{label} ({title})"

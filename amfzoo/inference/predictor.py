@@ -25,7 +25,9 @@ Inputs = dict[str, "np.ndarray | None"]  # branch -> (3, H, W) float32, None whe
 _ORDER = ("clinical", "dermoscopy")
 
 
-def predict(model: PairNetwork, clinical: Any, dermoscopy: Any, *, batch_size: int = 16) -> Prediction | list[Prediction]:
+def predict(
+    model: PairNetwork, clinical: Any, dermoscopy: Any, *, batch_size: int = 16
+) -> Prediction | list[Prediction]:
     """`PairNetwork.predict`; see there."""
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
@@ -38,7 +40,9 @@ def predict(model: PairNetwork, clinical: Any, dermoscopy: Any, *, batch_size: i
     count = len(next(images for images in columns if images is not None))
     columns = [[None] * count if images is None else images for images in columns]
     if len(columns[0]) != len(columns[1]):
-        raise PredictionError(f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up")
+        raise PredictionError(
+            f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up"
+        )
     return list(predict_stream(model, zip(*columns), batch_size=batch_size))
 
 
@@ -66,17 +70,18 @@ def predict_stream(
     """
     if batch_size < 1:
         raise PredictionError(f"batch_size must be at least 1, got {batch_size}")
+    if workers is not None and workers < 1:
+        raise PredictionError(f"workers must be at least 1, got {workers}")
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
     for batch in _batched(_prepared(model, pairs, batch_size, workers), batch_size):
-        if errors == "raise":
-            for item in batch:
-                if isinstance(item, AmfzooError):
-                    raise item
         good = [item for item in batch if not isinstance(item, AmfzooError)]
         answers = iter(_run(model, good) if good else ())
         for item in batch:
-            yield item if isinstance(item, AmfzooError) else next(answers)
+            answer = item if isinstance(item, AmfzooError) else next(answers)
+            if errors == "raise" and isinstance(answer, AmfzooError):
+                raise answer
+            yield answer
 
 
 def _batched(items: Iterator, size: int) -> Iterator[list]:
@@ -125,7 +130,7 @@ def _prepare(model: PairNetwork, pair: Pair) -> Inputs | AmfzooError:
 
 
 @torch.inference_mode()
-def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction]:
+def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction | PredictionError]:
     parameter = next(model.parameters())
     tensors: dict[str, torch.Tensor | None] = dict.fromkeys(_ORDER)
     present = np.zeros((len(batch), 2), bool)
@@ -142,15 +147,21 @@ def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction]:
         task: (values.double() / model.config.temperatures.get(task, 1.0)).softmax(1).tolist()
         for task, values in logits.items()
     }
-    name = model.config.info.get("name", model.config.architecture)
     return [
-        Prediction(
-            {task: dict(zip(classes, rows[task][i])) for task, classes in model.tasks.items()},
-            model=name,
-            missing=tuple(branch for branch in model.preprocess if batch[i][branch] is None),
-        )
-        for i in range(len(batch))
+        _answer(model, {task: values[i] for task, values in rows.items()}, inputs) for i, inputs in enumerate(batch)
     ]
+
+
+def _answer(model: PairNetwork, rows: dict[str, list[float]], inputs: Inputs) -> Prediction | PredictionError:
+    """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
+    try:
+        return Prediction(
+            {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()},
+            model=model.config.info.get("name", model.config.architecture),
+            missing=tuple(name for name in model.preprocess if inputs[name] is None),
+        )
+    except PredictionError as error:
+        return error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,13 @@ from timm.models.efficientnet import EfficientNet
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+
+# Keywords of timm.create_model that are not about the architecture: a config.json
+# must not be able to name a file, fetch weights, or change what comes out.
+_NOT_ARCHITECTURE = frozenset(
+    ("model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
+     "features_only", "num_classes", "global_pool", "in_chans")
+)
 
 
 class Backbone(nn.Module):
@@ -32,14 +40,16 @@ class Backbone(nn.Module):
 
     def __init__(self, name: str, strides: Sequence[int] = (16, 32), args: dict[str, Any] | None = None) -> None:
         super().__init__()
+        if not strides or list(strides) != sorted(set(strides)):
+            raise ConfigError(f"strides must ascend without repeats, at least one, got {tuple(strides)}")
         body = _build(name, args or {})
         info = body.feature_info
         reductions = [int(stage["reduction"]) for stage in info]
         missing = [stride for stride in strides if stride not in reductions]
         if missing:
-            raise ConfigError(f"backbone {name!r} has no features at stride {missing}; it has {sorted(set(reductions))}")
-        if list(strides) != sorted(set(strides)):
-            raise ConfigError(f"strides must ascend without repeats, got {tuple(strides)}")
+            raise ConfigError(
+                f"backbone {name!r} has no features at stride {missing}; it has {sorted(set(reductions))}"
+            )
         # the deepest stage at each stride
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         whole = indices[-1] == len(reductions) - 1
@@ -51,20 +61,23 @@ class Backbone(nn.Module):
         self.channels = tuple(int(info[i]["num_chs"]) for i in indices[:-1]) + (
             int(body.num_features) if whole else int(info[indices[-1]]["num_chs"]),
         )
-        # a whole network ends in its own final map; a cut one in the last intermediate
-        self._indices = indices[:-1] if whole else indices
-        self._whole = whole
+        self._indices = indices
+        self._whole = whole  # then it ends in its own final map; a cut one in the last intermediate
         self._nhwc = getattr(body, "output_fmt", "NCHW") == "NHWC"
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> one (B, C, H / stride, W / stride) map per stride."""
-        if not self._indices:
-            return [self._nchw(self.body.forward_features(image))]
         final, maps = self.body.forward_intermediates(image, indices=self._indices, output_fmt="NCHW")
-        return [*maps, self._nchw(final)] if self._whole else maps
+        if self._whole:
+            maps[-1] = self._as_map(final, *maps[-1].shape[2:])
+        return maps
 
-    def _nchw(self, feature_map: Tensor) -> Tensor:
-        return feature_map.permute(0, 3, 1, 2) if self._nhwc else feature_map
+    def _as_map(self, final: Tensor, height: int, width: int) -> Tensor:
+        if not isinstance(final, Tensor):
+            raise ConfigError(f"a {type(self.body).__name__} ends in several maps at once, which cannot be fused")
+        if final.ndim == 3:  # a Transformer's tokens (B, prefix + HW, C): class tokens and the like come first
+            return final[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
+        return final.permute(0, 3, 1, 2) if self._nhwc else final
 
     def set_grad_checkpointing(self, on: bool = True) -> None:
         self.body.set_grad_checkpointing(on)
@@ -72,14 +85,17 @@ class Backbone(nn.Module):
 
 def _build(name: str, args: dict[str, Any]) -> nn.Module:
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:5]
-        raise ConfigError(f"timm has no backbone {name!r}" + (f"; near names: {', '.join(near)}" if near else ""))
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise ConfigError(f"timm has no backbone {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    refused = sorted(_NOT_ARCHITECTURE & set(args))
+    if refused:
+        raise ConfigError(f"backbone {name!r}: {', '.join(refused)} cannot be set here; only the architecture can")
     # JSON has lists where some timm constructors expect tuples
     args = {key: tuple(value) if isinstance(value, list) else value for key, value in args.items()}
     try:
         body = timm.create_model(name, pretrained=False, num_classes=0, global_pool="", **args)
-    except TypeError as error:
-        raise ConfigError(f"backbone {name!r} does not take {args}: {error}") from error
+    except Exception as error:  # constructors raise nearly anything
+        raise ConfigError(f"timm cannot build the backbone {name!r} with {args}: {error}") from error
     needed = ("forward_intermediates", "prune_intermediate_layers", "feature_info")
     if not all(hasattr(body, attribute) for attribute in needed):
         raise ConfigError(f"backbone {name!r} gives no intermediate feature maps in this version of timm")
@@ -100,7 +116,8 @@ def load_backbone_weights(backbone: Backbone, state: dict[str, Tensor]) -> None:
     wrong = sorted(key for key in own if key in state and own[key].shape != state[key].shape)
     if missing or wrong:
         raise ConfigError(
-            f"backbone weights do not fit: {len(missing)} keys missing {missing[:3]}, {len(wrong)} of another shape {wrong[:3]}"
+            f"backbone weights do not fit: {len(missing)} keys missing {missing[:3]}, "
+            f"{len(wrong)} of another shape {wrong[:3]}"
         )
     with torch.no_grad():
         backbone.body.load_state_dict({key: state[key].to(own[key].dtype) for key in own})

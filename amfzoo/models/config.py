@@ -13,6 +13,7 @@ from ..images import Preprocess
 from ..labels import MILK10K, as_tasks
 
 SCHEMA_VERSION = 1  # of config.json
+_TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures", "info", "weights"}
 BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
 FUSIONS = ("asymmetric", "mutual", "none")
 
@@ -71,6 +72,9 @@ class NetworkConfig:
             preprocess = getattr(self, f"{branch}_preprocess")
             if isinstance(preprocess, Mapping):
                 put(f"{branch}_preprocess", Preprocess.from_dict(preprocess))
+            name = getattr(self, branch)
+            if name is not None and not (isinstance(name, str) and name):
+                raise ConfigError(f"{branch} must be the name of a timm backbone or None, got {name!r}")
         if not self.branches:
             raise ConfigError("a network needs at least one branch: clinical and dermoscopy are both None")
         if len(self.branches) == 1:  # nothing to fuse
@@ -91,9 +95,14 @@ class NetworkConfig:
                 "the two branches are fused stride by stride: clinical_strides "
                 f"{self.clinical_strides} and dermoscopy_strides {self.dermoscopy_strides} differ in length"
             )
+        if not all(isinstance(value, int) for value in (self.attention_dim, self.attention_heads)):
+            raise ConfigError(
+                f"attention_dim {self.attention_dim!r}, attention_heads {self.attention_heads!r} must be whole numbers"
+            )
         if self.attention_heads < 1 or self.attention_dim < 1 or self.attention_dim % self.attention_heads:
             raise ConfigError(
-                f"attention_dim {self.attention_dim} must be a positive multiple of attention_heads {self.attention_heads}"
+                f"attention_dim {self.attention_dim} must be a positive multiple "
+                f"of attention_heads {self.attention_heads}"
             )
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}")
@@ -125,7 +134,9 @@ class NetworkConfig:
             raise ConfigError(f"unknown setting {', '.join(unknown)}; known: {', '.join(names)}")
         try:
             return cls(**settings)
-        except (TypeError, AttributeError) as error:
+        except ConfigError:
+            raise
+        except (TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"bad value in {settings}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,6 +162,9 @@ class NetworkConfig:
         Raises:
             ConfigError: a key is missing or unknown, or a value is bad.
         """
+        unknown = sorted(set(data) - _TOP_LEVEL)
+        if unknown:
+            raise ConfigError(f"config.json has unknown keys: {', '.join(unknown)}")
         try:
             preprocessing = data["preprocessing"]
             fields = {

@@ -45,6 +45,8 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
 
 def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:
     """Fresh heads for `tasks`, except where task and classes are those of the weights."""
+    if tasks == model.tasks and list(tasks) == list(model.tasks):
+        return
     kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
     temperatures = {t: v for t, v in model.config.temperatures.items() if t in kept}
     dropped = [t for t in model.tasks if t not in kept]
@@ -54,5 +56,8 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     model.config = model.config.replace(temperatures=temperatures)
     fresh = [t for t in tasks if t not in kept]
     logger.warning(
-        "%s: heads %s are new and untrained; heads %s of the weights were dropped", source, fresh or "none", dropped or "none"
+        "%s: heads %s are new and untrained; heads %s of the weights were dropped",
+        source,
+        fresh or "none",
+        dropped or "none",
     )

@@ -127,7 +127,8 @@ class PairNetwork(nn.Module):
         """Pixels of absent images replaced, so that they can reach nothing.
 
         In training a present image of the batch takes the place, since a blank one
-        would enter the statistics of batch normalisation.
+        would enter the statistics of batch normalisation. If a batch has none for a
+        branch, a blank one does enter: freeze a branch that a data set has no images for.
         """
         if self.training:
             rows = torch.arange(len(present), device=present.device)
@@ -175,20 +176,20 @@ class PairNetwork(nn.Module):
         """The heads, {task: nn.Linear}."""
         return self.heads
 
-    def resetmake_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
+    def reset_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
         """Replace all heads by fresh ones for other tasks; temperatures are dropped.
 
         Raises:
             ConfigError: `tasks` is not a schema.
         """
         tasks = as_tasks(tasks)
-        self.config = self.config.replace(tasks=tasks, temperatures={})
         where = next(self.heads.parameters())
         self.heads = make_heads(self.num_features, tasks).to(where)
+        self.config = self.config.replace(tasks=tasks, temperatures={})
         for name, parts in self.auxiliary.items():
             parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
 
-    def remove_auxiliarymake_heads(self) -> None:
+    def remove_auxiliary_heads(self) -> None:
         """Drop the per-branch heads, which only training needs."""
         self.auxiliary = nn.ModuleDict()
         self.config = self.config.replace(auxiliary_heads=False)

@@ -1,0 +1,109 @@
+"""`amfzoo info`: what is known of one model, or of one set of weights."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from . import exit_codes
+from .options import add_json, columns, print_json
+
+if TYPE_CHECKING:
+    from ..manifest import WeightsRecord
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="what is known of a model or of weights",
+        description="Show a model (what it is for, settings, size, weights) or weights (tasks and classes, "
+        "training data, licence, metrics, what they are not validated for).",
+    )
+    parser.add_argument(
+        "name", metavar="NAME", help="a model (amf_small) or weights (amf_small.milk10k); see `amfzoo list`"
+    )
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..manifest import load_manifest
+    from ..registry import model_entry
+
+    model_entry(args.name.partition(".")[0])  # a wrong model name gets its own message
+    if "." in args.name:
+        record = load_manifest().entry(args.name)
+        if args.json:
+            print_json(asdict(record))
+        else:
+            print("\n".join(_weights_text(record)))
+    else:
+        model = _model(args.name)
+        if args.json:
+            print_json(model)
+        else:
+            print("\n".join(_model_text(model)))
+    return exit_codes.OK
+
+
+def _model(name: str) -> dict[str, Any]:
+    import torch
+
+    from ..manifest import load_manifest
+    from ..models.zoo import ZOO
+    from ..registry import model_entry
+
+    manifest, entry = load_manifest(), model_entry(name)
+    with torch.device("meta"):  # shapes without numbers
+        network = entry.build()
+    default = manifest.default_tags.get(name)
+    return {
+        "name": name,
+        "role": entry.role,
+        "settings": dict(ZOO[name].settings) if name in ZOO else {},
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "weights": sorted(
+            (f"{name}.{tag}" for tag in manifest.tags(name)), key=lambda full: (full != f"{name}.{default}", full)
+        ),
+    }
+
+
+def _model_text(model: dict[str, Any]) -> list[str]:
+    facts = [
+        ("for", model["role"]),
+        ("parameters", f"{model['parameters'] / 1e6:.2f} million, with heads for the default tasks"),
+        *((key.replace("_", " "), str(value)) for key, value in model["settings"].items()),
+        ("weights", ", ".join(model["weights"]) or "none yet"),
+    ]
+    lines = [model["name"], *(f"  {line}" for line in columns(facts))]
+    if model["weights"]:
+        lines.append(f"More on the weights: amfzoo info {model['weights'][0]}")
+    return lines
+
+
+def _weights_text(record: WeightsRecord) -> list[str]:
+    source = record.source
+    place = source.type if source.repo is None else f"Hub repository {source.repo} at commit {source.revision}"
+    facts = [
+        ("model", record.architecture),
+        ("source", f"{place}, {sum(file.bytes for file in record.files.values()) / 1e6:.1f} MB"),
+        ("parameters", f"{record.parameters / 1e6:.2f} million"),
+        ("licence", record.license),
+        ("attribution", record.attribution),
+        ("training data", record.training_data),
+    ]
+    lines = [record.name, *(f"  {line}" for line in columns(facts)), "  tasks and classes"]
+    lines += [f"    {task}: {', '.join(classes)}" for task, classes in record.tasks.items()]
+    lines.append("  metrics")
+    lines += [f"    {line}" for line in _metrics(record)] or ["    none measured"]
+    return [*lines, f"  not validated for: {record.not_validated_for}"]
+
+
+def _metrics(record: WeightsRecord) -> list[str]:
+    rows = []
+    for metric in record.metrics:
+        interval = "" if metric.low is None else f"(95 % interval {metric.low:.3f} to {metric.high:.3f})"
+        cases = "" if metric.cases is None else f", {metric.cases} cases"
+        rows.append((metric.task, metric.name, f"{metric.value:.3f}", interval, f"{metric.data}{cases}"))
+    return columns(rows)

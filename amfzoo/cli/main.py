@@ -1,0 +1,68 @@
+"""From arguments to a command, and from its errors to one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import AmfzooError
+from . import download, evaluate, exit_codes, info, list_models, predict, verify
+
+_DESCRIPTION = "Deep learning on pairs of skin-lesion images: models, weights, predictions."
+_START = "Start with `amfzoo list`, or with `amfzoo predict --example`, which needs no data of yours."
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="amfzoo",
+        description=f"{_DESCRIPTION}\nResearch software, not a medical device.\n\n{_START}",
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"amfzoo {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for module in (list_models, info, download, verify, predict, evaluate):
+        module.add(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (see `exit_codes`).
+
+    Args:
+        arguments: without the program's name; default those of the process.
+    """
+    try:
+        code = _run(arguments)
+        sys.stdout.flush()  # here, so that a closed pipe is noticed here
+        return code
+    except BrokenPipeError:
+        # what is left in the buffer must not be tried again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.BROKEN_PIPE
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        parser = build_parser()
+        args = parser.parse_args(arguments)
+        if "run" in args:
+            return args.run(args)
+        parser.print_help(sys.stderr)
+        return exit_codes.USAGE
+    except SystemExit as end:  # argparse: help, version, wrong usage
+        return int(end.code or 0)
+    except AmfzooError as error:
+        fail(str(error))
+        return exit_codes.of_error(error)
+    except KeyboardInterrupt:
+        fail("interrupted")
+        return exit_codes.INTERRUPTED
+
+
+def fail(message: str) -> None:
+    """Print an error as one line."""
+    print(f"amfzoo: error: {' '.join(message.split())}", file=sys.stderr)

@@ -1,0 +1,33 @@
+"""Options that several commands share, and what they lead to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON; errors stay text, on stderr")
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache-dir", metavar="DIR", help="the Hub's cache, instead of the usual one")
+    parser.add_argument("--offline", action="store_true", help="use no network, only what is on this machine")
+
+
+def apply_offline(args: argparse.Namespace) -> None:
+    """Take the network away from the Hub's client as well, which reads this once, when first imported."""
+    if args.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def columns(rows: list[tuple[str, ...]], gap: str = "  ") -> list[str]:
+    """Rows of equal length as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

@@ -1,0 +1,177 @@
+"""`amfzoo predict`: one pair, or a table of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import exit_codes
+from .options import add_cache, add_json, apply_offline, print_json
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+DEFAULT_MODEL = "amf_small"
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+_USAGE = """\
+amfzoo predict CLINICAL DERMOSCOPY [options]
+       amfzoo predict --dermoscopy IMAGE [options]      (or --clinical: one image alone)
+       amfzoo predict --example [options]
+       amfzoo predict PAIRS.csv --out ANSWERS.csv [options]"""
+_DESCRIPTION = """\
+Predict from a clinical photo and a dermoscopy image of one lesion, or from one of the
+two. Research software, not a medical device.
+
+A table is a CSV file (UTF-8; comma, semicolon or tab) with the columns clinical and
+dermoscopy: paths relative to the table, empty where an image is missing. The answers
+are the table's columns, then model, for each task its most probable class and the
+probability of every class, missing, seven_point_score (where the weights give it) and
+error. Rows are written to ANSWERS.csv.part as they come; the same command goes on
+where a stopped run ended, and adds rows that are new in the table.
+"""
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="predict from a pair of images, or from a table of them",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "inputs", nargs="*", metavar="INPUT", help="a clinical photo and a dermoscopy image, in this order, or a table"
+    )
+    parser.add_argument("--clinical", metavar="IMAGE", help="the clinical photo, by name")
+    parser.add_argument("--dermoscopy", metavar="IMAGE", help="the dermoscopy image, by name")
+    parser.add_argument(
+        "--example", action="store_true", help="predict from the example pair that comes with amfzoo; it is drawn"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", default=DEFAULT_MODEL, help="as for `amfzoo download` (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)"
+    )
+    add_cache(parser)
+    add_json(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
+    table = parser.add_argument_group("for tables")
+    table.add_argument("--out", metavar="FILE", help="where the answers go")
+    table.add_argument(
+        "--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)"
+    )
+    table.add_argument("--prefix", metavar="TEXT", default="", help="put TEXT before the names of the added columns")
+    table.add_argument("--retry-errors", action="store_true", help="answer the rows that have an error again")
+    table.add_argument(
+        "--overwrite", action="store_true", help="throw away an earlier answer file, finished or not, and start over"
+    )
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    apply_offline(args)
+    if len(args.inputs) == 1 and (args.out or Path(args.inputs[0]).suffix.lower() in _TABLE_SUFFIXES):
+        _check_table_usage(args)
+        from .predict_table import run_table
+
+        return run_table(args, lambda: load_model(args))
+    for option in ("out", "prefix", "retry_errors", "overwrite"):
+        if getattr(args, option):
+            args.parser.error(f"--{option.replace('_', '-')} is for tables: amfzoo predict PAIRS.csv --out ANSWERS.csv")
+    return _run_pair(args, *_images(args))
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network and a label that tells its weights from all others."""
+
+    network: PairNetwork
+    label: str
+
+
+def load_model(args: argparse.Namespace) -> LoadedModel:
+    """The weights that the options name, on the device they name.
+
+    Raises:
+        UnknownModelError, WeightsError, ConfigError: they cannot be had or verified.
+    """
+    _check_device(args)
+    from .. import hub
+    from ..factory import create_model
+    from ..folder import sha256_of
+    from ..manifest import CONFIG_FILE
+
+    network = create_model(
+        args.model, True, device=args.device, cache_dir=args.cache_dir, local_files_only=args.offline
+    )
+    found = hub.resolve(args.model, cache_dir=args.cache_dir, local_files_only=True)  # it is here now
+    if found.record is not None:
+        return LoadedModel(network, found.record.name)
+    # Weights that are not listed may share a name; config.json holds the hash of its weights.
+    name = network.config.info.get("name", network.config.architecture)
+    return LoadedModel(network, f"{name}@{sha256_of(found.folder / CONFIG_FILE)[:12]}")
+
+
+def _images(args: argparse.Namespace) -> tuple[str | None, str | None]:
+    """Paths of the clinical and the dermoscopy image; wrong usage ends the program."""
+    error: Callable[[str], Any] = args.parser.error
+    named = args.clinical is not None or args.dermoscopy is not None
+    if args.example + named + bool(args.inputs) > 1:
+        error("give the images in one way: CLINICAL DERMOSCOPY, or --clinical and --dermoscopy, or --example")
+    if args.example:
+        from ..data.example import example_pair
+
+        clinical, dermoscopy = example_pair()
+        return str(clinical), str(dermoscopy)
+    if named:
+        return args.clinical, args.dermoscopy
+    if not args.inputs:
+        error("nothing to predict from: give CLINICAL DERMOSCOPY, or try --example")
+    if len(args.inputs) == 1:
+        error("one image: say which it is, --clinical IMAGE or --dermoscopy IMAGE (a table ends in .csv)")
+    if len(args.inputs) > 2:
+        error(f"two images make a pair, {len(args.inputs)} were given; for many pairs write a table, see --help")
+    if "-" in args.inputs:
+        error("'-' is no image; for one image alone use --clinical IMAGE or --dermoscopy IMAGE")
+    return tuple(args.inputs)
+
+
+def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | None) -> int:
+    model = load_model(args)
+    answer = model.network.predict(clinical, dermoscopy)
+    if args.json:
+        print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict()})
+    else:
+        print(answer)
+        if args.example and not args.quiet:
+            print("The example is a drawing, not a real lesion.")
+    return exit_codes.OK
+
+
+def _check_table_usage(args: argparse.Namespace) -> None:
+    if args.example or args.clinical is not None or args.dermoscopy is not None:
+        args.parser.error("a table names its images itself: leave out --example, --clinical and --dermoscopy")
+    if not args.out or args.out == "-":
+        args.parser.error(f"a table of answers goes to a file: amfzoo predict {args.inputs[0]} --out ANSWERS.csv")
+
+
+def _check_device(args: argparse.Namespace) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=args.device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        args.parser.error(f"the device {args.device!r} cannot be used: {reason}")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return number

@@ -1,0 +1,104 @@
+"""The table form of `amfzoo predict`: progress, signals and the summary around `predict_table`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import exit_codes
+from .options import print_json
+from .signals import StopSignals
+
+if TYPE_CHECKING:
+    from ..inference.table import TableResult
+    from .predict import LoadedModel
+
+
+def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
+    """Answer a table; returns the exit code.
+
+    Raises:
+        TableError: see `predict_table`. Other errors as of `load`.
+    """
+    from ..inference.table import PairTable, check_output, predict_table
+
+    source = Path(args.inputs[0])
+    check_output(PairTable(source), args.out)  # before the weights are fetched
+    model = load()
+    with StopSignals() as signals, _Bar(shown=not args.quiet and sys.stderr.isatty()) as bar:
+        result = predict_table(
+            model.network,
+            source,
+            args.out,
+            label=model.label,
+            prefix=args.prefix,
+            batch_size=args.batch_size,
+            overwrite=args.overwrite,
+            retry_errors=args.retry_errors,
+            should_stop=signals.stop,
+            progress=bar.show,
+        )
+    if args.json:
+        print_json(_summary(result, model.label, args.out))
+    _report(result, args)
+    if not result.finished:
+        return 128 + signals.received
+    return exit_codes.SOME_FAILED if result.failed else exit_codes.OK
+
+
+def _report(result: TableResult, args: argparse.Namespace) -> None:
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    if not result.finished:
+        again = "the same command without --overwrite" if args.overwrite else "the same command"
+        say(f"amfzoo: interrupted: {args.out}.part has {result.done} of {result.rows} rows; {again} goes on from there")
+    elif result.earlier == result.rows and not args.retry_errors and not args.quiet:
+        say(f"{args.out} was complete already, {result.rows} rows; nothing to do")
+    elif not args.quiet:
+        say(f"{args.out}: {result.rows} rows, {result.rows - result.failed} answered, {result.failed} failed")
+    if result.failed:
+        say(f"amfzoo: {result.failed} of {result.done} rows have an error, see the column {args.prefix}error:")
+        for line, error in result.failures:
+            say(f"  line {line}: {error}")
+        if result.failed > len(result.failures):
+            say(f"  and {result.failed - len(result.failures)} more")
+        say("When the images are mended, the same command with --retry-errors answers these rows again.")
+
+
+def _summary(result: TableResult, model: str, out: str) -> dict[str, Any]:
+    return {
+        "out": out,
+        "model": model,
+        "finished": result.finished,
+        "rows": result.rows,
+        "answered": result.done - result.failed,
+        "failed": result.failed,
+        "first_failures": [{"line": line, "error": error} for line, error in result.failures],
+    }
+
+
+class _Bar:
+    """A progress bar on stderr that starts at the rows done before."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int, rows: int) -> None:
+        if self._shown and self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=rows, initial=done, unit=" pairs", file=sys.stderr)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)

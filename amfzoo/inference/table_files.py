@@ -1,0 +1,240 @@
+"""The CSV files of bulk prediction: the pairs, the answers so far, and adding rows that survive a kill."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from ..errors import TableError
+
+IMAGE_COLUMNS = ("clinical", "dermoscopy")
+_DELIMITERS = ",;\t"
+_BOM = b"\xef\xbb\xbf"
+_SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process loses none
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of pairs.
+
+    Attributes:
+        line: where it starts in the file; the header is line 1.
+        cells: as many as there are columns.
+        problem: why it cannot be used, if so.
+    """
+
+    line: int
+    cells: tuple[str, ...]
+    problem: str | None = None
+
+
+class PairTable:
+    """A CSV file with the columns `clinical` and `dermoscopy`, and any others.
+
+    UTF-8, with or without a byte order mark; comma, semicolon or tab. Cells may hold
+    line breaks. Image paths are relative to the file's folder; an empty cell is a
+    missing image. Rows are streamed, never held.
+
+    Raises:
+        TableError: the file cannot be read or is not such a table.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        if not self.path.is_file():
+            what = "is a folder" if self.path.is_dir() else "is not a file" if self.path.exists() else "does not exist"
+            raise TableError(f"the table {path} {what}; it must be a CSV file on disk")
+        with self._reading() as file:
+            self.delimiter, self.columns = _header(file, self.path.name)
+        self._images = [self.columns.index(name) for name in IMAGE_COLUMNS]
+        with open(self.path, "rb") as raw:
+            self.has_bom = raw.read(len(_BOM)) == _BOM
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in order; blank lines are none."""
+        with self._reading() as file:
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
+            header_seen, start = False, 1
+            for cells in reader:
+                if cells and header_seen:
+                    yield self._row(start, cells)
+                header_seen = header_seen or bool(cells)
+                start = reader.line_num + 1
+
+    def pair(self, row: Row) -> tuple[str | Path | None, str | Path | None]:
+        """The clinical and the dermoscopy image of a row, None where the cell is empty."""
+        clinical, dermoscopy = (self._image(row.cells[index].strip()) for index in self._images)
+        return clinical, dermoscopy
+
+    def _image(self, text: str) -> str | Path | None:
+        if not text or _URL.match(text):  # a URL is refused by its own name
+            return text or None
+        return self.path.parent / text
+
+    def _row(self, line: int, cells: list[str]) -> Row:
+        width = len(self.columns)
+        problem = f"this row has {len(cells)} cells, the header has {width}" if any(cells[width:]) else None
+        # spreadsheets leave out empty cells at the end of a row
+        return Row(line, tuple([*cells, *[""] * width][:width]), problem)
+
+    @contextmanager
+    def _reading(self) -> Iterator[TextIO]:
+        try:
+            with open(self.path, encoding="utf-8-sig", newline="") as file:
+                yield file
+        except UnicodeDecodeError as error:
+            raise TableError(f"{self.path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
+        except csv.Error as error:
+            raise TableError(
+                f"{self.path.name} is not a well-formed CSV file: {error}; look for an unpaired quotation mark"
+            ) from error
+        except OSError as error:
+            raise TableError(f"the table {self.path} cannot be read: {error.strerror or error}") from error
+
+
+def _header(file: TextIO, name: str) -> tuple[str, tuple[str, ...]]:
+    """Delimiter and column names: the delimiter that shows most of the columns we need."""
+    found: list[tuple[int, int, str, tuple[str, ...]]] = []
+    for delimiter in _DELIMITERS:
+        file.seek(0)
+        cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if cells), None)
+        if cells is None:
+            raise TableError(
+                f"{name} is empty; its first line must name the columns, among them clinical and dermoscopy"
+            )
+        columns = tuple(cell.strip() for cell in cells)
+        found.append((sum(column in columns for column in IMAGE_COLUMNS), len(columns), delimiter, columns))
+    _, _, delimiter, columns = max(found, key=lambda entry: entry[:2])
+    missing = [column for column in IMAGE_COLUMNS if column not in columns]
+    if missing:
+        raise TableError(
+            f"{name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
+            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy; "
+            "leave the cell empty where an image is missing"
+        )
+    repeated_columns(columns, f"{name} has the column {{}} twice; rename one of them")
+    return delimiter, columns
+
+
+def repeated_columns(columns: Sequence[str], message: str) -> None:
+    """Raise TableError, with the name put into `message`, if a column comes twice."""
+    for index, column in enumerate(columns):
+        if column in columns[:index]:
+            raise TableError(message.format(repr(column)))
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of an answer file, and the number of bytes up to its end."""
+
+    cells: list[str]
+    end: int
+
+
+def read_records(path: Path, delimiter: str, *, torn: bool) -> Iterator[Record]:
+    """The rows of an answer file, header first.
+
+    Args:
+        torn: the writer may have been killed, so leave out an incomplete last row.
+
+    Raises:
+        TableError: the file is damaged elsewhere, or cannot be read.
+    """
+    end, exhausted = 0, False
+
+    def lines(file: io.BufferedReader) -> Iterator[str]:
+        nonlocal end, exhausted
+        for line in file:
+            if torn and not line.endswith(b"\n"):
+                break
+            text = line.removeprefix(_BOM).decode() if end == 0 else line.decode()
+            end += len(line)
+            yield text
+        exhausted = True
+
+    try:
+        with open(path, "rb") as file:
+            # `strict` turns a quoted cell without an end into an error; the reader takes no line ahead of its row
+            for cells in csv.reader(lines(file), delimiter=delimiter, strict=True):
+                if cells:
+                    yield Record(cells, end)
+    except (csv.Error, UnicodeDecodeError) as error:
+        if not (torn and exhausted):
+            raise TableError(f"{path} is damaged after byte {end} ({error}); {OTHER_OUTPUT}") from error
+    except OSError as error:
+        raise TableError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+OTHER_OUTPUT = "write to another file (--out), or start over and replace it (--overwrite)"
+
+
+class Appender:
+    """Adds rows to an answer file, each at once and whole.
+
+    Args:
+        path: the file; made if it is not there.
+        keep: bytes to keep; what follows is an incomplete row, and is cut off.
+
+    Raises:
+        TableError: the file cannot be written; complete rows stay in it.
+    """
+
+    def __init__(self, path: Path, keep: int, delimiter: str) -> None:
+        self._path, self._delimiter = path, delimiter
+        self.end = keep
+        self._synced = time.monotonic()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            os.ftruncate(self._file, keep)
+            os.lseek(self._file, keep, os.SEEK_SET)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def write(self, cells: Sequence[str], *, bom: bool = False) -> None:
+        buffer = io.StringIO()
+        # csv quotes cells that hold a character of its line end, so it is given both, and one is taken off
+        csv.writer(buffer, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
+        data = (_BOM if bom else b"") + (buffer.getvalue()[:-2] + "\n").encode()
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            self.end += len(data)
+            if time.monotonic() - self._synced > _SYNC_EVERY:
+                self.sync()
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file, self.end)
+            raise self._failure(error) from error
+
+    def sync(self) -> None:
+        os.fsync(self._file)
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Close the file, with all rows on the disk."""
+        try:
+            self.sync()
+        except OSError as error:
+            raise self._failure(error) from error
+        finally:
+            os.close(self._file)
+
+    def _failure(self, error: OSError) -> TableError:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
+        if full:
+            return TableError(
+                f"the disk is full ({error.strerror}): {self._path} keeps the rows done so far; "
+                "make room and run the same again"
+            )
+        return TableError(f"{self._path} cannot be written: {error.strerror or error}; rows done before are kept")

@@ -1,0 +1,61 @@
+"""Help, version, exit codes, and what a light command may cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from cli_case import ROOT, amfzoo_process
+
+import amfzoo
+from amfzoo.cli import exit_codes
+
+LIGHT = """
+import json, sys, time
+from amfzoo.cli import main
+code = main(sys.argv[1:])
+print(json.dumps([code, time.process_time(), sorted(m for m in sys.modules if "." not in m)]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["info", "amf_test.tiny"], ["--help"], ["predict", "--help"], ["--version"]]
+)
+def test_light_commands_import_nothing_heavy(arguments, released):
+    ended = subprocess.run(
+        [sys.executable, "-c", LIGHT, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    code, seconds, modules = json.loads(ended.stderr)
+    assert code == 0 and ended.stdout.strip()
+    assert not {"torch", "timm", "numpy", "PIL", "huggingface_hub", "safetensors", "tqdm"} & set(modules)
+    assert seconds < 0.3
+
+
+def test_help_says_what_there_is(run):
+    text = run("--help").out
+    for word in ("list", "info", "download", "verify", "predict", "exit codes:", "not a medical device"):
+        assert word in text
+    assert run("--version").out == f"amfzoo {amfzoo.__version__}\n"
+    bare = run()
+    assert (bare.code, bare.out) == (exit_codes.USAGE, "") and "commands" in bare.err
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["list", "--nonsense"], ["info"]])
+def test_wrong_usage(run, arguments):
+    ended = run(*arguments)
+    assert ended.code == exit_codes.USAGE and "usage:" in ended.err and not ended.out
+
+
+def test_errors_are_one_line(run):
+    ended = run("info", "amf_smal")
+    assert ended.code == exit_codes.NO_WEIGHTS
+    assert ended.err.startswith("amfzoo: error: ") and "amf_small" in ended.err and ended.err.count("\n") == 1
+
+
+def test_a_closed_pipe_is_no_error():
+    process = amfzoo_process("list", "--json")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(20) == exit_codes.BROKEN_PIPE

@@ -1,0 +1,166 @@
+"""amfzoo predict: one pair, a table, and a table whose run is killed."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from cli_case import amfzoo_process, read_table, tiny_model, write_table
+
+from amfzoo import create_model
+from amfzoo.cli import exit_codes, main
+from amfzoo.inference import table
+
+ROWS = [("a", "c0.jpg", "d0.jpg"), ("b", "", "d1.jpg"), ("c", "c1.jpg", "d1.jpg")]
+
+
+def test_a_pair(run, tiny, folder):
+    ended = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny)
+    expected = create_model(tiny).predict(folder / "c0.jpg", folder / "d0.jpg")
+    assert (ended.code, ended.out, ended.err) == (0, f"{expected}\n", "")
+    data = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny, "--json").json
+    assert (data["clinical"], data["dermoscopy"]) == (str(folder / "c0.jpg"), str(folder / "d0.jpg"))
+    assert data["probabilities"]["streaks"] == pytest.approx(expected.probabilities["streaks"], abs=1e-6)
+
+
+@pytest.mark.parametrize(("given", "missing"), [("clinical", "dermoscopy"), ("dermoscopy", "clinical")])
+def test_one_image(run, tiny, folder, given, missing):
+    data = run("predict", f"--{given}", folder / "c0.jpg", "--model", tiny, "--json").json
+    assert (data["missing"], data[missing]) == ([missing], None)
+    expected = create_model(tiny).predict(**{given: folder / "c0.jpg"})
+    assert data["probabilities"]["diagnosis"] == pytest.approx(expected.diagnosis, abs=1e-6)
+
+
+def test_example(run, tiny):
+    ended = run("predict", "--example", "--model", tiny)
+    assert ended.code == 0 and "not a medical device" in ended.out and "drawing" in ended.out
+    assert "drawing" not in run("predict", "--example", "--model", tiny, "--quiet").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--example"),
+        (["c0.jpg"], "--clinical IMAGE or --dermoscopy IMAGE"),
+        (["-", "d0.jpg"], "'-' is no image"),
+        (["c0.jpg", "d0.jpg", "d1.jpg"], "3 were given"),
+        (["c0.jpg", "--dermoscopy", "d0.jpg"], "in one way"),
+        (["--example", "--dermoscopy", "d0.jpg"], "in one way"),
+        (["c0.jpg", "d0.jpg", "--out", "o.csv"], "--out is for tables"),
+        (["c0.jpg", "d0.jpg", "--retry-errors"], "--retry-errors is for tables"),
+        (["pairs.csv"], "--out ANSWERS.csv"),
+        (["pairs.csv", "--out", "-"], "--out ANSWERS.csv"),
+        (["pairs.csv", "--out", "o.csv", "--example"], "leave out --example"),
+        (["pairs.csv", "--out", "o.csv", "--batch-size", "0"], "at least 1"),
+        (["c0.jpg", "d0.jpg", "--device", "toaster"], "'toaster' cannot be used"),
+    ],
+)
+def test_wrong_usage(run, folder, tiny, monkeypatch, arguments, message):
+    monkeypatch.chdir(folder)
+    write_table(folder / "pairs.csv", ROWS)
+    ended = run("predict", *arguments, "--model", tiny)
+    assert (ended.code, ended.out) == (exit_codes.USAGE, "") and message in ended.err
+    assert not list(folder.glob("o.csv*"))
+
+
+def test_an_image_that_cannot_be_read(run, tiny, folder):
+    ended = run("predict", folder / "none.jpg", folder / "d0.jpg", "--model", tiny, "--json")
+    assert (ended.code, ended.out) == (exit_codes.SOME_FAILED, "")
+    assert ended.err.startswith("amfzoo: error: ") and "none.jpg" in ended.err
+
+
+@pytest.mark.parametrize("name", ["amf_none", "amf_base", "local-dir:/nowhere"])
+def test_weights_that_cannot_be_had(run, folder, released, name):
+    ended = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", name)
+    assert (ended.code, ended.out) == (exit_codes.NO_WEIGHTS, "")
+
+
+def test_a_table_with_a_bad_row(run, tiny, folder):
+    source = write_table(folder / "pairs.csv", [*ROWS, *[("x", "none.jpg", "")] * 7])
+    out = folder / "out.csv"
+    ended = run("predict", source, "--out", out, "--model", tiny, "--batch-size", 2)
+    assert (ended.code, ended.out) == (exit_codes.SOME_FAILED, "")
+    assert (
+        "10 rows, 3 answered, 7 failed" in ended.err and ended.err.count("  line ") == 5 and "and 2 more" in ended.err
+    )
+    assert "  line 5: " in ended.err and "--retry-errors" in ended.err
+    rows = read_table(out)
+    expected = create_model(tiny).predict(str(folder / "c1.jpg"), str(folder / "d1.jpg"))
+    assert float(rows[2]["streaks:regular"]) == pytest.approx(expected.probabilities["streaks"]["regular"], abs=1e-6)
+    before = out.read_bytes()
+    again = run("predict", source, "--out", out, "--model", tiny)
+    assert again.code == exit_codes.SOME_FAILED and "complete already" in again.err and out.read_bytes() == before
+    (folder / "none.jpg").write_bytes((folder / "c0.jpg").read_bytes())
+    data = run("predict", source, "--out", out, "--model", tiny, "--retry-errors", "--json").json
+    assert (data["rows"], data["answered"], data["failed"], data["finished"]) == (10, 10, 0, True)
+    assert run("predict", source, "--out", out, "--model", tiny, "--quiet").err == ""
+
+
+def test_a_table_is_checked_before_the_weights(run, folder):
+    (folder / "pairs.csv").write_text("a,b\n")
+    ended = run("predict", folder / "pairs.csv", "--out", folder / "out.csv", "--model", "local-dir:/nowhere")
+    assert ended.code == exit_codes.USAGE and "no column named 'clinical'" in ended.err
+
+
+def test_unlisted_weights_are_told_apart_by_content(run, folder, tiny, released):
+    source = write_table(folder / "pairs.csv", ROWS)
+    out = folder / "out.csv"
+    assert run("predict", source, "--out", out, "--model", "amf_test").code == 0
+    assert {row["model"] for row in read_table(out)} == {"amf_test.tiny"}
+    assert run("predict", source, "--out", out, "--model", tiny, "--overwrite").code == 0
+    other = tiny_model(seed=5).save_pretrained(folder / "other")
+    ended = run("predict", source, "--out", out, "--model", f"local-dir:{other}")
+    assert ended.code == exit_codes.USAGE and "--overwrite" in ended.err and "amf_test@" in ended.err
+
+
+def test_a_killed_run_goes_on_where_it_ended(run, tiny, folder):
+    rows = [(str(i), "c0.jpg" if i % 3 else "", "d0.jpg" if i % 2 else "d1.jpg") for i in range(120)]
+    source, out, part = write_table(folder / "pairs.csv", rows), folder / "out.csv", folder / "out.csv.part"
+    command = [*map(str, ("predict", source, "--out", out, "--model", tiny))]
+    process = amfzoo_process(*command, "--batch-size", "1")
+    deadline = time.monotonic() + 60
+    while not part.exists() or part.read_bytes().count(b"\n") < 5:
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    before = part.read_bytes()
+    kept = before[: before.rindex(b"\n") + 1]
+    assert kept.count(b"\n") < 120 and not out.exists()
+    data = run(*command, "--json").json
+    assert data["finished"] and data["answered"] == 120
+    assert out.read_bytes().startswith(kept)
+    assert [row["id"] for row in read_table(out)] == [str(i) for i in range(120)]
+    assert not part.exists() and not (folder / "out.csv.lock").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_after_a_whole_row(run, tiny, folder, monkeypatch, number, code):
+    source, out = write_table(folder / "pairs.csv", ROWS), folder / "out.csv"
+    real = table.predict_stream
+
+    def stream(*arguments, **options):
+        for answer in real(*arguments, **options):
+            signal.raise_signal(number)
+            yield answer
+
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr(table, "predict_stream", stream)
+        ended = run("predict", source, "--out", out, "--model", tiny)
+        data = run("predict", source, "--out", out, "--model", tiny, "--json").json
+    assert ended.code == code and "1 of 3 rows" in ended.err and "goes on from there" in ended.err
+    assert (data["finished"], data["answered"]) == (False, 2)
+    assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    assert run("predict", source, "--out", out, "--model", tiny).code == 0
+    assert [row["id"] for row in read_table(out)] == ["a", "b", "c"]
+
+
+def test_interrupted_before_it_began(monkeypatch, capsys):
+    def interrupt(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("amfzoo.cli.predict.load_model", interrupt)
+    assert main(["predict", "--example"]) == exit_codes.INTERRUPTED
+    assert capsys.readouterr().err == "amfzoo: error: interrupted\n"

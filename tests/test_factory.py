@@ -1,0 +1,177 @@
+"""`create_model`: by name, with and without weights."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+import torch
+from networks import TASKS, build, pair, perturb, settle
+
+from amfzoo import ConfigError, PairNetwork, UnknownModelError, WeightsError, create_model
+
+
+@pytest.fixture
+def released(list_weights):
+    """A network listed as amf_test.one, which is the default; amf_test.two is another."""
+    first, second = (settle(perturb(build(seed=seed, tasks=TASKS, temperatures={"streaks": 2.0}))) for seed in (0, 1))
+    list_weights({"amf_test.one": first, "amf_test.two": second}, default={"amf_test": "one"})
+    return first, second
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def same(network, other) -> bool:
+    with torch.no_grad():
+        logits, expected = network(*pair(2)), other(*pair(2))
+    return logits.keys() == expected.keys() and all(torch.equal(logits[task], expected[task]) for task in expected)
+
+
+# ------------------------------------------------------------ without weights
+
+
+def test_untrained_network_reads_nothing(released, no_network, monkeypatch):
+    monkeypatch.setattr("amfzoo.models.network.read_folder", None)  # not even the weights that are at hand
+    network = create_model("amf_test", pretrained=False)
+    assert isinstance(network, PairNetwork) and network.training
+    assert network.config == create_model("amf_test").config  # the default for a bare name
+    torch.manual_seed(5)
+    first = create_model("amf_test").eval()
+    torch.manual_seed(5)
+    assert same(create_model("amf_test").eval(), first) and not same(create_model("amf_test").eval(), first)
+
+
+def test_settings_reach_the_network():
+    network = create_model("amf_test", tasks=TASKS, dropout=0.25, fusion="mutual", attention_dim=16)
+    config = network.config
+    assert (network.tasks, config.dropout, config.fusion, config.attention_dim) == (TASKS, 0.25, "mutual", 16)
+    assert config.architecture == "amf_test"
+    assert create_model("amf_test", tasks="derm7pt").tasks["streaks"] == ("absent", "regular", "irregular")
+
+
+def test_unknown_setting_lists_the_known():
+    with pytest.raises(ConfigError, match="unknown setting droput; known: .*dropout"):
+        create_model("amf_test", droput=0.1)
+
+
+def test_device():
+    network = create_model("amf_test", device="meta")
+    assert {p.device.type for p in network.parameters()} == {"meta"}
+
+
+def test_a_name_of_weights_contradicts_pretrained_false(released):
+    with pytest.raises(ConfigError, match="'amf_test.one' names weights"):
+        create_model("amf_test.one", pretrained=False)
+
+
+# --------------------------------------------------------------- with weights
+
+
+def test_default_and_tagged_names(released, no_network):
+    first, second = released
+    for name, expected in (("amf_test", first), ("amf_test.one", first), ("amf_test.two", second)):
+        network = create_model(name, pretrained=True)
+        assert same(network, expected) and network.config == expected.config and not network.training
+    assert same(create_model("amf_test.two"), second)  # such a name asks for weights by itself
+    assert not same(first, second)
+
+
+def test_no_weights_is_an_error_never_a_random_network(released):
+    with pytest.raises(UnknownModelError, match="amf_small"):
+        create_model("amf_small", pretrained=True)
+    with pytest.raises(UnknownModelError, match="tags are: one, two"):
+        create_model("amf_test.three")
+
+
+def test_empty_manifest(list_weights):
+    list_weights({})
+    with pytest.raises(UnknownModelError, match="pretrained=False"):
+        create_model("amf_test", pretrained=True)
+
+
+def test_folders(released, no_network, tmp_path, monkeypatch):
+    folder = released[1].save_pretrained(tmp_path / "elsewhere")
+    for source in (folder, f"local-dir:{folder}"):
+        assert same(create_model(source), released[1])
+    assert same(PairNetwork.from_pretrained(folder), released[1])
+    assert same(PairNetwork.from_pretrained(str(folder)), released[1])
+    monkeypatch.chdir(tmp_path)
+    assert same(create_model("local-dir:elsewhere"), released[1])
+    for name in ("./elsewhere", "clinic/model", "clinic/model.v2"):  # a path or a repository must say which it is
+        with pytest.raises(UnknownModelError, match=f"'local-dir:{name}'.*'hf-hub:{name}'"):
+            create_model(name)
+    with pytest.raises(WeightsError, match="nowhere is not a folder"):
+        create_model("local-dir:nowhere")
+
+
+def test_altered_weights_are_refused(released, tmp_path):
+    file = tmp_path / "weights" / "amf_test.one" / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(WeightsError, match="sha256"):
+        create_model("amf_test", pretrained=True)
+
+
+def test_settings_that_do_not_fit_the_weights(released):
+    with pytest.raises(WeightsError, match="do not fit.*fusion"):
+        create_model("amf_test.one", fusion="none")
+    with pytest.raises(WeightsError, match="do not fit"):
+        create_model("amf_test.one", dermoscopy="test_convnext")
+    with pytest.raises(ConfigError, match="unknown setting colour"):
+        create_model("amf_test.one", colour="red")
+    changed = create_model("amf_test.one", dropout=0.5)
+    assert changed.config.dropout == 0.5 and same(changed, released[0])
+
+
+def test_fresh_auxiliary_heads_on_weights(released):
+    network = create_model("amf_test.one", auxiliary_heads=True)
+    assert same(network, released[0])
+    assert "clinical/streaks" in network(*pair(2), auxiliary=True)
+
+
+# ---------------------------------------------------------------- other tasks
+
+
+def test_other_tasks_keep_what_is_the_same(released, caplog):
+    tasks = {"streaks": TASKS["streaks"], "diagnosis": ("benign", "malignant"), "age": ("young", "old")}
+    with caplog.at_level(logging.INFO, logger="amfzoo"):
+        network = create_model("amf_test.one", tasks=tasks)
+    with torch.no_grad():
+        logits, expected = network(*pair(2)), released[0](*pair(2))
+    assert list(logits) == list(tasks) and network.tasks == tasks
+    assert torch.equal(logits["streaks"], expected["streaks"])
+    assert logits["diagnosis"].shape == logits["age"].shape == (2, 2)
+    assert network.config.temperatures == {"streaks": 2.0}
+    (record,) = [record for record in caplog.records if record.name == "amfzoo"]
+    assert record.levelno >= logging.WARNING
+    message = record.getMessage()
+    assert "['diagnosis', 'age'] are new" in message and "['diagnosis'] of the weights were dropped" in message
+
+
+def test_other_order_of_classes_is_another_task(released):
+    reordered = {"streaks": TASKS["streaks"][::-1]}
+    network = create_model("amf_test.one", tasks=reordered)
+    assert network.tasks == reordered and network.config.temperatures == {}
+    assert not torch.equal(network.heads["streaks"].weight, released[0].heads["streaks"].weight)
+
+
+def test_same_tasks_change_and_report_nothing(released, caplog):
+    with caplog.at_level(logging.INFO, logger="amfzoo"):
+        network = create_model("amf_test.one", tasks=TASKS)
+    assert same(network, released[0]) and network.config == released[0].config
+    assert [record for record in caplog.records if record.name == "amfzoo"] == []
+
+
+def test_new_heads_can_be_saved_and_loaded(released, tmp_path):
+    network = create_model("amf_test.one", tasks={"grade": ("low", "high")})
+    again = create_model(network.save_pretrained(tmp_path / "mine"))
+    assert again.tasks == {"grade": ("low", "high")} and same(again, network)

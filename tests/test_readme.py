@@ -1,0 +1,62 @@
+"""What the README says is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from amfzoo.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+pytestmark = pytest.mark.skipif(not README.exists(), reason="needs a checkout: a wheel has no README.md beside it")
+
+
+def text() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", text(), re.DOTALL)
+
+
+def test_table_of_models_is_current(capsys):
+    assert main(["list", "--markdown"]) == 0
+    printed = capsys.readouterr().out.strip()
+    stated = re.search(r"<!-- table:begin -->\n(.*?)<!-- table:end -->", text(), re.DOTALL).group(1).strip()
+    assert stated == printed, "run `amfzoo list --markdown` and put its output into the README"
+
+
+def test_sixty_seconds_of_python_run_and_say_what_is_stated():
+    block = python_blocks()[0]
+    scope = {}
+    exec(compile(block, "README.md", "exec"), scope)
+    answer = scope["answer"]
+    stated = re.search(r"answer\.top\(\)\s+# \('(\w+)', ([\d.]+)\)", block)
+    assert answer.top()[0] == stated.group(1)
+    assert round(answer.top()[1], 2) == pytest.approx(float(stated.group(2)), abs=0.011)
+    assert answer.seven_point_score is None and "no checklist tasks" in answer.seven_point_note
+
+
+def test_commands_named_in_the_readme_exist(capsys):
+    for command in sorted(set(re.findall(r"^amfzoo (\w+)", text(), re.MULTILINE))):
+        assert main([command, "--help"]) == 0, command
+        assert command in capsys.readouterr().out
+
+
+def test_first_two_commands_are_what_ci_runs():
+    commands = re.findall(r"```bash\n(.*?)\n```", text(), re.DOTALL)[:2]
+    assert commands == ["pip install . && amfzoo predict --example", "pip install '.[dev]' && pytest"]
+    ci = ROOT / ".ci" / "run"
+    if not ci.exists():
+        pytest.skip("needs a checkout with .ci/run")
+    script = ci.read_text()
+    for part in ("pip install --quiet '.[dev]'", "amfzoo predict --example", "\npytest"):
+        assert part in script
+
+
+def test_files_named_in_the_readme_exist():
+    named = re.findall(r"`((?:examples|benchmarks|amfzoo|results|weights)/[\w./-]*)`", text())
+    assert named
+    for name in named:
+        assert (ROOT / name).exists(), name
