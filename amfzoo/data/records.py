@@ -6,16 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigError
 from ..labels import as_tasks
+from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
+MODALITIES = ("clinical", "dermoscopy")
 
 
 @dataclass(frozen=True)
 class Lesion:
     """One lesion: up to two images, what is known of it, and who it belongs to.
+
+    Values that say nothing are left out, so that equal knowledge gives equal records:
+    blank metadata, empty candidate sets; a set of one candidate is that class.
 
     Attributes:
         id: unique in its set.
@@ -24,7 +30,10 @@ class Lesion:
             only narrows it down. A task that is not in here is unknown.
         patient: lesions of one patient must never be split; None if not recorded.
         split: "train", "valid" or "test"; None if the source has no split.
-        metadata: anything else, as text, e.g. age, sex, site, skin_tone.
+        metadata: anything else, as text, e.g. age, sex, site, skin_tone_class.
+
+    Raises:
+        ConfigError: the split is not one of the three.
     """
 
     id: str
@@ -38,16 +47,32 @@ class Lesion:
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
             raise ConfigError(f"lesion {self.id!r}: split {self.split!r} must be one of {', '.join(SPLITS)}, or empty")
+        labels = {task: _label(label) for task, label in self.labels.items()}
+        object.__setattr__(self, "labels", {task: label for task, label in labels.items() if label})
+        metadata = {key: str(value).strip() for key, value in self.metadata.items()}
+        object.__setattr__(self, "metadata", {key: value for key, value in metadata.items() if value})
 
     @property
     def group(self) -> str:
         """What a split must keep together: the patient, else the lesion alone."""
         return f"lesion:{self.id}" if self.patient is None else f"patient:{self.patient}"
 
+    @property
+    def images(self) -> dict[str, Path]:
+        """Modality -> file, of the images that there are; clinical first."""
+        return {name: path for name in MODALITIES if (path := getattr(self, name)) is not None}
+
     def candidates(self, task: str) -> tuple[str, ...]:
         """The classes that the label leaves open; empty if it is unknown."""
         label = self.labels.get(task, ())
         return (label,) if isinstance(label, str) else tuple(label)
+
+
+def _label(label: str | Iterable[str]) -> str | tuple[str, ...]:
+    if isinstance(label, str):
+        return label
+    names = tuple(dict.fromkeys(label))
+    return names[0] if len(names) == 1 else names
 
 
 @dataclass(frozen=True)
@@ -57,7 +82,9 @@ class LesionSet:
     Attributes:
         name: of the source, for messages.
         lesions: in the source's order, ids unique.
-        tasks: task -> class names, in the order of the logits.
+        tasks: task -> class names, in the order of the logits; empty if nothing is labelled.
+        faults: what a lenient reader found wrong and left out.
+        hints: what the source advises, e.g. {"border": 0.05} for `Preprocess.border`.
 
     Raises:
         ConfigError: a repeated id, or a label that its task does not have.
@@ -66,17 +93,22 @@ class LesionSet:
     name: str
     lesions: tuple[Lesion, ...]
     tasks: Mapping[str, tuple[str, ...]]
+    faults: tuple[Fault, ...] = ()
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lesions", tuple(self.lesions))
-        object.__setattr__(self, "tasks", as_tasks(self.tasks))
+        object.__setattr__(self, "faults", tuple(self.faults))
+        object.__setattr__(self, "tasks", as_tasks(self.tasks) if self.tasks else {})
         repeated = [name for name, n in Counter(lesion.id for lesion in self.lesions).items() if n > 1]
         if repeated:
             raise ConfigError(f"{self.name}: lesion ids must be unique; repeated: {', '.join(repeated[:5])}")
         for lesion in self.lesions:
             for task in lesion.labels:
                 if task not in self.tasks:
-                    raise ConfigError(f"{self.name}, lesion {lesion.id!r}: no task {task!r}; known: {', '.join(self.tasks)}")
+                    raise ConfigError(
+                        f"{self.name}, lesion {lesion.id!r}: no task {task!r}; known: {', '.join(self.tasks)}"
+                    )
                 wrong = [name for name in lesion.candidates(task) if name not in self.tasks[task]]
                 if wrong:
                     raise ConfigError(f"{self.name}, lesion {lesion.id!r}: task {task!r} has no class {wrong[0]!r}")
@@ -99,6 +131,8 @@ class LesionSet:
 
     def counts(self, task: str) -> dict[str, int]:
         """Class -> number of lesions with exactly that label."""
+        if task not in self.tasks:
+            raise ConfigError(f"{self.name}: no task {task!r}; known: {', '.join(self.tasks) or 'none'}")
         found = Counter(lesion.candidates(task)[0] for lesion in self if len(lesion.candidates(task)) == 1)
         return {name: found[name] for name in self.tasks[task]}
 
@@ -107,16 +141,21 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
     """Several sources as one; a record has labels for the tasks of its own source only.
 
     Lesion and patient ids get their source's name in front, so that they cannot collide.
+    Faults are kept. Hints are kept where all sources agree: border 0.05 for one source
+    would cut into the pictures of another.
 
     Raises:
-        ConfigError: two sources name the same task with other classes.
+        ConfigError: two sources name the same task with other classes, or share a name
+            and a lesion id.
     """
     sets = list(sets)
     tasks: dict[str, tuple[str, ...]] = {}
     for source in sets:
         for task, classes in source.tasks.items():
             if tasks.setdefault(task, classes) != classes:
-                raise ConfigError(f"task {task!r} has classes {tasks[task]} in one source and {classes} in {source.name}")
+                raise ConfigError(
+                    f"task {task!r} has classes {tasks[task]} in one source and {classes} in {source.name}"
+                )
     lesions = (
         replace(
             lesion,
@@ -126,4 +165,14 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         for source in sets
         for lesion in source
     )
-    return LesionSet(name, tuple(lesions), tasks)
+    faults = [
+        replace(fault, lesions=tuple(f"{source.name}/{lesion}" for lesion in fault.lesions))
+        for source in sets
+        for fault in source.faults
+    ]
+    hints = {
+        key: value
+        for key, value in (sets[0].hints if sets else {}).items()
+        if all(source.hints.get(key) == value for source in sets)
+    }
+    return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)

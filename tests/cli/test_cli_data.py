@@ -40,7 +40,18 @@ def table(tmp_path_factory):
     return folder / "mine.csv"
 
 
-COLUMNS = ("--clinical", "photo", "--dermoscopy", "scope", "--id", "case", "--patient", "who", "--label", "diagnosis=dx:nv|mel")
+COLUMNS = (
+    "--clinical",
+    "photo",
+    "--dermoscopy",
+    "scope",
+    "--id",
+    "case",
+    "--patient",
+    "who",
+    "--label",
+    "diagnosis=dx:nv|mel",
+)
 
 
 def test_check_of_clean_data(table, capsys):
@@ -67,8 +78,14 @@ def test_warnings_do_not_fail(table, capsys):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("check",), ("check", "nowhere.csv"), ("check", "milk10:x"), ("check", "x.csv", "--workers", "0"), ("check", "x.csv", "--label", "dx"),
-        ("check", "milk10k:.", "--schema", "derm7pt"), ("split", "nowhere.csv", "--out", "x"), ("export", "nowhere.csv"),
+        ("check",),
+        ("check", "nowhere.csv"),
+        ("check", "milk10:x"),
+        ("check", "x.csv", "--workers", "0"),
+        ("check", "x.csv", "--label", "dx"),
+        ("check", "milk10k:.", "--schema", "derm7pt"),
+        ("split", "nowhere.csv", "--out", "x"),
+        ("export", "nowhere.csv"),
     ],
 )
 def test_wrong_usage_exits_with_2(arguments, tmp_path, monkeypatch):
@@ -97,7 +114,20 @@ def test_split_can_keep_copies_together(table, tmp_path, capsys):
     (tmp_path / "copies.csv").write_text("\n".join(rows))
 
     def parted(*options):
-        assert run("split", tmp_path / "copies.csv", "--stratify", "none", "--valid", 0.4, *options, "--out", tmp_path / "s.csv") == 0
+        assert (
+            run(
+                "split",
+                tmp_path / "copies.csv",
+                "--stratify",
+                "none",
+                "--valid",
+                0.4,
+                *options,
+                "--out",
+                tmp_path / "s.csv",
+            )
+            == 0
+        )
         with open(tmp_path / "s.csv", newline="") as stream:
             found = {row["lesion_id"]: row["split"] for row in csv.DictReader(stream)}
         assert set(found.values()) == {"train", "valid"}

@@ -1,0 +1,162 @@
+"""Lesions from a CSV or Parquet table of file paths."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..labels import CHECKLIST, DIAGNOSIS, Schema
+from .faults import FaultLog
+from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
+from .records import MODALITIES, SPLITS, Lesion, LesionSet
+from .tables import Row, Table, read_table
+
+# Column names that are understood without being told, the first of them that there is.
+DEFAULT_COLUMNS = {
+    "clinical": ("clinical",),
+    "dermoscopy": ("dermoscopy",),
+    "id": ("lesion_id", "id"),
+    "patient": ("patient_id", "patient"),
+    "split": ("split",),
+}
+_SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "valid", "validation": "valid", "training": "train"}
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+def read_csv(
+    path: str | os.PathLike[str],
+    *,
+    clinical: str | None = None,
+    dermoscopy: str | None = None,
+    id: str | None = None,
+    patient: str | None = None,
+    split: str | None = None,
+    labels: Labels | None = None,
+    schema: str | Schema | None = None,
+    delimiter: str | None = None,
+    name: str | None = None,
+    lenient: bool = False,
+) -> LesionSet:
+    """Read a table with one row per lesion.
+
+    Args:
+        path: CSV (comma, semicolon or tab; UTF-8) or Parquet (extra `parquet`).
+        clinical, dermoscopy: columns of image paths, relative to the table's folder; an
+            empty cell is a missing image. Default: the columns of these names; one of
+            the two may be missing.
+        id: column of unique names; default `lesion_id` or `id`, else the rows are
+            numbered, the first below the header being 1.
+        patient: default `patient_id` or `patient`, if there is one.
+        split: column of train, valid (or val) and test; default `split`, if there is one.
+        labels: ``{task: column}`` or ``{task: (column, classes)}`` or a list of columns.
+            `classes` is a list in the order of the logits, or a `Task` that groups raw
+            strings. Without it: the schema's task of that name, else the strings that
+            occur, sorted. Default: columns named ``task [class|class]``, and those named
+            like a task of the schema (without a schema: `diagnosis`, and the criteria of
+            the seven-point checklist with its classes).
+        schema: "derm7pt", "milk10k" or a `Schema`: classes, and how strings map to them.
+        delimiter: of a CSV file; default: found from the header.
+        name: of the set; default the file's name.
+        lenient: collect faults in `LesionSet.faults` and leave out what they concern.
+
+    An empty label is unknown; ``typical|atypical`` is a candidate set. All other columns
+    are metadata (``metadata:`` in front of a name is taken off). No image is opened, and none need exist.
+
+    Raises:
+        ConfigError: the table or a column cannot be used, or (unless lenient) a row.
+    """
+    log = FaultLog(lenient)
+    table = read_table(path, log, delimiter=delimiter)
+    asked = {"clinical": clinical, "dermoscopy": dermoscopy, "id": id, "patient": patient, "split": split}
+    columns = {role: _column(table, role, column) for role, column in asked.items()}
+    if columns["clinical"] is None and columns["dermoscopy"] is None:
+        raise ConfigError(
+            f"{table.path}: no column of image paths; its columns are "
+            f"{', '.join(map(repr, table.columns[:20]))}. Say which hold them with clinical= and dermoscopy=, "
+            "or name them clinical and dermoscopy"
+        )
+    label_columns = plan(table, labels, schema)
+    ids = _ids(table, columns["id"], log)
+    row_labels, tasks = read_labels(table, label_columns, log, ids)
+    used = {*columns.values(), *(source.column for source in label_columns.values())}
+    metadata = {column: column.removeprefix(METADATA_PREFIX) for column in table.columns if column not in used}
+    lesions = [
+        Lesion(
+            id=ids[index],
+            **{kind: _image(row, columns[kind], table.path.parent, log, ids[index]) for kind in MODALITIES},
+            labels=row_labels[index],
+            patient=_cell(row, columns["patient"]) or None,
+            split=_split(row, columns["split"], log, ids[index]),
+            metadata={key: row.cells[column] for column, key in metadata.items()},
+        )
+        for index, row in enumerate(table.rows)
+    ]
+    return LesionSet(name or table.path.name, tuple(lesions), tasks, tuple(log.faults))
+
+
+def _column(table: Table, role: str, asked: str | None) -> str | None:
+    if asked is not None:
+        return table.column(asked, role)
+    return next((name for name in DEFAULT_COLUMNS[role] if name in table.columns), None)
+
+
+def _cell(row: Row, column: str | None) -> str:
+    return row.cells[column] if column else ""
+
+
+def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
+    """One id per row, unique: faulty ones are made so."""
+    if column is None:
+        return [str(number) for number in range(1, len(table.rows) + 1)]
+    seen: dict[str, Row] = {}
+    for number, row in enumerate(table.rows, start=1):
+        name = row.cells[column]
+        if not name:
+            log.add("bad-row", f"{row.where}: the id in column {column!r} is empty; fill it in")
+        elif name in seen:
+            log.add(
+                "repeated-id",
+                f"{row.where}: the id {name!r} was used before ({seen[name].where}); ids must be unique, "
+                "or leave the column out to number the rows",
+                name,
+            )
+        seen[name if name and name not in seen else f"{name} (row {number})".strip()] = row
+    return list(seen)
+
+
+def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: str) -> Path | None:
+    text = _cell(row, column)
+    if not text:
+        return None
+    if _URL.match(text):
+        log.add(
+            "bad-path",
+            f"{row.where}, column {column!r}: {text} is a URL, and URLs are not fetched; "
+            "download the image and give its path",
+            lesion,
+        )
+        return None
+    if os.sep != "\\":
+        text = text.replace("\\", "/")  # written on Windows
+    return Path(os.path.normpath(folder / os.path.expanduser(text)))
+
+
+def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:
+    text = _cell(row, column)
+    found = _SPLIT_NAMES.get(text.lower())
+    if text and found is None:
+        log.add(
+            "bad-split",
+            f"{row.where}, column {column!r}: split {text!r} must be one of {', '.join(SPLITS)}, or empty",
+            lesion,
+        )
+    return found
+
+
+def metadata_column(key: str) -> str:
+    """The column name that is read back as the metadata `key`, whatever it is called."""
+    taken = {name for candidates in DEFAULT_COLUMNS.values() for name in candidates} | {DIAGNOSIS, *CHECKLIST}
+    plain = key not in taken and not key.startswith(METADATA_PREFIX) and parse_header(key) is None
+    return key if plain else METADATA_PREFIX + key

@@ -1,0 +1,89 @@
+"""Write lesions as a plain CSV that `csv_source.read_csv` reads back to equal records."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from ..errors import ConfigError
+from .csv_source import metadata_column, read_csv
+from .labelling import OR, header
+from .records import MODALITIES, Lesion, LesionSet
+
+
+def write_csv(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
+    """Write `lesions` to a CSV file, UTF-8, replacing it.
+
+    Columns: lesion_id, clinical, dermoscopy (relative to the file's folder where they can
+    be), patient_id, split, one per task named ``task [class|class]``, then metadata. The
+    file is read back and compared before it takes its place, so it never says something else.
+
+    Raises:
+        ConfigError: the folder cannot be written to, or CSV cannot hold a value, e.g. a
+            class name with "|"; the message names the lesion and what differs.
+    """
+    file = Path(os.path.abspath(os.path.expanduser(path)))
+    if file.suffix.lower() == ".parquet":
+        raise ConfigError(f"{file}: only CSV is written; give a name that ends in .csv")
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        _write(lesions, partial)
+        _compare(lesions, read_csv(partial, delimiter=",", lenient=True), file)
+        os.replace(partial, file)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(lesions: LesionSet, file: Path) -> None:
+    keys = list(dict.fromkeys(key for lesion in lesions for key in lesion.metadata))
+    columns = ["lesion_id", *MODALITIES, "patient_id", "split"]
+    columns += [header(task, classes) for task, classes in lesions.tasks.items()]
+    with open(file, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*columns, *map(metadata_column, keys)])
+        for lesion in lesions:
+            images = (_relative(lesion.images.get(kind), file.parent) for kind in MODALITIES)
+            labels = (OR.join(lesion.candidates(task)) for task in lesions.tasks)
+            metadata = (lesion.metadata.get(key, "") for key in keys)
+            writer.writerow([lesion.id, *images, lesion.patient or "", lesion.split or "", *labels, *metadata])
+
+
+def _relative(path: Path | None, folder: Path) -> str:
+    if path is None:
+        return ""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return Path(os.path.abspath(path)).as_posix()
+
+
+def _compare(wanted: LesionSet, found: LesionSet, file: Path) -> None:
+    problems = [fault.message for fault in found.faults]
+    if dict(wanted.tasks) != dict(found.tasks):
+        problems.append(f"the tasks {dict(wanted.tasks)} would read as {dict(found.tasks)}")
+    for lesion, other in zip(wanted, found):
+        different = [name for name, value in _facts(lesion).items() if value != _facts(other)[name]]
+        if different:
+            problems.append(f"lesion {lesion.id!r} would differ in {', '.join(different)}")
+    if len(wanted) != len(found):
+        problems.append(f"{len(wanted)} lesions would read as {len(found)}")
+    if problems:
+        raise ConfigError(
+            f"{file}: a CSV cannot hold these lesions: {problems[0]}; avoid '|', '[' and ']' in the names of "
+            "tasks and classes, and blanks around ids and file names"
+        )
+
+
+def _facts(lesion: Lesion) -> dict[str, object]:
+    return {
+        "id": lesion.id,
+        **{kind: os.path.abspath(path) for kind, path in lesion.images.items()},
+        **{kind: None for kind in MODALITIES if kind not in lesion.images},
+        "labels": dict(lesion.labels),
+        "patient": lesion.patient,
+        "split": lesion.split,
+        "metadata": dict(lesion.metadata),
+    }

@@ -1,0 +1,92 @@
+"""Lesions from any known source by name: ``load_source("milk10k:/folder")``."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from ..errors import ConfigError
+from .records import LesionSet
+from .tables import TABLE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Where a reader is, and what it reads; imported on use."""
+
+    module: str
+    function: str
+    reads: str
+
+    def load(self) -> Callable[..., LesionSet]:
+        return getattr(import_module(self.module, __package__), self.function)
+
+
+READERS: dict[str, Reader] = {
+    "csv": Reader(".csv_source", "read_csv", "a CSV or Parquet table of image paths, one row per lesion"),
+    "derm7pt": Reader(".derm7pt", "read_derm7pt", "release_v0 of the seven-point checklist data set"),
+    "milk10k": Reader(".milk10k", "read_milk10k", "the MILK10k challenge folder"),
+    "mra-midas": Reader(".mra_midas", "read_mra_midas", "release_midas.csv and its images"),
+    "isic-archive": Reader(
+        ".isic_archive", "read_isic_archive", "metadata.csv of an ISIC archive download, and its images"
+    ),
+    "hiba": Reader(".isic_archive", "read_hiba", "the HIBA collection of the ISIC archive"),
+    "pad-ufes-20": Reader(".pad_ufes", "read_pad_ufes", "PAD-UFES-20: metadata.csv and clinical photos"),
+    "ham10000": Reader(".ham10000", "read_ham10000", "HAM10000: HAM10000_metadata and dermoscopy"),
+    "isic2018-task2": Reader(
+        ".isic2018", "read_isic2018_task2", "ISIC 2018 task 2: dermoscopy and attribute masks, or a table of them"
+    ),
+    "dermaknet": Reader(".dermaknet", "read_dermaknet", "dermaknet.csv: checklist structures of ISIC images"),
+}
+
+
+def load_source(source: str | os.PathLike[str], **options: Any) -> LesionSet:
+    """Read ``name:path``, or a path that ends in .csv, .tsv or .parquet.
+
+    Args:
+        source: a name of `READERS`, a colon and the file or folder.
+        options: of the reader, e.g. ``lenient=True``, or ``schema="derm7pt"`` of csv.
+
+    Raises:
+        ConfigError: unknown reader or option (the message suggests a near one), or what
+            the reader raises.
+    """
+    name, path = parse_source(os.fspath(source))
+    function = READERS[name].load()
+    known = [key for key in inspect.signature(function).parameters if key not in ("path", "root")]
+    for key in options:
+        if key not in known:
+            raise ConfigError(f"the reader {name!r} has no option {key!r}{_near(key, known)}")
+    return function(path, **options)
+
+
+def parse_source(source: str) -> tuple[str, str]:
+    """Reader and path.
+
+    Raises:
+        ConfigError: unknown reader, or no path.
+    """
+    name, colon, path = source.partition(":")
+    if not colon or len(name) == 1 or "/" in name:  # C:\table.csv is a path
+        if source.lower().endswith(TABLE_SUFFIXES):
+            return "csv", source
+        raise ConfigError(
+            f"{source}: say how to read it, as in milk10k:{source}; readers: {', '.join(READERS)}. "
+            "Tables may be given by their path alone if it ends in .csv or .parquet"
+        )
+    key = name.lower()
+    if key not in READERS:
+        raise ConfigError(f"unknown reader {name!r}{_near(key, list(READERS))}")
+    if not path:
+        raise ConfigError(f"{source}: the path is missing after the colon")
+    return key, path
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"

@@ -1,0 +1,178 @@
+"""Split lesions into train, valid and test without parting what belongs together."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import ConfigError
+from .faults import FaultLog
+from .records import SPLITS, Lesion, LesionSet
+from .tables import read_table
+
+# Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
+# rows, so one more lesion moves hundreds to other folds, and results before and after
+# cannot be compared. Here the groups of a stratum stand in the order of a hash of their
+# names, and each split takes an interval of that line: one more lesion moves at most the
+# group at each cut. Every stratum is split to within one group of what was asked.
+
+
+def make_split(
+    lesions: LesionSet,
+    valid: float = 0.2,
+    test: float = 0.0,
+    seed: int = 0,
+    stratify: str | None = "diagnosis",
+    folds: int | None = None,
+    fold: int = 0,
+    together: Iterable[Iterable[str]] = (),
+) -> LesionSet:
+    """The same lesions with new splits; those they had are dropped.
+
+    Lesions of one patient, and lesions that share an image file, stay together. The
+    result depends on ids, patients, labels and the seed, not on the order of the lesions
+    or on the machine.
+
+    Args:
+        valid, test: fractions, of lesions, in each stratum.
+        seed: another one gives another split.
+        stratify: task whose classes shall be spread alike; None: no task. A group of
+            several lesions counts for the rarest of its classes.
+        folds: instead of `valid`, cut what is not test into so many equal parts.
+        fold: which of them is valid, from 0.
+        together: sets of ids to keep together as well, e.g. `Report.copies`.
+
+    Raises:
+        ConfigError: a fraction, fold or task does not fit.
+    """
+    _check(lesions, valid, test, stratify, folds, fold)
+    split_of: dict[str, str] = {}
+    for line in _strata(lesions, stratify, seed, together):
+        total, before = sum(len(group.members) for group in line), 0
+        for group in line:
+            middle = (before + len(group.members) / 2) / total
+            before += len(group.members)
+            if folds is None:
+                held_out = middle < test + valid
+            else:
+                held_out = int((middle - test) / (1 - test) * folds) == fold
+            name = "test" if middle < test else "valid" if held_out else "train"
+            split_of.update(dict.fromkeys(group.members, name))
+    return replace(lesions, lesions=tuple(replace(lesion, split=split_of[lesion.id]) for lesion in lesions))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Ids of lesions that must stay together, under a name that more of them seldom change."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+def groups(lesions: Iterable[Lesion], together: Iterable[Iterable[str]] = ()) -> list[Group]:
+    """Lesions joined by a patient, an image file or an entry of `together`, in a chain if need be."""
+    lesions = list(lesions)
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for lesion in lesions:
+        for path in lesion.images.values():
+            parent[root(f"image:{os.path.abspath(path)}")] = root(lesion.group)
+    group_of = {lesion.id: lesion.group for lesion in lesions}
+    for ids in together:
+        known = [group_of[name] for name in ids if name in group_of]
+        for group in known[1:]:
+            parent[root(group)] = root(known[0])
+    members: dict[str, list[Lesion]] = defaultdict(list)
+    for lesion in lesions:
+        members[root(lesion.group)].append(lesion)
+    return [
+        Group(min(lesion.group for lesion in found), tuple(lesion.id for lesion in found)) for found in members.values()
+    ]
+
+
+def _strata(
+    lesions: LesionSet, stratify: str | None, seed: int, together: Iterable[Iterable[str]]
+) -> list[list[Group]]:
+    """Per stratum its groups, in the order of their hashes."""
+    labels = {lesion.id: "|".join(lesion.candidates(stratify)) if stratify else "" for lesion in lesions}
+    counts = Counter(labels.values())
+    strata: dict[str, list[Group]] = defaultdict(list)
+    for group in groups(lesions, together):
+        strata[min((labels[member] for member in group.members), key=lambda label: (counts[label], label))].append(
+            group
+        )
+    return [sorted(line, key=lambda group: _hash(seed, group.name)) for line in strata.values()]
+
+
+def _hash(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+
+
+def _check(lesions: LesionSet, valid: float, test: float, stratify: str | None, folds: int | None, fold: int) -> None:
+    for name, value in (("valid", valid), ("test", test)):
+        if not 0 <= value < 1:
+            raise ConfigError(f"{name}: {value} is not a fraction from 0 to below 1")
+    if folds is None and valid + test >= 1:
+        raise ConfigError(f"valid {valid} and test {test} leave nothing to train on; their sum must be below 1")
+    if folds is not None and (folds < 2 or not 0 <= fold < folds):
+        raise ConfigError(f"folds: {folds} must be at least 2, and fold, {fold}, from 0 to one less")
+    if folds is None and fold:
+        raise ConfigError(f"fold: {fold} says nothing without folds")
+    if stratify is not None and stratify not in lesions.tasks:
+        raise ConfigError(
+            f"{lesions.name}: no task {stratify!r} to stratify by; use stratify=None, "
+            f"or one of: {', '.join(lesions.tasks) or 'no task is labelled'}"
+        )
+
+
+def write_split(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
+    """Write the columns lesion_id and split as CSV, for `read_split`.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        with open(path, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(["lesion_id", "split"])
+            writer.writerows([lesion.id, lesion.split or ""] for lesion in lesions)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
+    """The same lesions with the splits of a file that `write_split` wrote.
+
+    Raises:
+        ConfigError: the file lacks a lesion, names an unknown or repeated one, or another split.
+    """
+    table = read_table(path, FaultLog())
+    name_column, split_column = (table.column(name, "the split") for name in ("lesion_id", "split"))
+    found: dict[str, str | None] = {}
+    for row in table.rows:
+        name, split = row.cells[name_column], row.cells[split_column] or None
+        if split is not None and split not in SPLITS:
+            raise ConfigError(f"{row.where}: split {split!r} must be one of {', '.join(SPLITS)}, or empty")
+        if name in found:
+            raise ConfigError(f"{row.where}: the lesion {name!r} comes twice")
+        found[name] = split
+    known = {lesion.id for lesion in lesions}
+    for kind, names in (("lacks", known - set(found)), ("names the unknown", set(found) - known)):
+        if names:
+            raise ConfigError(
+                f"{Path(path)}: this split {kind} lesions {', '.join(sorted(names)[:5])} ({len(names)} in all); "
+                f"was it made for {lesions.name}?"
+            )
+    return replace(lesions, lesions=tuple(replace(lesion, split=found[lesion.id]) for lesion in lesions))

@@ -1,0 +1,165 @@
+"""CSV and Parquet files as rows of text. Knows nothing of lesions."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from .faults import FaultLog
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+# Not "|": it separates candidate classes within a cell.
+_DELIMITERS = ",;\t"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: where it is, for messages, and its text by column, without outer blanks."""
+
+    where: str
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with named columns.
+
+    Attributes:
+        path: the file.
+        columns: names, unique; columns without a name are left out.
+        rows: in the file's order, one cell for every column.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def column(self, name: str, what: str) -> str:
+        """`name`, if there is such a column.
+
+        Raises:
+            ConfigError: there is none; the message suggests a near one.
+        """
+        if name in self.columns:
+            return name
+        near = difflib.get_close_matches(name.lower(), [column.lower() for column in self.columns], n=1)
+        hint = next((column for column in self.columns if near and column.lower() == near[0]), None)
+        columns = ", ".join(map(repr, self.columns[:20]))
+        mend = f"did you mean {hint!r}?" if hint else f"its columns are {columns}"
+        raise ConfigError(f"{self.path}: no column {name!r} for {what}; {mend}")
+
+
+def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | None = None) -> Table:
+    """Read a CSV file (comma, semicolon or tab; UTF-8 or UTF-16, with or without byte order
+    mark) or a Parquet file (needs the extra `parquet`), told by the suffix `.parquet`.
+
+    Args:
+        log: takes rows with more cells than there are columns; they are left out.
+        delimiter: of the CSV file; default: the one that gives the header most columns.
+
+    Raises:
+        ConfigError: no such file, not a table, no or repeated column names.
+    """
+    file = Path(os.path.abspath(os.path.expanduser(path)))
+    if not file.is_file():
+        what = "is a folder; give a CSV or Parquet file" if file.is_dir() else "does not exist; check the path"
+        raise ConfigError(f"the table {file} {what}")
+    if file.suffix.lower() == ".parquet":
+        return _parquet(file)
+    lines = _csv_lines(file, delimiter)
+    if not lines:
+        raise ConfigError(f"{file}: the table is empty; its first line must name the columns")
+    header = [cell.strip() for cell in lines[0][1]]
+    columns = _columns(header, file)
+    rows = []
+    for number, cells in lines[1:]:
+        where = f"{file.name}, line {number}"
+        if any(cell.strip() for cell in cells[len(header) :]):
+            log.add(
+                "bad-row",
+                f"{where}: {len(cells)} cells, but the header has {len(header)}; "
+                "put text that contains the delimiter in quotation marks",
+            )
+            continue
+        # spreadsheets leave out empty cells at the end of a row
+        texts = dict(zip(header, [*cells, *[""] * len(header)]))
+        rows.append(Row(where, {column: texts[column].strip() for column in columns}))
+    return Table(file, columns, tuple(rows))
+
+
+def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
+    """(line number, cells) of every row that is not blank."""
+    try:
+        start = file.read_bytes()[:2]
+        encoding = "utf-16" if start in _UTF16_MARKS else "utf-8-sig"
+        with open(file, encoding=encoding, newline="") as stream:
+            if delimiter is None:
+                delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
+            stream.seek(0)
+            reader, found, start_line = csv.reader(stream, delimiter=delimiter, strict=True), [], 1
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    found.append((start_line, cells))
+                start_line = reader.line_num + 1
+            return found
+    except UnicodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text ({error}); save it as 'CSV UTF-8'") from error
+    except (csv.Error, TypeError) as error:
+        raise ConfigError(
+            f"{file}: not a well-formed CSV file ({error}); look for an unpaired quotation mark"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror or error})") from error
+
+
+def _first_row(stream: Any, delimiter: str) -> Sequence[str]:
+    stream.seek(0)
+    return next((cells for cells in csv.reader(stream, delimiter=delimiter) if any(cells)), [])
+
+
+def _columns(header: Sequence[str], file: Path) -> tuple[str, ...]:
+    named = tuple(name for name in header if name)  # an unnamed one is the index that pandas writes
+    for index, name in enumerate(named):
+        if name in named[:index]:
+            raise ConfigError(f"{file}: the column {name!r} comes twice; rename one of them")
+    if not named:
+        raise ConfigError(f"{file}: the first line names no columns")
+    return named
+
+
+def _parquet(file: Path) -> Table:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise ConfigError(
+            f'{file}: reading Parquet needs pyarrow; run pip install "amfzoo[parquet]", or save the table as CSV'
+        ) from error
+    try:
+        content = parquet.read_table(file)
+    except (ArrowException, OSError) as error:
+        raise ConfigError(f"{file}: not a readable Parquet file ({error})") from error
+    columns = _columns([name.strip() for name in content.column_names], file)
+    rows = [
+        Row(f"{file.name}, row {number}", {name.strip(): _text(value) for name, value in cells.items() if name.strip()})
+        for number, cells in enumerate(content.to_pylist(), start=1)
+    ]
+    return Table(file, columns, tuple(rows))
+
+
+def _text(value: Any) -> str:
+    """A Parquet value as a CSV cell would hold it; missing ones are empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (list, tuple)):
+        return "|".join(map(_text, value))
+    if isinstance(value, float) and value.is_integer():  # pandas turns integers with gaps into floats
+        return str(int(value))
+    return str(value).strip()

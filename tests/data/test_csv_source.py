@@ -1,0 +1,220 @@
+"""CSV and Parquet tables: columns, paths, labels, and what is said of faulty rows."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from amfzoo.data.csv_source import read_csv
+from amfzoo.errors import ConfigError
+from amfzoo.labels import CHECKLIST, Task
+
+
+def write(folder, text, encoding="utf-8", name="lesions.csv"):
+    file = folder / name
+    file.write_bytes(text.encode(encoding))
+    return file
+
+
+def one(folder, text, **options):
+    (lesion,) = read_csv(write(folder, text), **options)
+    return lesion
+
+
+def test_default_columns(tmp_path):
+    lesion = one(tmp_path, "lesion_id,clinical,dermoscopy,patient_id,split,age\nL1,a/c.jpg,../d.png,P1,valid,70\n")
+    assert lesion.id == "L1" and lesion.patient == "P1" and lesion.split == "valid"
+    assert lesion.clinical == tmp_path / "a" / "c.jpg"
+    assert lesion.dermoscopy == tmp_path.parent / "d.png"
+    assert lesion.metadata == {"age": "70"} and lesion.labels == {}
+
+
+def test_named_columns_and_the_rest_as_metadata(tmp_path):
+    text = "case,photo,scope,person,part,dx,age\nL1,c.jpg,d.jpg,P1,val,nevus,70\nL2,,d2.jpg,,train,mel,\n"
+    lesions = read_csv(
+        write(tmp_path, text),
+        clinical="photo",
+        dermoscopy="scope",
+        id="case",
+        patient="person",
+        split="part",
+        labels={"diagnosis": "dx"},
+    )
+    first, second = lesions
+    assert (first.id, first.patient, first.split, first.labels) == ("L1", "P1", "valid", {"diagnosis": "nevus"})
+    assert second.clinical is None and second.patient is None
+    assert first.metadata == {"age": "70"} and second.metadata == {}
+    assert lesions.tasks == {"diagnosis": ("mel", "nevus")}
+
+
+def test_rows_are_numbered_without_an_id_column(tmp_path):
+    lesions = read_csv(write(tmp_path, "clinical\na.jpg\n\nb.jpg\n"))
+    assert [lesion.id for lesion in lesions] == ["1", "2"]
+    assert [lesion.dermoscopy for lesion in lesions] == [None, None]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_delimiters_and_encodings(tmp_path, delimiter, encoding):
+    rows = ["id", "dermoscopy", "site"], ["Ä1", "d.jpg", "Rücken"]
+    file = write(tmp_path, "\r\n".join(delimiter.join(row) for row in rows), encoding)
+    (lesion,) = read_csv(file)
+    assert lesion.id == "Ä1" and lesion.metadata == {"site": "Rücken"}
+
+
+def test_a_given_delimiter_wins(tmp_path):
+    (lesion,) = read_csv(write(tmp_path, "id|dermoscopy|a,b,c,d\n1|d.jpg|x\n"), delimiter="|")
+    assert lesion.metadata == {"a,b,c,d": "x"}
+
+
+def test_paths_written_on_windows(tmp_path):
+    if sys.platform == "win32":
+        pytest.skip("backslashes are the separator here")
+    assert one(tmp_path, "clinical\nimages\\a\\c.jpg\n").clinical == tmp_path / "images" / "a" / "c.jpg"
+
+
+def test_candidate_sets_unknown_labels_and_the_class_order_given(tmp_path):
+    text = "dermoscopy,net\n1.jpg,typical|atypical\n2.jpg,\n3.jpg, Absent \n4.jpg,absent|ABSENT\n"
+    lesions = read_csv(write(tmp_path, text), labels={"network": ("net", ["typical", "atypical", "absent"])})
+    assert [lesion.labels for lesion in lesions] == [
+        {"network": ("typical", "atypical")},
+        {},
+        {"network": "absent"},
+        {"network": "absent"},
+    ]
+    assert lesions.tasks == {"network": ("typical", "atypical", "absent")}
+
+
+def test_a_task_groups_raw_strings(tmp_path):
+    task = Task("diagnosis", ("MEL", "NEV"), raw={"melanoma": "MEL", "naevus": "NEV"})
+    lesions = read_csv(
+        write(tmp_path, "dermoscopy,dx\n1.jpg,Melanoma\n2.jpg,NEV\n3.jpg,naevus|melanoma\n"),
+        labels={"diagnosis": ("dx", task)},
+    )
+    assert [lesion.labels["diagnosis"] for lesion in lesions] == ["MEL", "NEV", ("NEV", "MEL")]
+
+
+def test_schema_groups_and_orders(tmp_path):
+    text = (
+        "dermoscopy,diagnosis,vascular_structures\n"
+        "1.jpg,clark nevus,comma|dotted\n"
+        "2.jpg,basal cell carcinoma,arborizing|comma\n"
+    )
+    lesions = read_csv(write(tmp_path, text), schema="derm7pt")
+    assert lesions.tasks == {
+        "diagnosis": ("BCC", "NEV", "MEL", "MISC", "SK"),
+        "vascular_structures": ("absent", "regular", "irregular"),
+    }
+    assert lesions.lesions[0].labels == {"diagnosis": "NEV", "vascular_structures": ("regular", "irregular")}
+    assert lesions.lesions[1].labels == {"diagnosis": "BCC", "vascular_structures": "regular"}
+
+
+def test_schema_with_columns_of_other_names(tmp_path):
+    lesions = read_csv(write(tmp_path, "dermoscopy,dx\n1.jpg,nv\n"), schema="milk10k", labels={"diagnosis": "dx"})
+    assert lesions.lesions[0].labels == {"diagnosis": "NV"} and len(lesions.tasks["diagnosis"]) == 11
+
+
+def test_columns_found_without_being_named(tmp_path):
+    text = "dermoscopy,diagnosis,streaks,ulcer [yes|no],grade\n1.jpg,b,regular,no,1\n2.jpg,a,,yes,2\n"
+    lesions = read_csv(write(tmp_path, text))
+    assert lesions.tasks == {"ulcer": ("yes", "no"), "diagnosis": ("a", "b"), "streaks": CHECKLIST["streaks"].classes}
+    assert lesions.lesions[0].metadata == {"grade": "1"}
+
+
+def test_labels_as_a_list_of_columns(tmp_path):
+    assert read_csv(write(tmp_path, "dermoscopy,x,y\n1.jpg,b,d\n2.jpg,a,c\n"), labels=["y"]).tasks == {"y": ("c", "d")}
+
+
+def test_strict_reading_names_file_line_column_and_the_near_class(tmp_path):
+    file = write(tmp_path, 'dermoscopy,streaks,note\n1.jpg,regular,"two\nlines"\n2.jpg,iregular,\n')
+    with pytest.raises(
+        ConfigError, match=r"lesions\.csv, line 4, column 'streaks'.*'iregular'; did you mean 'irregular'"
+    ):
+        read_csv(file)
+
+
+def test_lenient_reading_reports_every_fault_and_keeps_the_rest(tmp_path):
+    text = (
+        "id,dermoscopy,streaks,split\n"
+        "A,1.jpg,iregular,train\n"
+        "A,2.jpg,regular,train\n"
+        ",3.jpg,what,valid\n"
+        "D,https://example.org/4.jpg,absent,holdout\n"
+        "E,5.jpg,absent,test,surplus\n"
+    )
+    lesions = read_csv(write(tmp_path, text), lenient=True)
+    kinds = sorted(fault.kind for fault in lesions.faults)
+    assert kinds == ["bad-path", "bad-row", "bad-row", "bad-split", "repeated-id", "unknown-label", "unknown-label"]
+    assert [lesion.id for lesion in lesions] == ["A", "A (row 2)", "(row 3)", "D"]
+    assert [lesion.labels for lesion in lesions] == [{}, {"streaks": "regular"}, {}, {"streaks": "absent"}]
+    assert lesions.lesions[3].dermoscopy is None and lesions.lesions[3].split is None
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "empty"),
+        ("id,foto\n1,a.jpg\n", {}, r"no column of image paths.*'foto'"),
+        (
+            "id,Dermoscopy\n1,a.jpg\n",
+            {"dermoscopy": "dermoscopy"},
+            r"no column 'dermoscopy'.*did you mean 'Dermoscopy'",
+        ),
+        ("dermoscopy,dermoscopy\na,b\n", {}, "comes twice"),
+        ("dermoscopy,dx\na.jpg,one\n", {"labels": {"diagnosis": "dx"}}, "at least two classes"),
+        ("dermoscopy,dx\na.jpg,Mel\nb.jpg,mel\nc.jpg,nv\n", {"labels": {"diagnosis": "dx"}}, "differ only by case"),
+        ("dermoscopy,dx\na.jpg,mel\n", {"schema": "derm7pt"}, "no column is named like a task of the schema"),
+        ("dermoscopy,dx\na.jpg,mel\n", {"schema": "derm8pt"}, "unknown label schema 'derm8pt'"),
+        ("dermoscopy,x [a|b],x [b|c]\na.jpg,a,b\n", {}, "two columns label the task 'x'"),
+        ('dermoscopy\n"a.jpg\n', {}, "unpaired quotation mark"),
+        ("dermoscopy\nhttps://example.org/a.jpg\n", {}, "URLs are not fetched"),
+        ("id,dermoscopy\nA,a.jpg\nA,b.jpg\n", {}, r"line 3: the id 'A' was used before \(lesions.csv, line 2\)"),
+        ("dermoscopy,split\na.jpg,holdout\n", {}, "split 'holdout' must be one of train, valid, test"),
+    ],
+)
+def test_errors(tmp_path, text, options, message):
+    with pytest.raises(ConfigError, match=message):
+        read_csv(write(tmp_path, text), **options)
+
+
+def test_not_text_and_not_there(tmp_path):
+    file = tmp_path / "x.csv"
+    file.write_bytes(b"id,dermoscopy\n1,\xff\xe4.jpg\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        read_csv(file)
+    with pytest.raises(ConfigError, match="does not exist"):
+        read_csv(tmp_path / "y.csv")
+    with pytest.raises(ConfigError, match="is a folder"):
+        read_csv(tmp_path)
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ConfigError, match=r"amfzoo\[parquet\]"):
+        read_csv(tmp_path / "x.parquet")
+
+
+def test_parquet_reads_like_csv(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra `parquet`")
+    from pyarrow import parquet
+
+    columns = {
+        "lesion_id": [1, 2],
+        "dermoscopy": ["a.jpg", None],
+        "clinical": ["c.jpg", "d.jpg"],
+        "diagnosis": ["mel", None],
+        "streaks": [["regular", "irregular"], None],
+        "age": [70.0, float("nan")],
+        "bmi": [21.5, None],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    first, second = read_csv(
+        tmp_path / "x.parquet",
+        labels={"diagnosis": ("diagnosis", ["mel", "nv"]), "streaks": "streaks"},
+        schema="derm7pt",
+    )
+    assert first.id == "1" and first.labels == {"diagnosis": "mel", "streaks": ("regular", "irregular")}
+    assert first.metadata == {"age": "70", "bmi": "21.5"}
+    assert second.dermoscopy is None and second.labels == {} and second.metadata == {}

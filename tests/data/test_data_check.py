@@ -1,0 +1,233 @@
+"""`check`: one planted fault of each kind is found, and nothing else; clean data is clean."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance
+
+from amfzoo.data.check import FAULTS, NEAR_BITS, WARNINGS, check
+from amfzoo.data.csv_source import read_csv
+from amfzoo.data.fingerprints import near_pairs, perceptual_hash
+from amfzoo.data.records import LesionSet
+from amfzoo.data.split import make_split
+
+COLUMNS = ["lesion_id", "clinical", "dermoscopy", "patient_id", "split", "diagnosis [nv|mel]"]
+LABEL = COLUMNS[-1]
+LESIONS = 12
+SPLITS = ("train",) * 6 + ("valid",) * 6
+
+
+@pytest.fixture(scope="module")
+def pictures(drawn, tmp_path_factory):
+    """A folder with c0.png, d0.png, ...: drawn pairs, all different."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for number in range(LESIONS):
+        for name, image in zip("cd", drawn(number)):
+            image.save(folder / f"{name}{number}.png")
+    return folder
+
+
+@pytest.fixture
+def clean(pictures, tmp_path):
+    """Rows of a faultless table, and the folder with its files."""
+    shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
+    rows = [
+        {
+            "lesion_id": f"L{n}",
+            "clinical": f"c{n}.png",
+            "dermoscopy": f"d{n}.png",
+            "patient_id": f"P{n // 2}",
+            "split": SPLITS[n],
+            LABEL: ("nv", "mel")[n % 2],
+        }
+        for n in range(LESIONS)
+    ]
+    return rows, tmp_path
+
+
+def copy(folder, name, new):
+    shutil.copy(folder / name, folder / new)
+    return new
+
+
+def recompress(folder, name, new):
+    image = Image.open(folder / name)
+    ImageEnhance.Brightness(image.resize((96, 72), Image.Resampling.BICUBIC)).enhance(1.1).save(
+        folder / new, quality=90
+    )
+    return new
+
+
+def truncate(folder, name):
+    (folder / name).write_bytes((folder / name).read_bytes()[:-200])
+
+
+# kind -> what plants it, given the rows and the folder; and the ids that the report must name
+PLANTS = {
+    "bad-row": (lambda rows, folder: rows[1].update(lesion_id=""), ()),
+    "bad-path": (lambda rows, folder: rows[1].update(clinical="https://example.org/c.png", dermoscopy=""), ("L1",)),
+    "bad-split": (lambda rows, folder: rows[1].update(split="holdout", patient_id="P99"), ("L1",)),
+    "repeated-id": (lambda rows, folder: rows[1].update(lesion_id="L0"), ("L0",)),
+    "unknown-label": (lambda rows, folder: rows[1].update({LABEL: "mell"}), ("L1",)),
+    "no-image": (lambda rows, folder: rows[1].update(clinical="", dermoscopy=""), ("L1",)),
+    "missing-file": (lambda rows, folder: (folder / "c1.png").unlink(), ("L1",)),
+    "unreadable-image": (lambda rows, folder: truncate(folder, "c1.png"), ("L1",)),
+    "same-image-twice": (lambda rows, folder: rows[1].update(clinical=copy(folder, "d1.png", "again.png")), ("L1",)),
+    "duplicate-image": (
+        lambda rows, folder: rows[1].update(clinical=copy(folder, "c3.png", "again.png")),
+        ("L1", "L3"),
+    ),
+    "leaking-image": (lambda rows, folder: rows[1].update(clinical=copy(folder, "c8.png", "again.png")), ("L1", "L8")),
+    "leaking-patient": (lambda rows, folder: rows[1].update(patient_id="P5"), ("L1", "L10", "L11")),
+    "near-duplicate": (
+        lambda rows, folder: rows[1].update(clinical=recompress(folder, "c3.png", "again.jpg")),
+        ("L1", "L3"),
+    ),
+    "shared-image": (lambda rows, folder: rows[1].update(clinical="c3.png"), ("L1", "L3")),
+    "no-split": (lambda rows, folder: rows[1].update(split="", patient_id="P99"), ("L1",)),
+    "empty-class": (lambda rows, folder: [row.update({LABEL: "nv"}) for row in rows[:6]], ()),
+}
+
+
+def kinds(report):
+    return Counter(fault.kind for fault in (*report.faults, *report.warnings))
+
+
+def test_clean_data_is_clean(clean, table):
+    rows, _ = clean
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert report.ok and not report.warnings, report.text()
+    assert (report.lesions, report.images) == (12, 24)
+    assert report.counts == {
+        "diagnosis": {
+            "train": {"nv": 3, "mel": 3, "several": 0, "unknown": 0},
+            "valid": {"nv": 3, "mel": 3, "several": 0, "unknown": 0},
+        }
+    }
+    assert report.text().endswith("no faults")
+
+
+@pytest.mark.parametrize("kind", PLANTS)
+def test_a_planted_fault_is_found_and_nothing_else(clean, table, kind):
+    rows, folder = clean
+    plant, lesions = PLANTS[kind]
+    plant(rows, folder)
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert kinds(report) == {kind: 1}, report.text()
+    found = report.faults if kind in FAULTS else report.warnings
+    fault = next(fault for fault in found if fault.kind == kind)
+    assert report.ok == (kind in WARNINGS)
+    assert fault.lesions == lesions
+    assert fault.message in report.text()
+
+
+def test_a_row_with_too_many_cells(clean, table):
+    rows, _ = clean
+    file = table("lesions.csv", rows, COLUMNS)
+    file.write_text(file.read_text() + "L99,c0.png,,,train,nv,surplus\n")
+    report = check(read_csv(file, lenient=True))
+    assert kinds(report) == {"bad-row": 1} and "line 14: 7 cells" in report.faults[0].message
+
+
+def test_a_column_of_one_class(clean, table):
+    rows, _ = clean
+    file = table("lesions.csv", [{**row, "site": "arm"} for row in rows], [*COLUMNS, "site"])
+    report = check(read_csv(file, labels={"diagnosis": LABEL, "site": "site"}, lenient=True))
+    assert kinds(report) == {"bad-column": 1}
+
+
+def test_unlabelled_data(clean, table):
+    rows, _ = clean
+    report = check(
+        read_csv(table("lesions.csv", [{**row, LABEL: ""} for row in rows], COLUMNS), labels={}, lenient=True)
+    )
+    assert kinds(report) == {"no-labels": 1} and report.ok
+
+
+def test_every_kind_is_planted_somewhere():
+    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels"}
+
+
+def test_all_unknown_labels_are_listed_with_the_nearest_class(clean, table):
+    rows, _ = clean
+    for number, text in ((1, "mell"), (4, "nvv"), (7, "zzz")):
+        rows[number][LABEL] = text
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    messages = [fault.message for fault in report.faults]
+    assert kinds(report) == {"unknown-label": 3}
+    assert "line 3" in messages[0] and "'mell'; did you mean 'mel'?" in messages[0]
+    assert "did you mean 'nv'" in messages[1] and "known: mel, nv" in messages[2]
+
+
+def test_many_faults_at_once(clean, table):
+    """Faults do not hide each other."""
+    rows, folder = clean
+    rows[0].update({LABEL: "x"})
+    (folder / "d1.png").unlink()
+    truncate(folder, "d2.png")
+    rows[3].update(clinical="", dermoscopy="")
+    rows[4].update(clinical="d4.png")
+    rows[7].update(dermoscopy=copy(folder, "d8.png", "again.png"), patient_id="P0")
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert kinds(report) == {
+        "unknown-label": 1,
+        "missing-file": 1,
+        "unreadable-image": 1,
+        "no-image": 1,
+        "same-image-twice": 1,
+        "duplicate-image": 1,
+        "leaking-patient": 1,
+    }
+
+
+def test_workers_do_not_change_the_report(clean, table):
+    rows, folder = clean
+    rows[1].update(clinical=copy(folder, "c3.png", "again.png"))
+    lesions = read_csv(table("lesions.csv", rows, COLUMNS), lenient=True)
+    one, four = (check(lesions, workers=workers).to_dict() for workers in (1, 4))
+    assert {**one, "seconds": 0} == {**four, "seconds": 0}
+
+
+def test_copies_can_be_kept_together(clean, table):
+    rows, folder = clean
+    rows[1].update(clinical=recompress(folder, "c8.png", "again.jpg"))
+    lesions = read_csv(table("lesions.csv", rows, COLUMNS), lenient=True)
+    copies = check(lesions).copies
+    assert [set(ids) for ids in copies] == [{"L1", "L8"}]
+    for seed in range(20):
+        found = {lesion.id: lesion.split for lesion in make_split(lesions, 0.4, seed=seed, together=copies)}
+        assert found["L1"] == found["L8"]
+
+
+def test_a_set_without_lesions():
+    report = check(LesionSet("nothing", (), {"diagnosis": ("a", "b")}))
+    assert report.ok and report.images == 0
+
+
+def bits(one, other):
+    return int(np.unpackbits(np.frombuffer(one, np.uint8) ^ np.frombuffer(other, np.uint8)).sum())
+
+
+def test_copies_look_alike_and_lesions_do_not(drawn):
+    pictures = [image for seed in range(30) for image in drawn(seed)]
+    looks = [perceptual_hash(image) for image in pictures]
+    assert not near_pairs(looks, NEAR_BITS)
+    for image, look in zip(pictures, looks):
+        changed = ImageEnhance.Brightness(image.resize((100, 80), Image.Resampling.BICUBIC)).enhance(0.85)
+        assert bits(look, perceptual_hash(changed)) <= NEAR_BITS
+
+
+def test_near_pairs_counts_bits():
+    rng = np.random.default_rng(0)
+    looks = [rng.bytes(32) for _ in range(600)]  # more than one block
+    looks[590] = bytes([looks[3][0] ^ 0b101, *looks[3][1:]])
+    assert near_pairs(looks, 2) == [(3, 590, 2)] and near_pairs(looks, 1) == []
+    expected = [
+        (i, j, bits(looks[i], looks[j])) for i in range(600) for j in range(i) if bits(looks[i], looks[j]) <= 100
+    ]
+    assert sorted(near_pairs(looks, 100)) == sorted((j, i, n) for i, j, n in expected) and len(expected) > 10
+    assert near_pairs([], 5) == [] and near_pairs(looks[:1], 5) == []

@@ -1,0 +1,176 @@
+"""Splits: nothing leaks, classes are spread, little moves, and the file holds it all."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.data.split import make_split, read_split, write_split
+from amfzoo.errors import ConfigError
+
+CLASSES = ("common", "rare", "rarest")
+
+
+def lesion(number: int, patient: str | None = None, label: str | None = None, image: str | None = None) -> Lesion:
+    labels = {"diagnosis": label} if label else {}
+    return Lesion(f"L{number}", dermoscopy=Path(image or f"{number}.jpg"), labels=labels, patient=patient)
+
+
+@pytest.fixture(scope="module")
+def patients():
+    """1000 lesions of about 350 patients."""
+    rng = random.Random(0)
+    return LesionSet(
+        "patients",
+        tuple(
+            lesion(number, f"P{rng.randrange(350)}", rng.choices((*CLASSES, None), (80, 12, 4, 4))[0])
+            for number in range(1000)
+        ),
+        {"diagnosis": CLASSES},
+    )
+
+
+@pytest.fixture(scope="module")
+def singles():
+    return LesionSet(
+        "singles",
+        tuple(lesion(n, None, CLASSES[(n % 10 == 0) + (n % 100 == 0)]) for n in range(1000)),
+        {"diagnosis": CLASSES},
+    )
+
+
+def splits(lesions: LesionSet) -> dict[str, str]:
+    return {lesion.id: lesion.split for lesion in lesions}
+
+
+def test_no_patient_is_in_two_splits(patients):
+    for seed in range(5):
+        where = defaultdict(set)
+        for found in make_split(patients, 0.2, 0.2, seed):
+            where[found.patient].add(found.split)
+        assert all(len(names) == 1 for names in where.values())
+
+
+def test_lesions_that_share_a_file_stay_together_in_a_chain():
+    lesions = LesionSet(
+        "x",
+        tuple(
+            [lesion(n, f"P{n}", None, f"{n // 2}.jpg") for n in range(200)]  # pairs by file ...
+            + [lesion(200 + n, f"P{2 * n + 1}", None, f"x{n}.jpg") for n in range(100)]  # ... and a third by patient
+        ),
+        {"diagnosis": CLASSES},
+    )
+    found = splits(make_split(lesions, 0.3, stratify=None))
+    assert set(found.values()) == {"train", "valid"}
+    assert all(found[f"L{2 * n}"] == found[f"L{2 * n + 1}"] == found[f"L{200 + n}"] for n in range(100))
+
+
+def test_the_same_file_by_two_spellings_is_one():
+    lesions = LesionSet(
+        "x", tuple(lesion(n, None, None, f"{n // 2}.jpg" if n % 2 else f"a/../{n // 2}.jpg") for n in range(100)), {}
+    )
+    found = splits(make_split(lesions, 0.3, stratify=None))
+    assert all(found[f"L{2 * n}"] == found[f"L{2 * n + 1}"] for n in range(50)) and "valid" in found.values()
+
+
+def test_more_can_be_kept_together(singles):
+    pairs = [(f"L{n}", f"L{n + 1}", "unknown") for n in range(0, 1000, 2)]
+    found = splits(make_split(singles, 0.3, together=pairs))
+    assert all(found[a] == found[b] for a, b, _ in pairs) and "valid" in found.values()
+
+
+def test_every_class_is_split_to_within_one_lesion(singles):
+    found = make_split(singles, 0.2, 0.15)
+    for name, fraction in (("test", 0.15), ("valid", 0.2)):
+        for label, number in singles.counts("diagnosis").items():
+            assert abs(found.split(name).counts("diagnosis")[label] - fraction * number) <= 1
+
+
+def test_classes_of_patients_are_spread(patients):
+    found = make_split(patients, 0.25)
+    for label, number in patients.counts("diagnosis").items():
+        assert found.split("valid").counts("diagnosis")[label] == pytest.approx(0.25 * number, abs=2 + 0.04 * number)
+
+
+def test_without_stratification_the_fraction_holds(patients):
+    assert len(make_split(patients, 0.2, stratify=None).split("valid")) == pytest.approx(200, abs=5)
+
+
+def test_neither_order_nor_old_splits_matter_but_the_seed_does(patients):
+    found = splits(make_split(patients, 0.2, 0.1))
+    shuffled = list(patients)
+    random.Random(1).shuffle(shuffled)
+    mixed = replace(patients, lesions=tuple(replace(one, split="test") for one in shuffled))
+    assert splits(make_split(mixed, 0.2, 0.1)) == found
+    assert splits(make_split(patients, 0.2, 0.1, seed=1)) != found
+
+
+def test_the_split_is_the_same_on_every_machine_and_day(singles):
+    """A change of these ids moves the lesions of every user who splits again."""
+    found = make_split(singles.select(lambda one: int(one.id[1:]) < 20), 0.25)
+    assert [one.id for one in found.split("valid")] == ["L4", "L6", "L12", "L17"]
+
+
+def test_one_more_lesion_moves_few(singles):
+    before = splits(make_split(singles, 0.2, 0.1))
+    for number in range(1000, 1020):
+        grown = replace(singles, lesions=(*singles.lesions, lesion(number, None, "common")))
+        after = splits(make_split(grown, 0.2, 0.1))
+        assert sum(before[name] != after[name] for name in before) <= 2  # one at each cut
+
+
+def test_folds_part_the_lesions(patients):
+    found = [make_split(patients, test=0.1, folds=5, fold=fold) for fold in range(5)]
+    tests = {tuple(one.id for one in split.split("test")) for split in found}
+    valid = [one.id for split in found for one in split.split("valid")]
+    assert len(tests) == 1
+    assert sorted(valid) == sorted(one.id for one in patients if one.id not in next(iter(tests)))
+    assert all(len(split.split("valid")) == pytest.approx(180, abs=25) for split in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"valid": 1.0}, "valid: 1.0"),
+        ({"test": -0.1}, "test: -0.1"),
+        ({"valid": 0.6, "test": 0.4}, "nothing to train on"),
+        ({"folds": 1}, "at least 2"),
+        ({"folds": 5, "fold": 5}, "from 0 to one less"),
+        ({"fold": 1}, "without folds"),
+        ({"stratify": "dx"}, "no task 'dx' to stratify by.*diagnosis"),
+    ],
+)
+def test_errors(singles, options, message):
+    with pytest.raises(ConfigError, match=message):
+        make_split(singles, **options)
+
+
+def test_splits_are_written_and_read(singles, tmp_path):
+    found = make_split(singles, 0.2, 0.1)
+    write_split(found, tmp_path / "split.csv")
+    assert read_split(singles, tmp_path / "split.csv").lesions == found.lesions
+    write_split(singles, tmp_path / "none.csv")
+    assert {one.split for one in read_split(found, tmp_path / "none.csv")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("L999,", "L9999,"), r"lacks lesions L999 \(1 in all\)"),
+        (lambda text: text + "M1,train\n", "names the unknown lesions M1"),
+        (lambda text: text + "L999,train\n", "line 1002: the lesion 'L999' comes twice"),
+        (lambda text: text.replace(",train", ",tarin", 1), "split 'tarin' must be one of"),
+        (lambda text: text.replace("lesion_id", "id"), "no column 'lesion_id'"),
+    ],
+)
+def test_a_split_of_other_lesions_is_refused(singles, tmp_path, change, message):
+    file = tmp_path / "split.csv"
+    write_split(make_split(singles), file)
+    file.write_text(change(file.read_text()))
+    with pytest.raises(ConfigError, match=message):
+        read_split(singles, file)
