@@ -1,0 +1,187 @@
+"""`amfzoo data`: check lesions before training, split them, write them as a plain table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, TableError
+from . import exit_codes
+from .options import add_json, print_json
+
+if TYPE_CHECKING:
+    from ..data.records import LesionSet
+
+_COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "data",
+        help="check, split and export lesions for training",
+        description="Work on lesions for training. SOURCE is reader:path, or the path of a CSV or Parquet table.",
+    )
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_check(inner)
+    _add_split(inner)
+    _add_export(inner)
+
+
+def _add_check(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "check",
+        _check,
+        "read every image once, list all that is wrong",
+        "Exits with 1 if there are faults, with 0 if there are none (warnings do not count),\n"
+        "with 2 if SOURCE cannot be read.",
+    )
+    add_json(parser)
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="threads that read images (default: one per core)"
+    )
+
+
+def _add_split(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "split",
+        _split,
+        "split lesions by patient, stratified",
+        "Writes lesion ids and splits as CSV. Lesions of one patient, or with the same image file,\nstay together.",
+    )
+    parser.add_argument("--out", required=True, metavar="FILE", help="the CSV to write")
+    parser.add_argument("--valid", type=float, default=0.2, metavar="F", help="fraction for validation (default: 0.2)")
+    parser.add_argument("--test", type=float, default=0.0, metavar="F", help="fraction for testing (default: 0)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--stratify", default="diagnosis", metavar="TASK", help="spread its classes alike (default: diagnosis); or none"
+    )
+    parser.add_argument("--folds", type=int, metavar="K", help="cross-validation: validate on one of K equal parts")
+    parser.add_argument("--fold", type=int, default=0, metavar="N", help="which part, from 0")
+    parser.add_argument(
+        "--copies", action="store_true", help="read the images first, and keep copies of one picture together"
+    )
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "export",
+        _export,
+        "write lesions as a plain CSV table",
+        "Writes any source as one CSV that every command reads back to the same lesions.",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the CSV to write; image paths become relative to it"
+    )
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], brief: str, more: str
+) -> argparse.ArgumentParser:
+    from ..data.sources import READERS
+
+    readers = "\n".join(f"  {key:<15} {reader.reads}" for key, reader in READERS.items())
+    parser = commands.add_parser(
+        name,
+        help=brief,
+        description=f"{brief[0].upper()}{brief[1:]}.\n{more}",
+        epilog=f"readers:\n{readers}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SOURCE", help="reader:path, e.g. milk10k:folder, or a table")
+    columns = parser.add_argument_group("of a table")
+    for column in _COLUMNS:
+        columns.add_argument(
+            f"--{column}",
+            metavar="COLUMN",
+            help=f"column of the {column} {'image' if column in _COLUMNS[:2] else ''}".rstrip(),
+        )
+    columns.add_argument(
+        "--label",
+        action="append",
+        metavar="TASK=COLUMN[:CLASS|CLASS]",
+        help="a label column, and its classes in order; repeat for more",
+    )
+    columns.add_argument("--schema", metavar="NAME", help="label schema: derm7pt or milk10k")
+    parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
+    parser.set_defaults(run=_usage_errors(run))
+    return parser
+
+
+def _usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """What is wrong with a source or an option of these commands is wrong usage, not missing weights."""
+
+    def checked(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except ConfigError as error:
+            raise TableError(str(error)) from error
+
+    return checked
+
+
+def _lesions(args: argparse.Namespace, lenient: bool = False) -> LesionSet:
+    from ..data.sources import load_source
+    from ..data.split import read_split
+
+    options: dict[str, Any] = {
+        name: value for name in (*_COLUMNS, "schema") if (value := getattr(args, name)) is not None
+    }
+    if args.label:
+        options["labels"] = dict(map(_label, args.label))
+    lesions = load_source(args.source, lenient=lenient, **options)
+    return read_split(lesions, args.splits) if args.splits else lesions
+
+
+def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:
+    task, equals, rest = text.partition("=")
+    column, colon, classes = rest.rpartition(":")
+    if not (equals and task and rest):
+        raise ConfigError(f"--label {text}: write TASK=COLUMN, or TASK=COLUMN:CLASS|CLASS")
+    if colon and "|" in classes:  # a column's name may hold a colon
+        return task, (column, classes.split("|"))
+    return task, rest
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return number
+
+
+def _check(args: argparse.Namespace) -> int:
+    from ..data.check import check
+
+    report = check(_lesions(args, lenient=True), args.workers, progress=True)
+    if args.json:
+        print_json(report.to_dict())
+    else:
+        print(report.text())
+    return exit_codes.OK if report.ok else exit_codes.SOME_FAILED
+
+
+def _split(args: argparse.Namespace) -> int:
+    from ..data.check import check
+    from ..data.records import SPLITS
+    from ..data.split import make_split, write_split
+
+    stratify = None if args.stratify == "none" else args.stratify
+    lesions = _lesions(args)
+    copies = check(lesions, progress=True).copies if args.copies else ()
+    lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)
+    write_split(lesions, args.out)
+    print(f"{args.out}: " + ", ".join(f"{name} {len(lesions.split(name))}" for name in SPLITS))
+    return exit_codes.OK
+
+
+def _export(args: argparse.Namespace) -> int:
+    from ..data.export import write_csv
+
+    lesions = _lesions(args)
+    write_csv(lesions, args.out)
+    print(f"{args.out}: {len(lesions)} lesions")
+    return exit_codes.OK
