@@ -154,7 +154,7 @@ def _positive(text: str) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from ..data.check import check
+    from ..data.checking.check import check
 
     report = check(_lesions(args, lenient=True), args.workers, progress=True)
     if args.json:
@@ -165,7 +165,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _split(args: argparse.Namespace) -> int:
-    from ..data.check import check
+    from ..data.checking.check import check
     from ..data.records import SPLITS
     from ..data.split import make_split, write_split
 

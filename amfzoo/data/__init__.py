@@ -1,1 +1,5 @@
-"""Pairs of pictures: data sets, and drawn ones for tests and demonstration."""
+"""Lesions: records, sources, splits, checks, and drawn ones. No torch."""
+
+from .example import example_pair
+
+__all__ = ["example_pair"]

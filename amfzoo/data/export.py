@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from ..errors import ConfigError
-from .csv_source import metadata_column, read_csv
-from .labelling import OR, header
+from .readers.csv_source import metadata_column, read_csv
+from .readers.labelling import OR, header
 from .records import MODALITIES, Lesion, LesionSet
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from .records import LesionSet
-from .tables import TABLE_SUFFIXES
+from .readers.tables import TABLE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Reader:
 
 
 READERS: dict[str, Reader] = {
-    "csv": Reader(".csv_source", "read_csv", "a CSV or Parquet table of image paths, one row per lesion"),
-    "derm7pt": Reader(".derm7pt", "read_derm7pt", "release_v0 of the seven-point checklist data set"),
-    "milk10k": Reader(".milk10k", "read_milk10k", "the MILK10k challenge folder"),
-    "mra-midas": Reader(".mra_midas", "read_mra_midas", "release_midas.csv and its images"),
+    "csv": Reader(".readers.csv_source", "read_csv", "a CSV or Parquet table of image paths, one row per lesion"),
+    "derm7pt": Reader(".readers.derm7pt", "read_derm7pt", "release_v0 of the seven-point checklist data set"),
+    "milk10k": Reader(".readers.milk10k", "read_milk10k", "the MILK10k challenge folder"),
+    "mra-midas": Reader(".readers.mra_midas", "read_mra_midas", "release_midas.csv and its images"),
     "isic-archive": Reader(
-        ".isic_archive", "read_isic_archive", "metadata.csv of an ISIC archive download, and its images"
+        ".readers.isic_archive", "read_isic_archive", "metadata.csv of an ISIC archive download, and its images"
     ),
-    "hiba": Reader(".isic_archive", "read_hiba", "the HIBA collection of the ISIC archive"),
-    "pad-ufes-20": Reader(".pad_ufes", "read_pad_ufes", "PAD-UFES-20: metadata.csv and clinical photos"),
-    "ham10000": Reader(".ham10000", "read_ham10000", "HAM10000: HAM10000_metadata and dermoscopy"),
+    "hiba": Reader(".readers.isic_archive", "read_hiba", "the HIBA collection of the ISIC archive"),
+    "pad-ufes-20": Reader(".readers.pad_ufes", "read_pad_ufes", "PAD-UFES-20: metadata.csv and clinical photos"),
+    "ham10000": Reader(".readers.ham10000", "read_ham10000", "HAM10000: HAM10000_metadata and dermoscopy"),
     "isic2018-task2": Reader(
-        ".isic2018", "read_isic2018_task2", "ISIC 2018 task 2: dermoscopy and attribute masks, or a table of them"
+        ".readers.isic2018", "read_isic2018_task2", "ISIC 2018 task 2: dermoscopy and attribute masks, or a table of them"
     ),
-    "dermaknet": Reader(".dermaknet", "read_dermaknet", "dermaknet.csv: checklist structures of ISIC images"),
+    "dermaknet": Reader(".readers.dermaknet", "read_dermaknet", "dermaknet.csv: checklist structures of ISIC images"),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from .faults import FaultLog
 from .records import SPLITS, Lesion, LesionSet
-from .tables import read_table
+from .readers.tables import read_table
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
 # rows, so one more lesion moves hundreds to other folds, and results before and after

@@ -90,7 +90,7 @@ def test_concat_refuses_other_classes():
 
 def test_reading_checking_and_splitting_load_no_torch():
     code = (
-        "import sys, amfzoo.cli.data, amfzoo.data.check, amfzoo.data.export, amfzoo.data.split\n"
+        "import sys, amfzoo.cli.data, amfzoo.data.checking.check, amfzoo.data.export, amfzoo.data.split\n"
         "from amfzoo.data.sources import READERS\n"
         "[reader.load() for reader in READERS.values()]\n"
         "sys.exit(','.join({'torch', 'sklearn', 'pandas'} & set(sys.modules)) or None)"

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from .faults import Fault
+from ..faults import Fault
 from .fingerprints import Fingerprint, fingerprints, near_pairs
-from .records import SPLITS, Lesion, LesionSet
+from ..records import SPLITS, Lesion, LesionSet
 from .report import Report
 
 FAULTS: Mapping[str, str] = {

@@ -11,10 +11,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..labels import DIAGNOSIS, MILK10K
-from .faults import FaultLog
+from ...labels import DIAGNOSIS, MILK10K
+from ..faults import FaultLog
 from .paths import first_file, source_folder
-from .records import Lesion, LesionSet
+from ..records import Lesion, LesionSet
 from .tables import Row, Table, read_table
 
 IMAGE_TYPES = {"clinical: close-up": "clinical", "dermoscopic": "dermoscopy"}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
-from .faults import FaultLog
+from ...errors import ConfigError
+from ..faults import FaultLog
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 # Not "|": it separates candidate classes within a cell.

@@ -12,11 +12,11 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..errors import ConfigError
-from ..images import read_image
-from .faults import FaultLog
+from ...errors import ConfigError
+from ...images import read_image
+from ..faults import FaultLog
 from .paths import ImageIndex, source_folder
-from .records import Lesion, LesionSet
+from ..records import Lesion, LesionSet
 from .structures import PRESENCE, read_presence
 from .tables import read_table
 

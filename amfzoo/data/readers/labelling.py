@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from ..errors import ConfigError
-from ..labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
-from .faults import FaultLog
+from ...errors import ConfigError
+from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
+from ..faults import FaultLog
 from .tables import Table
 
 OR = "|"  # between candidate classes in a cell, and between the classes in a column's name

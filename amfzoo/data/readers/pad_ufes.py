@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 
-from ..labels import DIAGNOSIS, Task
-from .faults import FaultLog
+from ...labels import DIAGNOSIS, Task
+from ..faults import FaultLog
 from .image_rows import ImageRow, labels_by_row, to_lesions
 from .paths import ImageIndex, first_file, source_folder
-from .records import LesionSet
+from ..records import LesionSet
 from .tables import read_table
 
 DIAGNOSTIC = Task(DIAGNOSIS, ("ACK", "BCC", "MEL", "NEV", "SCC", "SEK"))

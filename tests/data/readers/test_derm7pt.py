@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from amfzoo.data.derm7pt import read_derm7pt
+from amfzoo.data.readers.derm7pt import read_derm7pt
 from amfzoo.errors import ConfigError
 from amfzoo.labels import CHECKLIST, DERM7PT, seven_point_score
 

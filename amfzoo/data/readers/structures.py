@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .faults import FaultLog
+from ..faults import FaultLog
 from .paths import ImageIndex
-from .records import Lesion, LesionSet
+from ..records import Lesion, LesionSet
 from .tables import Table
 
 PRESENCE = ("absent", "present")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .faults import Fault
+from ..faults import Fault
 
 _SHOWN = 10  # of each kind, in the text; JSON has all
 

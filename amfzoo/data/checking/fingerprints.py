@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..errors import ImageError
-from ..images import read_image
-from ..images.source import encoded_bytes, shorten
+from ...errors import ImageError
+from ...images import read_image
+from ...images.source import encoded_bytes, shorten
 
 _SIDE, _KEPT = 32, 16
 _BLOCK = 256  # rows of the table of all pairs that are held at once

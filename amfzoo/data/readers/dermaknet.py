@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 
-from .faults import FaultLog
+from ..faults import FaultLog
 from .paths import ImageIndex, first_file, source_folder
-from .records import LesionSet
+from ..records import LesionSet
 from .structures import read_presence
 from .tables import read_table
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from amfzoo.data.csv_source import read_csv
+from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.errors import ConfigError
 from amfzoo.labels import CHECKLIST, Task
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..labels import Task
-from .faults import FaultLog
+from ...labels import Task
+from ..faults import FaultLog
 from .labelling import LabelColumn, read_labels
-from .records import MODALITIES, Lesion
+from ..records import MODALITIES, Lesion
 from .tables import Table
 
 LabelsOf = Mapping[str, "str | tuple[str, ...]"]

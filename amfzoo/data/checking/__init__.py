@@ -1,0 +1,1 @@
+"""Reading a whole source once and saying what is wrong with it."""

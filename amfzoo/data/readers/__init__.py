@@ -1,0 +1,1 @@
+"""One module per data set, and what they share: tables, label strings, image paths."""
