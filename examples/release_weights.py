@@ -13,7 +13,6 @@ half-precision network through the public `predict_stream` from the image files,
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 from pathlib import Path
@@ -22,14 +21,16 @@ import numpy as np
 from train_milk10k import CLASSES, read_lesions, split
 
 from amfzoo import PairNetwork, predict_stream
-from amfzoo.data import example_pair
-from amfzoo.evaluation.metrics import bootstrap_intervals, classification_scores, fit_temperature
+from amfzoo.data.example import example_pair
+from amfzoo.evaluation import Cases, score_intervals
+from amfzoo.evaluation.calibration import fit_temperature
 from amfzoo.folder import check_folder, sha256_of
 from amfzoo.inference.golden import write_golden
 from amfzoo.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODES = {"both": (True, True), "clinical": (True, False), "dermoscopy": (False, True)}
+METRICS = ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss")
 HALF_TOLERANCE = 1e-3  # largest change of a probability that half precision may cause
 INFO = {
     "license": "CC-BY-NC-4.0",
@@ -55,17 +56,17 @@ def measure(model: PairNetwork, lesions: list, rows: np.ndarray, results: Path, 
     metrics = []
     for mode, keep in MODES.items():
         p = probabilities(model, lesions, rows, keep)
-        with open(results / f"validation_{mode}.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["lesion_id", "diagnosis", *(f"diagnosis:{name}" for name in CLASSES)])
-            writer.writerows([lesions[i][0], CLASSES[lesions[i][1]], *(f"{v:.6f}" for v in row)] for i, row in zip(rows, p))
-        values, bounds = classification_scores(labels, p), bootstrap_intervals(labels, p)
+        ids = [lesions[i][0] for i in rows]
+        cases = Cases(ids, {"diagnosis": CLASSES}, {"diagnosis": labels}, {"diagnosis": p}, mode=mode, model=model.config.info["name"])
+        cases.write(results / f"validation_{mode}.csv")
+        # from the file, so that the figures are those that anyone can recompute
+        scores = score_intervals(Cases.read(results / f"validation_{mode}.csv"), "diagnosis")
         images = "both images" if mode == "both" else f"{mode} image only"
-        for name, value in values.items():
-            low, high = bounds[name]
-            metrics.append({"task": "diagnosis", "name": name, "value": round(value, 4), "low": round(low, 4),
-                            "high": round(high, 4), "data": f"{data}, {images}", "cases": len(rows)})
-        print(mode, {name: f"{value:.3f} [{bounds[name][0]:.3f}, {bounds[name][1]:.3f}]" for name, value in values.items()})
+        for name in METRICS:
+            score = scores[name]
+            metrics.append({"task": "diagnosis", "name": name, "value": round(score.value, 4), "low": round(score.low, 4),
+                            "high": round(score.high, 4), "data": f"{data}, {images}", "cases": len(rows)})
+        print(mode, {name: f"{scores[name].value:.3f} [{scores[name].low:.3f}, {scores[name].high:.3f}]" for name in METRICS})
     return metrics
 
 

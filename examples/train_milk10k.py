@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 from timm.utils import ModelEmaV3
 
 from amfzoo import create_model
-from amfzoo.evaluation.metrics import classification_scores
+from amfzoo.evaluation import Cases, classification_scores
 from amfzoo.images import Preprocess
 from amfzoo.labels import MILK10K
 from amfzoo.models.backbone import load_backbone_weights
@@ -238,11 +238,11 @@ def finish(model: torch.nn.Module, batches: Batches, lesions: list, rows: np.nda
     for name, present in (("both", (True, True)), ("clinical", (True, False)), ("dermoscopy", (False, True))):
         probabilities = validate(model, batches, rows, present)
         print(name, {key: round(value, 4) for key, value in classification_scores(labels, probabilities).items()})
-        with open(args.out / f"validation_{name}.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["lesion_id", "label", *CLASSES])
-            for i, row in zip(rows, probabilities):
-                writer.writerow([lesions[i][0], CLASSES[lesions[i][1]], *(f"{p:.6f}" for p in row)])
+        cases = Cases(
+            [lesions[i][0] for i in rows], {"diagnosis": CLASSES}, {"diagnosis": labels}, {"diagnosis": probabilities},
+            mode=name, model=args.model,
+        )  # fmt: skip
+        cases.write(args.out / f"validation_{name}.csv")
     if args.auxiliary:
         model.remove_auxiliary_heads()
     model.save_pretrained(args.out / "model", overwrite=True)

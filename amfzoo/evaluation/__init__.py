@@ -1,1 +1,48 @@
-"""How good the probabilities are. Needs scikit-learn: ``pip install 'amfzoo[train]'``."""
+"""How good the probabilities are: from a table of predictions to figures with intervals.
+
+    from amfzoo.evaluation import Cases, evaluate, write_report
+    cases = Cases.read("predictions.csv")
+    write_report(evaluate(cases), "report/", cases)
+
+Scores need scikit-learn and reports matplotlib: ``pip install 'amfzoo[train]'``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# public name -> module; loaded on first use, so that a table can be read without scikit-learn
+_PUBLIC = {
+    "Cases": ".cases",
+    "Score": ".metrics",
+    "task_scores": ".metrics",
+    "classification_scores": ".metrics",
+    "checklist_scores": ".checklist",
+    "rule_counts": ".checklist",
+    "Difference": ".intervals",
+    "score_intervals": ".intervals",
+    "paired_difference": ".intervals",
+    "fit_temperatures": ".calibration",
+    "apply_temperatures": ".calibration",
+    "threshold_for_sensitivity": ".calibration",
+    "measure_threshold": ".calibration",
+    "ConformalSets": ".conformal",
+    "fit_conformal": ".conformal",
+    "coverage_report": ".conformal",
+    "subgroup_scores": ".subgroups",
+    "evaluate": ".summary",
+    "write_report": ".report",
+    "evaluate_model": ".run",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,70 +1,202 @@
-"""Scores of one task from labels and probabilities, by scikit-learn."""
+"""Scores of one task from labels and probabilities, by scikit-learn.
+
+Definitions. A case's predicted class is the most probable one (the first of equals).
+Macro averages run over the classes that occur among the true labels, each with the same
+weight. Names with a colon, ``auroc:MEL``, are of one class against the rest.
+
+    accuracy, balanced_accuracy, macro_f1
+    auroc, auroc:<class>                          area under the ROC curve
+    average_precision, average_precision:<class>  sum of precision x step in recall
+    sensitivity:, specificity:, precision:<class> from the confusion matrix of predicted classes
+    log_loss    mean of -ln p(true class)
+    brier       mean over cases of sum over classes (p - y)^2, 0 to 2 (Brier, Mon Weather Rev 1950)
+    ece         expected calibration error of the predicted class: 15 bins of equal width in its
+                probability, mean |accuracy - mean probability| weighted by cases (Naeini et al.,
+                AAAI 2015; Guo et al., ICML 2017)
+"""
 
 from __future__ import annotations
 
-import warnings
+import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
-from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    recall_score,
+    roc_auc_score,
+)
+
+from .cases import Cases
+
+ECE_BINS = 15
+CLASS_SCORES = ("auroc", "average_precision", "sensitivity", "specificity", "precision")
+TASK_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "average_precision", "log_loss", "brier", "ece")
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "ece"})
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure, with its interval if it was asked for.
+
+    Attributes:
+        value: NaN where it is not defined.
+        low, high: bounds of the interval; NaN without one.
+        note: why the value or the interval is missing, or how the interval was made.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: NaN is None."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            **{key: number if math.isfinite(number) else None for key, number in numbers.items()},
+            "note": self.note,
+        }
+
+
+def undefined(note: str) -> Score:
+    """A score that cannot be given, and why."""
+    return Score(math.nan, note=note)
+
+
+def task_scores(cases: Cases, task: str) -> dict[str, Score]:
+    """Every score of one task, over the cases whose class is known; values only, no intervals.
+
+    Raises:
+        ConfigError: no such task.
+    """
+    known = cases.known(task)
+    return scores(cases.labels[task][known], cases.probabilities[task][known], cases.tasks[task])
+
+
+def scores(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict[str, Score]:
+    """Every score, by name.
+
+    Args:
+        labels: (N,) int class indices, all known; N may be 0.
+        probabilities: (N, C), rows sum to 1.
+        classes: C names.
+
+    Returns:
+        {score: Score}; NaN with its reason in `note` where a score is not defined.
+    """
+    labels, probabilities = np.asarray(labels), _normalised(probabilities)
+    names = [*TASK_SCORES, *(f"{score}:{name}" for score in CLASS_SCORES for name in classes)]
+    if not len(labels):
+        return {name: undefined("no case with a known class") for name in names}
+    found = {**_averages(labels, probabilities), **_ranking(labels, probabilities, classes)}
+    found.update(_from_confusion(labels, probabilities, classes))
+    return {name: found[name] for name in names}
 
 
 def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Scores of a task with exclusive classes.
+    """The scores that a training loop looks at, as plain numbers.
 
     Args:
         labels: (N,) int class indices.
         probabilities: (N, C), rows sum to 1.
 
     Returns:
-        accuracy; macro_f1 and balanced_accuracy over the classes that occur in
-        `labels`; auroc, the unweighted mean of one-vs-rest areas over the same classes;
-        log_loss. NaN where it is not defined (a single class for auroc).
+        macro_f1, balanced_accuracy, accuracy, auroc, log_loss; NaN where not defined.
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
-    predicted = probabilities.argmax(1)
-    present = np.unique(labels)
-    areas = [roc_auc_score(labels == c, probabilities[:, c]) for c in present] if len(present) > 1 else [np.nan]
-    return {
-        "macro_f1": float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "balanced_accuracy": float(recall_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "auroc": float(np.mean(areas)),
-        "log_loss": float(log_loss(labels, probabilities, labels=range(probabilities.shape[1]))),
+    classes = tuple(str(i) for i in range(np.shape(probabilities)[1]))
+    found = scores(labels, probabilities, classes)
+    return {name: found[name].value for name in ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss")}
+
+
+def confusion(cases: Cases, task: str) -> np.ndarray:
+    """(C, C) int counts over the cases of known class; rows are true, columns predicted classes."""
+    known = cases.known(task)
+    size = len(cases.tasks[task])
+    if not known.any():
+        return np.zeros((size, size), dtype=int)
+    return confusion_matrix(cases.labels[task][known], cases.probabilities[task][known].argmax(1), labels=range(size))
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS) -> float:
+    """The expected calibration error as defined above; labels (N,), probabilities (N, C), N > 0."""
+    counts, confidence, accuracy = reliability(labels, probabilities, bins)
+    used = counts > 0
+    return float(np.sum(counts[used] * np.abs(accuracy - confidence)[used]) / counts.sum())
+
+
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = ECE_BINS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cases, mean probability and accuracy of the predicted class in each bin: three (bins,) arrays, NaN where empty."""
+    top = np.max(probabilities, axis=1)
+    index = confidence_bins(top, bins)
+    counts = np.bincount(index, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        confidence = np.bincount(index, weights=top, minlength=bins) / counts
+        accuracy = np.bincount(index, weights=np.argmax(probabilities, axis=1) == labels, minlength=bins) / counts
+    return counts, confidence, accuracy
+
+
+def confidence_bins(top: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
+    """(N,) bin of each probability; bin i is (i / bins, (i + 1) / bins]."""
+    return np.clip(np.ceil(np.asarray(top) * bins).astype(int) - 1, 0, bins - 1)
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    values = np.asarray(probabilities, dtype=float)  # single precision sums to 1 only roughly, which log_loss warns of
+    return values / values.sum(1, keepdims=True)
+
+
+def _averages(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Score]:
+    predicted, present = probabilities.argmax(1), np.unique(labels)
+    one_hot = np.eye(probabilities.shape[1])[labels]
+    macro = {"labels": present, "average": "macro", "zero_division": 0}
+    values = {
+        "accuracy": accuracy_score(labels, predicted),
+        "balanced_accuracy": recall_score(labels, predicted, **macro),
+        "macro_f1": f1_score(labels, predicted, **macro),
+        "log_loss": log_loss(labels, probabilities, labels=range(probabilities.shape[1])),
+        "brier": np.mean(np.sum((probabilities - one_hot) ** 2, axis=1)),
+        "ece": expected_calibration_error(labels, probabilities),
     }
+    return {name: Score(float(value)) for name, value in values.items()}
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The temperature that minimises the log-loss of ``softmax(log p / T)``.
+def _ranking(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict[str, Score]:
+    """AUROC and average precision, per class and macro."""
+    found: dict[str, Score] = {}
+    for score, function in (("auroc", roc_auc_score), ("average_precision", average_precision_score)):
+        values = []
+        for column, name in enumerate(classes):
+            positive = labels == column
+            if not positive.any():
+                found[f"{score}:{name}"] = undefined("no case of this class")
+            elif positive.all():
+                found[f"{score}:{name}"] = undefined("no case of another class")
+            else:
+                values.append(float(function(positive, probabilities[:, column])))
+                found[f"{score}:{name}"] = Score(values[-1])
+        found[score] = Score(float(np.mean(values))) if values else undefined("all cases are of one class")
+    return found
 
-    Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017); searched in [0.05, 20].
-    """
-    log_p = np.log(np.clip(np.asarray(probabilities, dtype=float), 1e-12, None))
-    own = log_p[np.arange(len(log_p)), np.asarray(labels)]
 
-    def loss(log_t: float) -> float:
-        t = np.exp(log_t)
-        return float(np.mean(logsumexp(log_p / t, axis=1) - own / t))
+def _from_confusion(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict[str, Score]:
+    matrix = confusion_matrix(labels, probabilities.argmax(1), labels=range(len(classes)))
+    found: dict[str, Score] = {}
+    for i, name in enumerate(classes):
+        hit, true, predicted = matrix[i, i], matrix[i].sum(), matrix[:, i].sum()
+        rest = len(labels) - true
+        found[f"sensitivity:{name}"] = _share(hit, true, "no case of this class")
+        found[f"specificity:{name}"] = _share(rest - (predicted - hit), rest, "no case of another class")
+        found[f"precision:{name}"] = _share(hit, predicted, "this class was never predicted")
+    return found
 
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded").x))
 
-
-def bootstrap_intervals(
-    labels: np.ndarray, probabilities: np.ndarray, *, resamples: int = 1000, seed: int = 0, level: float = 0.95
-) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals of `classification_scores`, resampling cases.
-
-    Returns:
-        {score: (low, high)}.
-    """
-    rng = np.random.default_rng(seed)
-    draws: dict[str, list[float]] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a resample may lack a class
-        for _ in range(resamples):
-            rows = rng.integers(len(labels), size=len(labels))
-            for name, value in classification_scores(labels[rows], probabilities[rows]).items():
-                draws.setdefault(name, []).append(value)
-    tail = 50 * (1 - level)
-    return {name: tuple(float(v) for v in np.nanpercentile(values, [tail, 100 - tail])) for name, values in draws.items()}
+def _share(part: int, whole: int, note: str) -> Score:
+    return Score(float(part / whole)) if whole else undefined(note)

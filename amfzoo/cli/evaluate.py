@@ -1,0 +1,213 @@
+"""`amfzoo evaluate`: figures with intervals from a table of predictions, or from a model and labelled lesions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, TableError
+from . import exit_codes
+from .options import add_cache, add_json, apply_offline
+
+if TYPE_CHECKING:
+    from ..evaluation import Cases
+
+_USAGE = """\
+amfzoo evaluate PREDICTIONS.csv [MORE.csv ...] [--against OTHER.csv ...] [options]
+       amfzoo evaluate --model NAME --data SOURCE [--split valid] [options]"""
+_DESCRIPTION = """\
+Accuracy, AUROC, calibration and other figures with 95 % intervals, by task, class and
+subgroup, and the seven-point rule where the tasks allow it. Research software, not a
+medical device.
+
+A table of predictions has one row per lesion: lesion_id; for each task its true class in
+a column <task> (empty if unknown) and a probability per class in <task>:<class>; and if
+you have them patient, split, mode (both, clinical or dermoscopy) and metadata:<name>
+such as metadata:sex. Give one file per mode to see the modes side by side.
+SOURCE is a data set, e.g. milk10k:FOLDER or a CSV table of images and labels.
+"""
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="figures with intervals, from predictions or from a model and lesions",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = parser.add_argument
+    option("tables", nargs="*", metavar="PREDICTIONS", help="tables of predictions, one per mode")
+    option(
+        "--against",
+        nargs="+",
+        metavar="TABLE",
+        default=[],
+        help="another model's tables for the same lesions, compared pairwise",
+    )
+    option(
+        "--split", metavar="NAME", choices=("train", "valid", "test"), help="only the lesions of train, valid or test"
+    )
+    option(
+        "--subgroups",
+        nargs="+",
+        metavar="COLUMN",
+        help="metadata columns (default: skin tone, sex, age, site, as far as recorded)",
+    )
+    option("--out", metavar="FOLDER", help="write report.html, scores.json and scores.csv there")
+    option(
+        "--resamples",
+        metavar="N",
+        type=_count,
+        default=1000,
+        help="of the bootstrap; 0: no intervals (default: %(default)s)",
+    )
+    option("--seed", metavar="N", type=_count, default=0, help="of the bootstrap (default: %(default)s)")
+    add_json(parser)
+    option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
+    model = parser.add_argument_group("with a model")
+    option = model.add_argument
+    option("--model", metavar="NAME", help="as for `amfzoo predict`")
+    option("--data", metavar="SOURCE", help="labelled lesions")
+    option("--schema", metavar="NAME", help="label schema of a CSV table, e.g. derm7pt")
+    option(
+        "--modes",
+        nargs="+",
+        metavar="MODE",
+        choices=("both", "clinical", "dermoscopy"),
+        help="default: all that there are images for",
+    )
+    option("--tta", action="store_true", help="average over mirrored and turned images; eight times slower")
+    option(
+        "--ignore-other-classes",
+        action="store_true",
+        help="leave lesions of classes that the model does not have out of the figures",
+    )
+    option("--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)")
+    option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
+    add_cache(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    _check_usage(args)
+    apply_offline(args)
+    from ..evaluation.report import to_json, to_text, write_report
+    from ..evaluation.summary import evaluate
+
+    cases = _predicted(args) if args.model else _tables(args.tables, args.split)
+    against = _tables(args.against, args.split) if args.against else None
+    _note_training_cases(args, cases)
+    settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
+    try:
+        result = evaluate(cases, against, **settings)
+    except ConfigError as error:
+        raise TableError(str(error)) from error  # what is wrong is in the tables
+    if args.out:
+        paths = write_report(result, args.out, cases, title=_title(cases))
+        if args.model:  # so that every figure can be made again without the model
+            paths += [_write_table(part, Path(args.out) / f"predictions_{mode}.csv") for mode, part in cases.items()]
+        _say(args, f"wrote {', '.join(map(str, paths))}")
+    print(to_json(result).rstrip("\n") if args.json else to_text(result))
+    return exit_codes.OK
+
+
+def _check_usage(args: argparse.Namespace) -> None:
+    error = args.parser.error
+    if bool(args.tables) == bool(args.model):
+        error("give tables of predictions, or --model NAME with --data SOURCE")
+    if bool(args.model) != bool(args.data):
+        error("--model and --data go together")
+    for name in ("schema", "modes", "tta", "ignore_other_classes"):
+        if getattr(args, name) and not args.model:
+            error(f"--{name.replace('_', '-')} is for --model and --data")
+    for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
+        if find_spec(package) is None and (package == "sklearn" or args.out):
+            error(f"{what} needs packages that are not installed: pip install 'amfzoo[train]'")
+
+
+def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
+    """{mode: cases} of files of different modes."""
+    from ..evaluation import Cases
+
+    found: dict[str, Cases] = {}
+    for path in paths:
+        cases = Cases.read(path)
+        if split:
+            try:
+                cases = cases.split(split)
+            except ConfigError as error:
+                raise TableError(f"{path}: {error}") from error
+        if cases.mode in found:
+            raise TableError(
+                f"{path} is a second table of the mode {cases.mode!r}; tables of several modes need a column `mode` that says "
+                "both, clinical or dermoscopy (to compare two models use --against)"
+            )
+        found[cases.mode] = cases
+    return found
+
+
+def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
+    from ..data.sources import load_source
+    from ..evaluation import evaluate_model
+    from .predict import load_model
+
+    lesions = load_source(args.data, **({"schema": args.schema} if args.schema else {}))
+    if args.split:
+        lesions = lesions.split(args.split)
+    return evaluate_model(
+        load_model(args).network,
+        lesions,
+        modes=args.modes,
+        batch_size=args.batch_size,
+        tta=args.tta,
+        ignore_other_classes=args.ignore_other_classes,
+        progress=None if args.quiet else _progress,
+    )
+
+
+def _progress(answers: Iterable, mode: str, count: int) -> Iterable:
+    from tqdm import tqdm
+
+    return tqdm(answers, desc=mode, total=count, unit="lesion", file=sys.stderr, disable=None)
+
+
+def _note_training_cases(args: argparse.Namespace, cases: dict[str, Cases]) -> None:
+    first = next(iter(cases.values()))
+    trained = first.splits.count("train")
+    if trained:
+        _say(
+            args, f"note: {trained} of {len(first)} cases are of the training split; use --split valid or --split test"
+        )
+
+
+def _write_table(cases: Cases, path: Path) -> Path:
+    cases.write(path)
+    return path
+
+
+def _title(cases: dict[str, Cases]) -> str:
+    name = next(iter(cases.values())).model
+    return f"Evaluation of {name}" if name else "Evaluation"
+
+
+def _say(args: argparse.Namespace, message: str) -> None:
+    if not args.quiet:
+        print(message, file=sys.stderr)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not _count(text):
+        raise argparse.ArgumentTypeError("must be at least 1, got 0")
+    return int(text)

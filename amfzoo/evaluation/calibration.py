@@ -1,0 +1,192 @@
+"""Temperatures, and the threshold for a wanted sensitivity. Fit on validation cases, judge on others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp, softmax
+
+from ..errors import ConfigError
+from . import weighted
+from .cases import Cases
+from .intervals import LEVEL, RESAMPLES, percentile, resample, with_intervals
+from .metrics import Score, undefined
+
+TEMPERATURES = (0.05, 20.0)  # the range that is searched
+_LEAST = 1e-12  # probability that stands for 0, which has no logarithm
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The temperature T that minimises the log-loss of ``softmax(log p / T)``.
+
+    Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017); searched in
+    [0.05, 20]. The network divides its logits by it.
+
+    Args:
+        labels: (N,) int class indices, all known, N > 0.
+        probabilities: (N, C), rows sum to 1.
+    """
+    log_p = np.log(np.clip(np.asarray(probabilities, dtype=float), _LEAST, None))
+    own = log_p[np.arange(len(log_p)), np.asarray(labels)]
+
+    def loss(log_t: float) -> float:
+        t = np.exp(log_t)
+        return float(np.mean(logsumexp(log_p / t, axis=1) - own / t))
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def fit_temperatures(cases: Cases) -> dict[str, float]:
+    """{task: temperature} from cases that were not trained on; tasks without a known class are left out.
+
+    They multiply the temperatures with which `cases` was predicted, if it was with any.
+    """
+    found = {}
+    for task in cases.tasks:
+        known = cases.known(task)
+        if known.any():
+            found[task] = fit_temperature(cases.labels[task][known], cases.probabilities[task][known])
+    return found
+
+
+def apply_temperatures(cases: Cases, temperatures: Mapping[str, float]) -> Cases:
+    """The cases with ``softmax(log p / T)`` for p; tasks without a temperature stay as they are.
+
+    Raises:
+        ConfigError: no such task, or a temperature that is not a positive number.
+    """
+    changed = dict(cases.probabilities)
+    for task, value in temperatures.items():
+        cases.check_task(task)
+        if not (math.isfinite(value) and value > 0):
+            raise ConfigError(f"the temperature of task {task!r} must be a positive number, got {value!r}")
+        changed[task] = softmax(np.log(np.clip(changed[task], _LEAST, None)) / value, axis=1)
+    return replace(cases, probabilities=changed)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold on the probability of some classes, and what it gives.
+
+    Attributes:
+        task, positive: a case is called positive if the summed probability of these
+            classes reaches `threshold`.
+        sensitivity, specificity: on the cases it was measured on, with intervals.
+        positives, negatives: how many of these there were.
+    """
+
+    task: str
+    positive: tuple[str, ...]
+    threshold: float
+    sensitivity: Score
+    specificity: Score
+    positives: int
+    negatives: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        scores = {name: getattr(self, name).to_dict() for name in ("sensitivity", "specificity")}
+        return {**vars(self), "positive": list(self.positive), **scores}
+
+
+def threshold_for_sensitivity(
+    cases: Cases,
+    task: str,
+    positive: str | Iterable[str],
+    sensitivity: float,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> OperatingPoint:
+    """The highest threshold that finds at least this share of the positive cases.
+
+    The interval of the specificity takes a new threshold on each resample, so it holds
+    for the whole procedure; the one of the sensitivity is for the threshold as it is.
+    Both flatter, since the threshold was chosen here: measure it on other cases with
+    `measure_threshold`.
+
+    Args:
+        positive: class, or classes whose probabilities are added, e.g. all malignant ones.
+        sensitivity: wanted, in (0, 1].
+
+    Raises:
+        ConfigError: no such task or class, a wanted sensitivity out of range, or no
+            positive or no negative case.
+    """
+    if not 0 < sensitivity <= 1:
+        raise ConfigError(f"the wanted sensitivity must lie in (0, 1], got {sensitivity!r}")
+    cases, names, score, truth = _binary(cases, task, positive)
+    if truth.all() or not truth.any():
+        raise ConfigError(f"task {task!r}: a threshold needs cases with and without {' or '.join(names)}")
+    ordered = np.sort(score[truth])[::-1]
+    threshold = float(ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1])
+    point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
+    if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
+        return point
+    draws = resample(
+        lambda w: {"specificity": weighted.specificity_at(truth, score, w, sensitivity)},
+        cases.groups,
+        resamples=resamples,
+        seed=seed,
+    )
+    low, high = percentile(draws["specificity"], level)
+    specificity = Score(point.specificity.value, low, high, "threshold chosen anew on each resample")
+    return OperatingPoint(**{**vars(point), "specificity": specificity})
+
+
+def measure_threshold(
+    cases: Cases,
+    task: str,
+    positive: str | Iterable[str],
+    threshold: float,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> OperatingPoint:
+    """What a fixed threshold gives on these cases; NaN with a reason without positives or negatives.
+
+    Raises:
+        ConfigError: no such task or class.
+    """
+    cases, names, score, truth = _binary(cases, task, positive)
+    called = score >= threshold
+    parts = {"sensitivity": (truth, called), "specificity": (~truth, ~called)}
+    points = {
+        name: Score(float(right[rows].mean()))
+        if rows.any()
+        else undefined(f"no {'positive' if name == 'sensitivity' else 'negative'} case")
+        for name, (rows, right) in parts.items()
+    }
+    found = with_intervals(
+        points,
+        lambda w: {name: weighted.mean(right[rows], w[:, rows]) for name, (rows, right) in parts.items()},
+        cases.groups,
+        binomial={name: rows for name, (rows, _) in parts.items()},
+        resamples=resamples,
+        seed=seed,
+        level=level,
+    )
+    return OperatingPoint(
+        task, names, float(threshold), **found, positives=int(truth.sum()), negatives=int((~truth).sum())
+    )
+
+
+def _binary(
+    cases: Cases, task: str, positive: str | Iterable[str]
+) -> tuple[Cases, tuple[str, ...], np.ndarray, np.ndarray]:
+    """Cases of known class, the positive classes, their summed probability and whether they are true."""
+    names = (positive,) if isinstance(positive, str) else tuple(positive)
+    columns = [cases.class_index(task, name) for name in names]
+    if not columns or len(set(columns)) == len(cases.tasks[task]):
+        raise ConfigError(
+            f"task {task!r}: the positive classes must be some, but not all, of {', '.join(cases.tasks[task])}"
+        )
+    cases = cases.select(cases.known(task))
+    return cases, names, cases.probabilities[task][:, columns].sum(1), np.isin(cases.labels[task], columns)

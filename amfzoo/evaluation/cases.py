@@ -1,0 +1,267 @@
+"""`Cases`: labels and probabilities case by case, the one input of every figure. Needs no scikit-learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..labels import as_tasks
+
+if TYPE_CHECKING:
+    from ..data.records import Lesion
+    from ..inference.prediction import Prediction
+
+MODES = ("both", "clinical", "dermoscopy")
+UNKNOWN = -1  # the label index of a case whose class is not known
+SUM_TOLERANCE = 0.02  # of a row of probabilities; files of other programs hold few decimals
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What was predicted and what is true, for N cases.
+
+    Attributes:
+        ids: N lesion ids, unique.
+        tasks: task -> C class names, in the order of the columns of its probabilities.
+        labels: task -> (N,) int64 class indices, -1 where the class is unknown or
+            only narrowed down to candidates.
+        probabilities: task -> (N, C) float64; rows sum to 1 (they are normalised, and
+            refused if they are off by more than 0.02).
+        groups: N names of what was sampled as one, "patient:..." or "lesion:...";
+            default each lesion alone.
+        splits: N of "train", "valid", "test" or "".
+        metadata: column -> N strings, "" where not recorded.
+        mode: which images the model was given: "both" (all that there are),
+            "clinical" or "dermoscopy".
+        model: name of what predicted, for reports.
+
+    Raises:
+        ConfigError: lengths, shapes or values do not fit; the message names the task
+            and the lesion.
+    """
+
+    ids: Sequence[str]
+    tasks: Mapping[str, Sequence[str]]
+    labels: Mapping[str, np.ndarray]
+    probabilities: Mapping[str, np.ndarray]
+    groups: Sequence[str] = ()
+    splits: Sequence[str] = ()
+    metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    mode: str = "both"
+    model: str = ""
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: object) -> None:
+            object.__setattr__(self, name, value)
+
+        put("ids", tuple(str(name) for name in self.ids))
+        put("tasks", as_tasks(self.tasks))
+        put("groups", tuple(self.groups) or tuple(f"lesion:{name}" for name in self.ids))
+        put("splits", tuple(self.splits) or ("",) * len(self.ids))
+        put("metadata", {name: tuple(column) for name, column in self.metadata.items()})
+        self._check_columns()
+        for name, given in (("labels", self.labels), ("probabilities", self.probabilities)):
+            if set(given) != set(self.tasks):
+                raise ConfigError(f"cases: {name} are given for {sorted(given)}, the tasks are {sorted(self.tasks)}")
+        put("labels", {task: self._checked_labels(task) for task in self.tasks})
+        put("probabilities", {task: self._checked_probabilities(task) for task in self.tasks})
+
+    def _check_columns(self) -> None:
+        if len(set(self.ids)) != len(self.ids):
+            seen: set[str] = set()
+            name = next(name for name in self.ids if name in seen or seen.add(name))
+            raise ConfigError(f"cases: lesion ids must be unique, {name!r} comes twice")
+        columns = {
+            "groups": self.groups,
+            "splits": self.splits,
+            **{f"metadata {k!r}": v for k, v in self.metadata.items()},
+        }
+        for name, column in columns.items():
+            if len(column) != len(self.ids):
+                raise ConfigError(f"cases: {len(self.ids)} ids but {len(column)} entries in {name}")
+        if self.mode not in MODES:
+            raise ConfigError(f"cases: mode {self.mode!r} must be one of {', '.join(MODES)}")
+        for task in self.tasks:
+            if ":" in task or task == "metadata":
+                raise ConfigError(f"cases: {task!r} cannot be the name of a task")
+
+    def _checked_labels(self, task: str) -> np.ndarray:
+        labels = np.asarray(self.labels[task])
+        if labels.shape != (len(self),) or (labels.size and labels.dtype.kind not in "iu"):
+            raise ConfigError(
+                f"task {task!r}: labels must be {len(self)} integers, got {labels.dtype} of shape {labels.shape}"
+            )
+        wrong = np.flatnonzero((labels < UNKNOWN) | (labels >= len(self.tasks[task])))
+        if len(wrong):
+            raise ConfigError(
+                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: no class has the index {labels[wrong[0]]}"
+            )
+        return labels.astype(np.int64)
+
+    def _checked_probabilities(self, task: str) -> np.ndarray:
+        values = np.asarray(self.probabilities[task], dtype=np.float64)
+        shape = (len(self), len(self.tasks[task]))
+        if values.shape != shape:
+            raise ConfigError(f"task {task!r}: probabilities have the shape {values.shape}, expected {shape}")
+        bad = ~((values >= 0) & (values <= 1 + SUM_TOLERANCE)).all(1)  # NaN compares false
+        if bad.any():
+            case = int(np.flatnonzero(bad)[0])
+            raise ConfigError(
+                f"task {task!r}, lesion {self.ids[case]!r}: {values[case].tolist()} are not probabilities"
+            )
+        sums = values.sum(1)
+        wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+        if len(wrong):
+            raise ConfigError(
+                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: the probabilities sum to {sums[wrong[0]]:.4g}, not 1; "
+                "a task's classes exclude each other (softmax, not sigmoid)"
+            )
+        # rows that sum to 1 stay bit by bit, so that a selection of cases has the same ties and thresholds
+        return np.where(np.abs(sums - 1)[:, None] > 1e-12, values / sums[:, None], values)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def known(self, task: str) -> np.ndarray:
+        """(N,) bool: the cases whose class is known.
+
+        Raises:
+            ConfigError: no such task.
+        """
+        self.check_task(task)
+        return self.labels[task] != UNKNOWN
+
+    def check_task(self, task: str) -> None:
+        """Raise ConfigError if the cases do not have the task."""
+        if task not in self.tasks:
+            raise ConfigError(f"the cases have no task {task!r}; they have {', '.join(self.tasks)}")
+
+    def class_index(self, task: str, name: str) -> int:
+        """Column of a class.
+
+        Raises:
+            ConfigError: no such task or class.
+        """
+        self.check_task(task)
+        if name not in self.tasks[task]:
+            raise ConfigError(f"task {task!r} has no class {name!r}; it has {', '.join(self.tasks[task])}")
+        return self.tasks[task].index(name)
+
+    def select(self, rows: np.ndarray) -> Cases:
+        """The cases of a (N,) bool mask or of an array of indices."""
+        rows = np.arange(len(self))[np.asarray(rows)]
+        return replace(
+            self,
+            ids=[self.ids[i] for i in rows],
+            groups=[self.groups[i] for i in rows],
+            splits=[self.splits[i] for i in rows],
+            labels={task: values[rows] for task, values in self.labels.items()},
+            probabilities={task: values[rows] for task, values in self.probabilities.items()},
+            metadata={name: [column[i] for i in rows] for name, column in self.metadata.items()},
+        )
+
+    def split(self, name: str) -> Cases:
+        """The cases of "train", "valid" or "test".
+
+        Raises:
+            ConfigError: there is none.
+        """
+        rows = np.array([split == name for split in self.splits], dtype=bool)
+        if not rows.any():
+            has = ", ".join(sorted(set(self.splits) - {""})) or "none at all"
+            raise ConfigError(f"no case has the split {name!r}; splits of these cases: {has}")
+        return self.select(rows)
+
+    def aligned(self, other: Cases) -> Cases:
+        """`other` in the order of these cases.
+
+        Raises:
+            ConfigError: other ids, or another label of the same case.
+        """
+        mine, theirs = set(self.ids), set(other.ids)
+        if mine != theirs:
+            alone = sorted(mine ^ theirs)
+            raise ConfigError(
+                f"a paired comparison needs the same lesions on both sides: {len(mine - theirs)} are only in the first, "
+                f"{len(theirs - mine)} only in the second, e.g. {alone[0]!r}"
+            )
+        position = {name: i for i, name in enumerate(other.ids)}
+        other = other.select(np.array([position[name] for name in self.ids], dtype=int))
+        for task in [task for task in self.tasks if task in other.tasks]:
+            if self.tasks[task] != other.tasks[task]:
+                raise ConfigError(
+                    f"task {task!r} has the classes {self.tasks[task]} in one and {other.tasks[task]} in the other"
+                )
+            wrong = np.flatnonzero(self.labels[task] != other.labels[task])
+            if len(wrong):
+                raise ConfigError(
+                    f"task {task!r}: the true class of lesion {self.ids[wrong[0]]!r} differs between the two"
+                )
+        return other
+
+    @classmethod
+    def from_predictions(
+        cls,
+        lesions: Iterable[Lesion],
+        predictions: Iterable[Prediction],
+        tasks: Mapping[str, Sequence[str]],
+        *,
+        mode: str = "both",
+    ) -> Cases:
+        """Cases of lesions and their answers, in order.
+
+        A label that leaves several candidates, or that the model has no class for, is
+        unknown.
+
+        Args:
+            tasks: task -> classes, as the model has them.
+
+        Raises:
+            ConfigError: as the constructor.
+        """
+        lesions, predictions = list(lesions), list(predictions)
+        if len(lesions) != len(predictions):
+            raise ConfigError(f"{len(lesions)} lesions but {len(predictions)} predictions")
+        tasks = as_tasks(tasks)
+        names = list(dict.fromkeys(name for lesion in lesions for name in lesion.metadata))
+        return cls(
+            ids=[lesion.id for lesion in lesions],
+            tasks=tasks,
+            labels={
+                task: np.array([_index(lesion.candidates(task), classes) for lesion in lesions], dtype=np.int64)
+                for task, classes in tasks.items()
+            },
+            probabilities={
+                task: np.array([[p.probabilities[task][name] for name in classes] for p in predictions]).reshape(
+                    -1, len(classes)
+                )
+                for task, classes in tasks.items()
+            },
+            groups=[lesion.group for lesion in lesions],
+            splits=[lesion.split or "" for lesion in lesions],
+            metadata={name: [lesion.metadata.get(name, "") for lesion in lesions] for name in names},
+            mode=mode,
+            model=predictions[0].model if predictions else "",
+        )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Cases:
+        """Cases from a CSV file; see `amfzoo.evaluation.cases_file` for its columns and errors."""
+        from .cases_file import read_cases
+
+        return read_cases(path)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the CSV file that `read` reads."""
+        from .cases_file import write_cases
+
+        write_cases(self, path)
+
+
+def _index(candidates: tuple[str, ...], classes: tuple[str, ...]) -> int:
+    return classes.index(candidates[0]) if len(candidates) == 1 and candidates[0] in classes else UNKNOWN

@@ -1,0 +1,189 @@
+"""The CSV file of per-case predictions.
+
+One row per lesion, UTF-8, comma, semicolon or tab, with the columns
+
+    lesion_id             unique
+    <task>                true class; empty where it is unknown
+    <task>:<class>        probability; one column per class, so two or more per task
+    patient               optional; lesions of one patient are resampled together
+    split                 optional; train, valid or test
+    mode                  optional; both, clinical or dermoscopy, one value per file
+    model                 optional; one value per file
+    metadata:<name>       optional; e.g. metadata:sex. Columns of any other name count as
+                          metadata too.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ConfigError, TableError
+from .cases import UNKNOWN, Cases
+
+ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
+_FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
+_PATIENT_GROUP = "patient:"
+
+
+def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
+    """Write `cases` to a CSV file, whole or not at all; probabilities with eight digits.
+
+    Raises:
+        TableError: the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [*_FIXED]
+        + [
+            column
+            for task, classes in cases.tasks.items()
+            for column in (task, *(f"{task}:{name}" for name in classes))
+        ]
+        + [METADATA + name for name in cases.metadata]
+    )
+    for i, name in enumerate(cases.ids):
+        group = cases.groups[i]
+        patient = group.removeprefix(_PATIENT_GROUP) if group.startswith(_PATIENT_GROUP) else ""
+        row = [name, patient, cases.splits[i], cases.mode, cases.model]
+        for task, classes in cases.tasks.items():
+            label = cases.labels[task][i]
+            row.append("" if label == UNKNOWN else classes[label])
+            row += [f"{p:.8g}" for p in cases.probabilities[task][i]]
+        writer.writerow(row + [column[i] for column in cases.metadata.values()])
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
+        os.replace(partial, path)
+    except OSError as error:
+        raise TableError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def read_cases(path: str | os.PathLike[str]) -> Cases:
+    """Cases from a CSV file with the columns above.
+
+    Raises:
+        TableError: the file cannot be read, lacks a column, or a cell is wrong; the
+            message names the file and the line, column or lesion.
+    """
+    path = Path(path)
+    columns, rows = _read(path)
+    try:
+        return _parse(path.name, columns, rows)
+    except ConfigError as error:
+        raise TableError(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows; rows are filled up to the header's width."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
+    except OSError as error:
+        raise TableError(f"the table {path} cannot be read: {error.strerror or error}") from error
+    first = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    try:
+        table = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(row)]
+    except csv.Error as error:
+        raise TableError(
+            f"{path.name} is not a well-formed CSV file: {error}; look for an unpaired quotation mark"
+        ) from error
+    if len(table) < 2:
+        raise TableError(f"{path.name} has no rows; it needs a header and one row per lesion")
+    columns = [name.strip() for name in table[0]]
+    for name in columns:
+        if columns.count(name) > 1:
+            raise TableError(f"{path.name} has the column {name!r} twice; rename or remove one")
+    for number, row in enumerate(table[1:], 1):
+        if any(row[len(columns) :]):
+            raise TableError(f"{path.name}, row {number}: {len(row)} cells, but the header has {len(columns)}")
+        row += [""] * (len(columns) - len(row))
+    return columns, table[1:]
+
+
+def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
+    _refuse_answers(file, columns)
+    if ID not in columns:
+        raise TableError(f"{file} has no column {ID!r}; its columns are {', '.join(columns[:12])}")
+    table = {name: [row[i].strip() for row in rows] for i, name in enumerate(columns)}
+    for number, name in enumerate(table[ID], 1):
+        if not name:
+            raise TableError(f"{file}, row {number}: {ID} is empty")
+    tasks: dict[str, list[str]] = {}
+    for column in columns:
+        if ":" in column and not column.startswith(METADATA):
+            task, _, name = column.partition(":")
+            tasks.setdefault(task, []).append(name)
+    if not tasks:
+        raise TableError(f"{file} has no probabilities: name their columns <task>:<class>, e.g. diagnosis:MEL")
+    for task in tasks:
+        if task not in columns:
+            raise TableError(
+                f"{file} has probabilities for {task!r} but no column {task!r} with the true class; "
+                "add it (cells may be empty where the class is unknown)"
+            )
+    used = {*_FIXED, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
+    patients = table.get(PATIENT, [""] * len(rows))
+    return Cases(
+        ids=table[ID],
+        tasks=tasks,
+        labels={task: _labels(file, task, names, table) for task, names in tasks.items()},
+        probabilities={task: _probabilities(file, task, names, table) for task, names in tasks.items()},
+        groups=[
+            f"{_PATIENT_GROUP}{patient}" if patient else f"lesion:{name}" for name, patient in zip(table[ID], patients)
+        ],
+        splits=table.get(SPLIT, ()),
+        metadata={name.removeprefix(METADATA): table[name] for name in columns if name not in used},
+        mode=_single(file, MODE, table.get(MODE)) or "both",
+        model=_single(file, MODEL, table.get(MODEL)),
+    )
+
+
+def _refuse_answers(file: str, columns: list[str]) -> None:
+    """In the tables of `amfzoo predict` the column of a task holds the predicted class: never take it for the truth."""
+    if any(name.endswith("missing") and f"{name.removesuffix('missing')}error" in columns for name in columns):
+        raise TableError(
+            f"{file} is an answer table of `amfzoo predict`: its task columns hold the predicted class, not the true one; "
+            "run `amfzoo evaluate --model NAME --data SOURCE`, or make a table in which they hold the true class "
+            "and remove its columns 'missing' and 'error'"
+        )
+
+
+def _labels(file: str, task: str, names: Sequence[str], table: dict[str, list[str]]) -> np.ndarray:
+    index = {"": UNKNOWN, **{name: i for i, name in enumerate(names)}}
+    for lesion, label in zip(table[ID], table[task]):
+        if label not in index:
+            raise TableError(
+                f"{file}, lesion {lesion!r}: {task} is {label!r}, but there are probabilities for {', '.join(names)}"
+            )
+    return np.array([index[label] for label in table[task]], dtype=np.int64)
+
+
+def _probabilities(file: str, task: str, names: Sequence[str], table: dict[str, list[str]]) -> np.ndarray:
+    values = np.empty((len(table[ID]), len(names)))
+    for column, name in enumerate(names):
+        for i, cell in enumerate(table[f"{task}:{name}"]):
+            try:
+                values[i, column] = float(cell)
+            except ValueError:
+                what = "is empty" if not cell else f"{cell!r} is not a number (decimal point, no unit)"
+                raise TableError(f"{file}, lesion {table[ID][i]!r}: the probability {task}:{name} {what}") from None
+    return values
+
+
+def _single(file: str, column: str, cells: list[str] | None) -> str:
+    values = sorted(set(cells or [""]))
+    if len(values) > 1:
+        raise TableError(
+            f"{file}: the column {column!r} has several values ({', '.join(values[:4])}); give each its own file"
+        )
+    return values[0]

@@ -1,0 +1,306 @@
+"""One self-contained HTML file: tables of every figure, and plots as embedded SVG. No script, no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from .cases import Cases
+from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
+from .plots import PLOTS
+from .report import MODE_TITLES, NOTICE, describe, difference_text, interval_sentence, p_text, score_text, score_title
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2530; background: #fff; max-width: 76rem; margin: 0 auto;
+  padding: 1rem 1.2rem 4rem; }
+h1 { font-size: 1.5rem; margin: .5rem 0; }
+h2 { font-size: 1.25rem; margin: 2.5rem 0 .6rem; border-bottom: 2px solid #d7dee6; }
+h3 { font-size: 1.02rem; margin: 1.6rem 0 .4rem; }
+p, ul { max-width: 50rem; margin: .4rem 0; }
+.muted, .notes { color: #5a6775; }
+.notes { font-size: .8rem; }
+sup { color: #8a3b00; line-height: 0; }
+.notice { background: #fff4d6; border-left: 4px solid #d9a400; padding: .5rem .8rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .28rem .7rem; text-align: right; border-bottom: 1px solid #e4e9ee; white-space: nowrap; vertical-align: top; }
+th:first-child { position: sticky; left: 0; background: #fff; text-align: left; white-space: normal; min-width: 6.5rem;
+  max-width: 17rem; overflow-wrap: break-word; }
+thead th { border-bottom: 2px solid #b9c4cf; vertical-align: bottom; }
+tbody th { font-weight: 500; }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; margin: .8rem 0; }
+figure { margin: 0; max-width: 100%; }
+figure img { max-width: 100%; height: auto; }
+figcaption { font-weight: 600; font-size: .9rem; }
+details { margin: .6rem 0; }
+summary { cursor: pointer; color: #0a558c; }
+nav a { margin-right: 1rem; }
+""".strip()
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SHARE = {"value": None, "low": None, "high": None, "note": ""}
+
+
+def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title: str) -> str:
+    """The report as HTML text.
+
+    Args:
+        result: of `evaluate`.
+        cases: {mode: cases} that `result` is of.
+    """
+    modes = result["modes"]
+    tasks = list(dict.fromkeys(task for part in modes.values() for task in part["tasks"]))
+    links = " ".join(f'<a href="#task-{i}">{_name(task)}</a>' for i, task in enumerate(tasks))
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="notice">{escape(NOTICE)}</p>',
+        "<ul>",
+        *(f"<li><b>{escape(MODE_TITLES[mode])}</b>: {escape(describe(part))}</li>" for mode, part in modes.items()),
+        "</ul>",
+        f'<p class="muted">{escape(interval_sentence(result["settings"]))} '
+        "Figures are shares (0 to 1) unless said otherwise.</p>",
+        f"<nav>{links}</nav>" if len(tasks) > 1 else "",
+        *_checklist(modes),
+        *_comparison(result["comparison"]),
+    ]
+    for i, task in enumerate(tasks):
+        body += _task(i, task, modes, cases, result["settings"])
+    body += _definitions(result)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def _task(
+    number: int, task: str, modes: Mapping[str, Any], cases: Mapping[str, Cases], settings: Mapping[str, Any]
+) -> list[str]:
+    parts = {mode: part["tasks"][task] for mode, part in modes.items() if task in part["tasks"]}
+    body = [f'<h2 id="task-{number}">{_name(task)}</h2>', *_overview(task, parts)]
+    for i, (mode, part) in enumerate(parts.items()):
+        content = [
+            *_classes(mode, task, part), *_plots(cases[mode], task), *_confusion(mode, task, part),
+            *_subgroups(mode, task, part, settings),
+        ]  # fmt: skip
+        heading = f"{escape(MODE_TITLES[mode].capitalize())}, by class"
+        if i == 0:
+            body += [f"<h3>{heading}</h3>", *content]
+        else:
+            body += [f"<details><summary>{heading}: tables and plots</summary>", *content, "</details>"]
+    return body
+
+
+def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
+    head = ["", *(MODE_TITLES[mode] for mode in parts)]
+    rows = [
+        (
+            "cases with a known class",
+            [_Cell(str(part["cases"]), f"{mode}|{task}||cases") for mode, part in parts.items()],
+        )
+    ]
+    for name in TASK_SCORES:
+        better = " (lower is better)" if name in LOWER_IS_BETTER else ""
+        cells = [_score(part["scores"][name], f"{mode}|{task}||{name}") for mode, part in parts.items()]
+        rows.append((score_title(name) + better, cells))
+    share = [
+        _score({**_SHARE, "value": part["majority_share"]}, f"{mode}|{task}||majority_share")
+        for mode, part in parts.items()
+    ]
+    rows.append(("for scale: accuracy of always answering the most frequent class", share))
+    return _table(head, rows)
+
+
+def _classes(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
+    rows = []
+    for name, count in part["counts"].items():
+        cells = [_Cell(str(count), f"{mode}|{task}||count:{name}")]
+        cells += [_score(part["scores"][f"{score}:{name}"], f"{mode}|{task}||{score}:{name}") for score in CLASS_SCORES]
+        rows.append((name, cells))
+    return _table(["class", "cases", *map(score_title, CLASS_SCORES)], rows)
+
+
+def _plots(cases: Cases, task: str) -> list[str]:
+    body = ['<div class="plots">']
+    for title, plot in PLOTS.items():
+        svg = plot(cases, task)
+        if svg:
+            # as an image, so that neither ids nor scripts of the SVG can reach the page
+            data = base64.b64encode(svg.encode()).decode()
+            alt = escape(f"{title} of {task}, {MODE_TITLES[cases.mode]}")
+            body.append(
+                f'<figure><figcaption>{escape(title)}</figcaption><img alt="{alt}" src="data:image/svg+xml;base64,{data}"></figure>'
+            )
+    return [*body, "</div>"]
+
+
+def _confusion(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
+    names = list(part["counts"])
+    rows = [
+        (true, [_Cell(str(n), f"{mode}|{task}||confusion:{i},{j}") for j, n in enumerate(part["confusion"][i])])
+        for i, true in enumerate(names)
+    ]
+    return [
+        "<details><summary>Confusion matrix as a table</summary>",
+        *_table(["true class \\ predicted", *names], rows),
+        "</details>",
+    ]
+
+
+def _subgroups(mode: str, task: str, part: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    body = []
+    for column, groups in part["subgroups"].items():
+        names = list(dict.fromkeys(name for group in groups for name in group["scores"]))
+        rows = []
+        for group in groups:
+            key = f"{mode}|{task}|{column}={group['subgroup']}|"
+            cells = [_Cell(str(group["cases"]), f"{key}cases")]
+            cells += [_score(group["scores"].get(name), key + name) for name in names]
+            rows.append((group["subgroup"], cells))
+        body.append(f"<h3>By {_name(column)}</h3>")
+        body += _table([column.replace("_", " "), "cases", *map(score_title, names)], rows)
+        body += [
+            f"<details><summary>Classes by {_name(column)}</summary>",
+            *_subgroup_counts(mode, task, column, groups),
+            "</details>",
+        ]
+    if body:
+        body.append(
+            f'<p class="muted">Subgroups with fewer than {settings["subgroup_minimum"]} cases have counts only. Macro averages run '
+            "over the classes that occur in a subgroup, so subgroups with other classes are not strictly comparable.</p>"
+        )
+    return body
+
+
+def _subgroup_counts(mode: str, task: str, column: str, groups: list[Mapping[str, Any]]) -> list[str]:
+    classes = list(groups[0]["counts"]) if groups else []
+    rows = [
+        (
+            group["subgroup"],
+            [
+                _Cell(str(group["counts"][name]), f"{mode}|{task}|{column}={group['subgroup']}|count:{name}")
+                for name in classes
+            ],
+        )
+        for group in groups
+    ]
+    return _table([column.replace("_", " "), *classes], rows)
+
+
+def _checklist(modes: Mapping[str, Any]) -> list[str]:
+    names = list(dict.fromkeys(name for part in modes.values() for name in part["checklist"]))
+    if not names:
+        return []
+    shown = {mode: part for mode, part in modes.items() if part["checklist"]}
+    rows = [
+        (
+            score_title(name),
+            [_score(part["checklist"].get(name), f"{mode}|checklist||{name}") for mode, part in shown.items()],
+        )
+        for name in names
+    ]
+    for threshold in ("3", "1"):
+        for count in ("TP", "FN", "FP", "TN"):
+            cells = [
+                _Cell(str(part["rule_counts"][threshold][count]), f"{mode}|checklist||rule_{threshold}:{count}")
+                for mode, part in shown.items()
+                if part["rule_counts"]
+            ]
+            if cells:
+                rows.append((f"{score_title(f'rule_{threshold}')}: {count}", cells))
+    note = (
+        '<p class="muted">The rule suspects melanoma from 3 points (original) or 1 point (revised), points from the most probable '
+        "class of each criterion.</p>"
+    )
+    return ["<h2>Seven-point checklist</h2>", *_table(["", *(MODE_TITLES[mode] for mode in shown)], rows), note]
+
+
+def _comparison(comparison: Mapping[str, Any]) -> list[str]:
+    body = []
+    for mode, part in comparison.items():
+        body.append(f"<h2>{escape(part['second'])} against {escape(part['first'])}, {escape(MODE_TITLES[mode])}</h2>")
+        body.append(
+            '<p class="muted">Same cases, drawn together. A positive difference favours the second model, except for log-loss, '
+            "Brier score and calibration error. The p-values are not corrected for the number of comparisons.</p>"
+        )
+        if part["checklist"]:
+            body += _differences(mode, "checklist", part, part["checklist"])
+        for task, scores in part["tasks"].items():
+            body += _differences(mode, task, part, {name: scores[name] for name in TASK_SCORES})
+            rest = {name: score for name, score in scores.items() if ":" in name}
+            body.append(f"<details><summary>{_name(task)}: difference by class</summary>")
+            body += [*_differences(mode, task, part, rest), "</details>"]
+    return body
+
+
+def _differences(mode: str, task: str, part: Mapping[str, Any], scores: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (score_title(name), _difference(score, f"{mode}|{task}|difference|{name}")) for name, score in scores.items()
+    ]
+    return _table([task.replace("_", " "), part["first"], part["second"], "difference", ""], rows)
+
+
+def _difference(score: Mapping[str, Any], key: str) -> list[_Cell]:
+    plain = [_Cell(score_text({**_SHARE, "value": score[side]}), f"{key}|{side}") for side in ("first", "second")]
+    return [*plain, _Cell(difference_text(score), key, score["note"]), _Cell(p_text(score["p"]), f"{key}|p")]
+
+
+def _definitions(result: Mapping[str, Any]) -> list[str]:
+    bins = result["settings"]["ece_bins"]
+    return [
+        "<h2>Definitions</h2><ul>",
+        "<li>The predicted class is the most probable one. Sensitivity, specificity and precision are of that class against the rest.</li>",
+        "<li>Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
+        "AUROC and average precision are of one class against the rest.</li>",
+        "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
+        f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; its interval tends to lie "
+        "high, since resampling adds error.</li>",
+        "<li>Brier score: squared error summed over the classes, 0 to 2. Log-loss: natural logarithm.</li>",
+        f"<li>Made with amfzoo {escape(result['amfzoo'])}.</li></ul>",
+    ]
+
+
+def _table(head: Iterable[str], rows: Iterable[tuple[str, list[_Cell]]]) -> list[str]:
+    """A table; notes of its cells become lettered lines below it."""
+    letters: dict[str, str] = {}
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = [
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(cell.html(letters) for cell in cells)}</tr>'
+        for name, cells in rows
+    ]
+    notes = [f"<sup>{letter}</sup> {escape(note)}" for note, letter in letters.items()]
+    return [
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>', *body, "</tbody></table></div>",
+        f'<p class="notes">{"<br>".join(notes)}</p>' if notes else "",
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Text, where its figure is in the JSON result, and what there is to say about it."""
+
+    text: str
+    key: str
+    note: str = ""
+
+    def html(self, letters: dict[str, str]) -> str:
+        mark = f"<sup>{letters.setdefault(self.note, _letter(len(letters)))}</sup>" if self.note else ""
+        return f'<td data-key="{escape(self.key)}">{escape(self.text)}{mark}</td>'
+
+
+def _letter(index: int) -> str:
+    return ("" if index < 26 else _letter(index // 26 - 1)) + chr(ord("a") + index % 26)
+
+
+def _score(score: Mapping[str, Any] | None, key: str) -> _Cell:
+    return _Cell(score_text(score), key, score["note"] if score else "")
+
+
+def _name(name: str) -> str:
+    return escape(name.replace("_", " "))

@@ -1,0 +1,280 @@
+"""95 % intervals by a bootstrap that draws patients, and paired comparison of two models.
+
+Lesions of one patient are alike, so a bootstrap that draws lesions gives intervals that
+are too narrow. Here groups (the patient, else the lesion) are drawn with replacement,
+with all their cases (the cluster bootstrap; Field & Welsh, J R Stat Soc B 2007).
+
+Intervals are percentile intervals (Efron & Tibshirani 1993, ch. 13): every bound is a
+value that the score takes on some resample, so it stays in the score's range, and the
+resamples of two models can be subtracted. BCa would need a jackknife over groups for
+every class of every task, for little gain at the usual hundreds of groups. Where the
+bootstrap cannot work, a proportion of exactly 0 or 1, the exact binomial bound
+(Clopper & Pearson, Biometrika 1934) with the number of groups as the sample size is
+given instead, which is conservative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from . import weighted
+from .cases import Cases
+from .metrics import Score, task_scores
+
+RESAMPLES, LEVEL = 1000, 0.95
+FEW_GROUPS = 10  # below, a percentile interval says little
+FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
+_CELLS = 4_000_000  # weights in memory at a time: 32 MB
+_LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
+
+Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # (R, N) weights -> {name: (R,)}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Score of the second model minus that of the first, on the same cases.
+
+    Attributes:
+        first, second: the two scores.
+        value, low, high: the difference and its interval.
+        p: two-sided bootstrap p-value of no difference, not corrected for the number
+            of scores that are compared.
+        note: why something is NaN.
+    """
+
+    first: float
+    second: float
+    value: float
+    low: float
+    high: float
+    p: float
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON: NaN is None."""
+        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in vars(self).items()}
+
+
+def group_weights(groups: Sequence[str], resamples: int, seed: int, chunk: int | None = None) -> Iterator[np.ndarray]:
+    """How often each case is drawn, (R, N) float arrays with `resamples` rows in all.
+
+    Groups are drawn with replacement, as many as there are.
+    """
+    names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    chunk = chunk or max(1, _CELLS // max(1, len(index)))
+    shares = np.full(len(names), 1 / len(names))
+    for start in range(0, resamples, chunk):
+        drawn = rng.multinomial(len(names), shares, size=min(chunk, resamples - start))
+        yield drawn[:, index].astype(float)
+
+
+def resample(
+    statistic: Statistic, groups: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """{name: (resamples,)} values of a statistic on bootstrap resamples of groups.
+
+    Args:
+        statistic: (R, N) weights -> {name: (R,)}.
+        groups: N group names; at least one.
+    """
+    parts = [statistic(weights) for weights in group_weights(groups, resamples, seed)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def percentile(values: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """The central `level` share of the resamples; NaN if the score is undefined on half of them."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < max(1, _LEAST_DEFINED * len(values)):
+        return math.nan, math.nan
+    low, high = np.percentile(finite, [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)
+
+
+def with_intervals(
+    points: Mapping[str, Score],
+    statistic: Statistic,
+    groups: Sequence[str],
+    *,
+    binomial: Mapping[str, np.ndarray] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, Score]:
+    """`points` with their intervals.
+
+    Args:
+        points: name -> score on the cases themselves.
+        statistic: gives the same names on resamples.
+        groups: N group names.
+        binomial: name -> (N,) bool, the cases that a proportion is of; these scores
+            get an exact bound where they are 0 or 1.
+        resamples: 0 leaves the intervals out.
+    """
+    if not resamples or not any(math.isfinite(score.value) for score in points.values()):
+        return dict(points)
+    groups = np.asarray(groups, dtype=str)
+    count = len(np.unique(groups))
+    if count < 2:
+        return {
+            name: Score(s.value, note=s.note or "no interval: one patient or lesion only") for name, s in points.items()
+        }
+    draws = resample(statistic, groups, resamples=resamples, seed=seed)
+    found = {}
+    for name, score in points.items():
+        if not math.isfinite(score.value):
+            found[name] = score
+        elif score.value in (0.0, 1.0) and name in (binomial or {}):
+            found[name] = exact(score.value, len(np.unique(groups[binomial[name]])), level)
+        else:
+            found[name] = _percentile_score(score.value, draws[name], count, level)
+    return found
+
+
+def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float) -> Score:
+    low, high = percentile(draws, level)
+    if math.isnan(low):
+        return Score(value, note="no interval: too few cases, most resamples lack a class")
+    if low == high:
+        return Score(value, note="no interval: the same on every resample")
+    return Score(value, low, high, f"interval from only {groups} patients or lesions" if groups < FEW_GROUPS else "")
+
+
+def exact(value: float, groups: int, level: float = LEVEL) -> Score:
+    """A proportion of exactly 0 or 1 with its two-sided binomial bound for `groups` independent groups."""
+    bound = ((1 - level) / 2) ** (1 / groups)
+    low, high = (bound, 1.0) if value == 1 else (0.0, 1 - bound)
+    return Score(value, low, high, f"exact binomial bound, {groups} independent patients or lesions")
+
+
+def score_intervals(
+    cases: Cases, task: str, *, resamples: int = RESAMPLES, seed: int = 0, level: float = LEVEL
+) -> dict[str, Score]:
+    """Every score of one task (see `metrics`), with intervals.
+
+    Raises:
+        ConfigError: no such task.
+    """
+    known = cases.select(cases.known(task))
+    labels, probabilities, classes = known.labels[task], known.probabilities[task], known.tasks[task]
+    found = with_intervals(
+        task_scores(known, task),
+        lambda weights: weighted.task_scores(labels, probabilities, weights, classes),
+        known.groups,
+        binomial=proportions(labels, probabilities, classes),
+        resamples=resamples,
+        seed=seed,
+        level=level,
+    )
+    return withhold(found, known, task)
+
+
+def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, Score]:
+    """Take away the intervals that a few cases of a class cannot carry, and mark the averages over such classes.
+
+    Args:
+        found: scores with intervals, of `cases`, which are all of known class.
+    """
+    groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
+    count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
+    rare = [name for name, n in count.items() if 0 < n < FEW_POSITIVES]
+    changed = dict(found)
+    for name in (f"{score}:{label}" for score in ("auroc", "average_precision") for label in rare):
+        if name in found and math.isfinite(found[name].low):
+            changed[name] = Score(
+                found[name].value, note=f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
+            )
+    for name in ("balanced_accuracy", "macro_f1", "auroc", "average_precision"):
+        if rare and name in found and math.isfinite(found[name].low):
+            note = f"interval uncertain: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
+            changed[name] = Score(found[name].value, found[name].low, found[name].high, note)
+    return changed
+
+
+def proportions(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, np.ndarray]:
+    """(N,) bool per score that is a proportion: the cases that it is a proportion of."""
+    predicted = probabilities.argmax(1)
+    found = {"accuracy": np.ones(len(labels), dtype=bool)}
+    for i, name in enumerate(classes):
+        found |= {
+            f"sensitivity:{name}": labels == i,
+            f"specificity:{name}": labels != i,
+            f"precision:{name}": predicted == i,
+        }
+    return found
+
+
+def paired_difference(
+    a: Cases, b: Cases, task: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0, level: float = LEVEL
+) -> dict[str, dict[str, Difference]]:
+    """How the scores of `b` differ from those of `a` on the same cases, both drawn together.
+
+    Args:
+        a, b: the same lesions with the same labels, in any order.
+        task: one task; default every task that both have.
+
+    Returns:
+        {task: {score: Difference}}.
+
+    Raises:
+        ConfigError: other lesions, labels or classes; or no task in common.
+    """
+    b = a.aligned(b)
+    shared = [name for name in a.tasks if name in b.tasks] if task is None else [task]
+    if not shared:
+        raise ConfigError(f"the two have no task in common: {', '.join(a.tasks)} and {', '.join(b.tasks)}")
+    found = {}
+    for name in shared:
+        known = a.known(name)
+        b.check_task(name)
+        found[name] = _differences(a.select(known), b.select(known), name, resamples, seed, level)
+    return found
+
+
+def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level: float) -> dict[str, Difference]:
+    first, second = task_scores(a, task), task_scores(b, task)
+
+    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
+        one, two = (weighted.task_scores(c.labels[task], c.probabilities[task], weights, c.tasks[task]) for c in (a, b))
+        return {name: two[name] - one[name] for name in one}
+
+    return differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
+
+
+def differences(
+    first: Mapping[str, Score],
+    second: Mapping[str, Score],
+    statistic: Statistic,
+    groups: Sequence[str],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, Difference]:
+    """Second minus first, score by score; `statistic` gives the differences on resamples."""
+    enough = len(set(groups)) > 1 and resamples > 0
+    draws = resample(statistic, groups, resamples=resamples, seed=seed) if enough else {}
+    return {name: _difference(first[name], second[name], draws.get(name), level) for name in first}
+
+
+def _difference(first: Score, second: Score, draws: np.ndarray | None, level: float) -> Difference:
+    value = second.value - first.value
+    if not math.isfinite(value):
+        nan = math.nan
+        return Difference(first.value, second.value, nan, nan, nan, nan, first.note or second.note)
+    if draws is None:
+        nan, note = math.nan, "no interval: not asked for, or one patient or lesion only"
+        return Difference(first.value, second.value, value, nan, nan, nan, note)
+    low, high = percentile(draws, level)
+    finite = draws[np.isfinite(draws)]
+    # one is added on both sides, since 1000 resamples cannot show a p-value of 0
+    tail = 1 + min((finite <= 0).sum(), (finite >= 0).sum())
+    p = min(1.0, 2 * tail / (len(finite) + 1)) if math.isfinite(low) else math.nan
+    note = "" if math.isfinite(low) else "no interval: too few cases, most resamples lack a class"
+    return Difference(first.value, second.value, value, low, high, float(p), note)

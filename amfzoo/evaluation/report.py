@@ -1,0 +1,175 @@
+"""The figures of `evaluate` as terminal text, JSON, CSV and one HTML file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import TableError
+from .cases import Cases
+from .metrics import TASK_SCORES
+from .summary import FIELDS, as_modes, rows
+
+FILES = ("report.html", "scores.json", "scores.csv")
+NOTICE = "Research software, not a medical device."
+MODE_TITLES = {"both": "both images", "dermoscopy": "dermoscopy only", "clinical": "clinical only"}
+UNDEFINED = "–"
+_TITLES = {
+    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "auroc": "AUROC",
+    "average_precision": "average precision", "log_loss": "log-loss", "brier": "Brier score", "ece": "calibration error (ECE)",
+    "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
+    "avg_accuracy": "AVG: mean accuracy of 8 tasks", "auc_12": "mean AUROC, 12 labels", "auc_24": "mean AUROC, 24 labels",
+    "rule_auc": "AUROC of the seven-point score", "rule_auc_expected": "AUROC of the expected score",
+    "rule_3": "rule, 3 points or more", "rule_1": "rule, 1 point or more",
+}  # fmt: skip
+
+
+def write_report(
+    result: Mapping[str, Any],
+    folder: str | os.PathLike[str],
+    cases: Cases | Mapping[str, Cases],
+    *,
+    title: str = "Evaluation",
+) -> list[Path]:
+    """Write report.html, scores.json and scores.csv, each whole or not at all.
+
+    Args:
+        result: of `evaluate`.
+        folder: made if it is not there.
+        cases: those that `result` is of, for the plots.
+
+    Returns:
+        The three paths.
+
+    Raises:
+        TableError: a file cannot be written.
+    """
+    from .html_report import render_html  # needs matplotlib
+
+    texts = dict(zip(FILES, (render_html(result, as_modes(cases), title=title), to_json(result), to_csv(result))))
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            partial = folder / f"{name}.partial"
+            partial.write_text(text, encoding="utf-8", newline="")
+            os.replace(partial, folder / name)
+    except OSError as error:
+        raise TableError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
+    return [folder / name for name in texts]
+
+
+def to_json(result: Mapping[str, Any]) -> str:
+    """The result as JSON text; a figure that is not defined is null."""
+    return json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_csv(result: Mapping[str, Any]) -> str:
+    """One line per score, with the columns of `summary.rows`."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows(result))
+    return text.getvalue()
+
+
+def to_text(result: Mapping[str, Any]) -> str:
+    """The main scores as aligned text for a terminal; modes side by side."""
+    modes = result["modes"]
+    lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
+    for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
+        scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
+        lines += ["", task.replace("_", " "), *_mode_table(scores, TASK_SCORES)]
+        lines += _class_table(next(iter(modes.values()))["tasks"].get(task), next(iter(modes)))
+    protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
+    if protocol:
+        lines += [
+            "",
+            "seven-point checklist",
+            *_mode_table({mode: part["checklist"] for mode, part in modes.items()}, tuple(protocol)),
+        ]
+    for mode, part in result["comparison"].items():
+        lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, same cases"]
+        compared = [(score_title(name), score) for name, score in part["checklist"].items()]
+        for task, scores in part["tasks"].items():
+            compared += [(f"{task.replace('_', ' ')}: {score_title(name)}", scores[name]) for name in TASK_SCORES]
+        lines += _aligned([(name, difference_text(score), p_text(score["p"])) for name, score in compared])
+    lines += ["", interval_sentence(result["settings"]), NOTICE]
+    return "\n".join(lines)
+
+
+def describe(part: Mapping[str, Any]) -> str:
+    """One line on the cases of a mode."""
+    groups = "" if part["groups"] == part["cases"] else f" of {part['groups']} patients or lesions"
+    splits = f" ({', '.join(f'{name} {count}' for name, count in part['splits'].items())})" if part["splits"] else ""
+    return f"{part['cases']} cases{groups}{splits}" + (f", model {part['model']}" if part["model"] else "")
+
+
+def interval_sentence(settings: Mapping[str, Any]) -> str:
+    """How the intervals were made."""
+    if not settings["resamples"]:
+        return "No intervals were asked for."
+    return (
+        f"[ ] {100 * settings['level']:g} % intervals: {settings['interval']}, "
+        f"{settings['resamples']} resamples, seed {settings['seed']}."
+    )
+
+
+def score_title(name: str) -> str:
+    """A score's name for people."""
+    base, _, label = name.partition(":")
+    title = _TITLES.get(base, base)
+    return f"{title}: {label}" if label else title
+
+
+def score_text(score: Mapping[str, Any] | None) -> str:
+    """``0.812 [0.780, 0.840]``, three decimals; a dash where it is not defined."""
+    if score is None or score["value"] is None:
+        return UNDEFINED
+    text = f"{score['value']:.3f}"
+    return text if score["low"] is None else f"{text} [{score['low']:.3f}, {score['high']:.3f}]"
+
+
+def difference_text(score: Mapping[str, Any]) -> str:
+    """As `score_text`, with signs."""
+    if score["value"] is None:
+        return UNDEFINED
+    text = f"{score['value']:+.3f}"
+    return text if score["low"] is None else f"{text} [{score['low']:+.3f}, {score['high']:+.3f}]"
+
+
+def p_text(p: float | None) -> str:
+    """A p-value with three decimals."""
+    return UNDEFINED if p is None else f"p {p:.3f}"
+
+
+def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> list[str]:
+    """Rows of scores, a column per mode."""
+    head = [("", *(MODE_TITLES[mode] for mode in scores))] if len(scores) > 1 else []
+    return _aligned(
+        head + [(score_title(name), *(score_text(part.get(name)) for part in scores.values())) for name in names]
+    )
+
+
+def _class_table(task: Mapping[str, Any] | None, mode: str) -> list[str]:
+    if not task:
+        return []
+    columns = ("auroc", "sensitivity", "specificity", "precision")
+    head = (f"class ({MODE_TITLES[mode]})", "cases", *(score_title(name) for name in columns))
+    table = [
+        (name, str(count), *(score_text(task["scores"][f"{column}:{name}"]) for column in columns))
+        for name, count in task["counts"].items()
+    ]
+    return _aligned([head, *table])
+
+
+def _aligned(table: list[tuple[str, ...]]) -> list[str]:
+    # a line break or tab in a class name must not break the table
+    table = [tuple(" ".join(cell.split()) for cell in row) for row in table]
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]

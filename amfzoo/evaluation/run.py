@@ -1,0 +1,110 @@
+"""`evaluate_model`: the table of predictions of a network on a set of lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from ..data.records import Lesion, LesionSet
+from ..errors import ConfigError
+from ..inference.augmented import Augmented
+from ..inference.predictor import predict_stream
+from .cases import MODES, Cases
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+
+def evaluate_model(
+    model: PairNetwork,
+    lesions: LesionSet,
+    *,
+    modes: Iterable[str] | None = None,
+    batch_size: int = 16,
+    tta: bool = False,
+    ignore_other_classes: bool = False,
+    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+) -> dict[str, Cases]:
+    """Predict every lesion with both images and with one.
+
+    Mode "both" gives the network every image that a lesion has; "clinical" and
+    "dermoscopy" give it this one alone, for the lesions that have it.
+
+    Args:
+        modes: default those for which the network has a branch and the set an image.
+        tta: average the probabilities over flips and right-angle turns of the images.
+        ignore_other_classes: leave lesions of a class that the network does not have out
+            of the task's figures, which then look better than the network is on this set.
+        progress: wraps the iterable of predictions; called with it, the mode and the count.
+
+    Returns:
+        {mode: Cases}, lesions in the set's order.
+
+    Raises:
+        ConfigError: a mode that is unknown or that the network or the set cannot give;
+            labels that the network has no class for; no labels for any of its tasks.
+        ImageError: an image cannot be read.
+    """
+    wanted = list(modes) if modes is not None else [mode for mode in MODES if _usable(model, lesions, mode)]
+    for mode in wanted:
+        if mode not in MODES:
+            raise ConfigError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
+        if not _usable(model, lesions, mode):
+            raise ConfigError(
+                f"mode {mode!r} cannot be evaluated: the network reads {' and '.join(model.preprocess)} images, "
+                f"and no lesion of {lesions.name} has what it needs"
+            )
+    if not wanted:
+        raise ConfigError(
+            f"no lesion of {lesions.name} has an image that the network reads ({' or '.join(model.preprocess)})"
+        )
+    _check_labels(model, lesions, ignore_other_classes)
+    network = Augmented(model) if tta else model
+    found = {}
+    for mode in wanted:
+        kept = _kept(model, lesions, mode)
+        answers: Iterable = predict_stream(network, _pairs(kept, mode), batch_size=batch_size)
+        answers = progress(answers, mode, len(kept)) if progress else answers
+        found[mode] = Cases.from_predictions(kept, answers, model.tasks, mode=mode)
+    return found
+
+
+def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: bool) -> None:
+    counts = {task: lesions.counts(task) for task in model.tasks if task in lesions.tasks}
+    if not any(count[name] for task, count in counts.items() for name in model.tasks[task] if name in count):
+        raise ConfigError(
+            f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks)}, the network answers {_listed(model.tasks)}"
+        )
+    if ignore_other_classes:
+        return
+    for task, count in counts.items():
+        other = {name: n for name, n in count.items() if n and name not in model.tasks[task]}
+        if other:
+            raise ConfigError(
+                f"task {task!r}: {sum(other.values())} lesions of {lesions.name} are of classes that the network does not have "
+                f"({', '.join(f'{name} {n}' for name, n in other.items())}); it has {', '.join(model.tasks[task])}. "
+                "Map or remove them, or leave them out with ignore_other_classes"
+            )
+
+
+def _listed(tasks: Mapping[str, Iterable[str]]) -> str:
+    return "; ".join(f"{task} ({', '.join(classes)})" for task, classes in tasks.items())
+
+
+def _usable(model: PairNetwork, lesions: LesionSet, mode: str) -> bool:
+    if mode == "both" and len(model.preprocess) < 2:
+        return False  # a network of one image has no such mode
+    return (mode == "both" or mode in model.preprocess) and bool(_kept(model, lesions, mode))
+
+
+def _kept(model: PairNetwork, lesions: LesionSet, mode: str) -> list[Lesion]:
+    names = [name for name in model.preprocess if mode in ("both", name)]
+    return [lesion for lesion in lesions if any(getattr(lesion, name) is not None for name in names)]
+
+
+def _pairs(lesions: list[Lesion], mode: str) -> Iterator[tuple]:
+    for lesion in lesions:
+        yield (
+            lesion.clinical if mode != "dermoscopy" else None,
+            lesion.dermoscopy if mode != "clinical" else None,
+        )

@@ -1,0 +1,163 @@
+"""`evaluate`: every figure of some cases as plain data, from which all reports are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import ConfigError
+from .cases import Cases
+from .checklist import checklist_differences, checklist_scores, rule_counts
+from .intervals import LEVEL, RESAMPLES, paired_difference, score_intervals
+from .metrics import ECE_BINS, Score, confusion
+from .subgroups import MINIMUM, all_subgroups
+
+
+def evaluate(
+    cases: Cases | Mapping[str, Cases],
+    against: Cases | Mapping[str, Cases] | None = None,
+    *,
+    subgroups: Iterable[str] | None = None,
+    minimum: int = MINIMUM,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = LEVEL,
+) -> dict[str, Any]:
+    """Every figure, with intervals, as data that JSON can hold (None for NaN).
+
+    Args:
+        cases: of one mode, or {mode: cases} of several.
+        against: predictions of another model for the same lesions, compared pairwise in
+            the modes that both have.
+        subgroups: metadata columns; default skin tone, sex, age and site as far as recorded.
+        minimum: cases of known class below which a subgroup has counts only.
+        resamples: of the bootstrap; 0 leaves the intervals out.
+
+    Returns:
+        {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "splits",
+        "tasks": {task: {"cases", "counts", "majority_share", "confusion", "scores",
+        "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
+        "comparison": {mode: {"first", "second", "tasks": {task: {score: ...}}, "checklist"}}},
+        where a score is {"value", "low", "high", "note"}.
+
+    Raises:
+        ConfigError: no cases, or those of `against` are of other lesions.
+    """
+    modes, others = as_modes(cases), as_modes(against) if against is not None else {}
+    settings = {"resamples": resamples, "seed": seed, "level": level}
+    subgroups = None if subgroups is None else list(subgroups)
+    shared = [mode for mode in modes if mode in others]
+    if others and not shared:
+        raise ConfigError(
+            f"nothing to compare: one side has the modes {', '.join(modes)}, the other {', '.join(others)}"
+        )
+    return {
+        "amfzoo": __version__,
+        "settings": {
+            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion)",
+            "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
+        },
+        "modes": {mode: _mode(part, subgroups, minimum, settings) for mode, part in modes.items()},
+        "comparison": {mode: _comparison(modes[mode], others[mode], settings) for mode in shared},
+    }  # fmt: skip
+
+
+_ORDER = ("both", "dermoscopy", "clinical")
+
+
+def as_modes(cases: Cases | Mapping[str, Cases]) -> dict[str, Cases]:
+    """{mode: cases}, both images first, then dermoscopy.
+
+    Raises:
+        ConfigError: there is none, or one holds no case.
+    """
+    given = {cases.mode: cases} if isinstance(cases, Cases) else dict(cases)
+    modes = {mode: given[mode] for mode in _ORDER if mode in given}
+    if not modes or not all(len(part) for part in modes.values()):
+        raise ConfigError("there are no cases to evaluate")
+    return modes
+
+
+def rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every score of `evaluate`'s result in long form, as for a CSV file.
+
+    Yields:
+        {"mode", "task", "column", "subgroup", "score", "class", "cases", "value", "low",
+        "high", "p", "note"}; "column" and "subgroup" are empty for the whole set, and
+        differences of two models have "column" = "difference".
+    """
+    for mode, part in result["modes"].items():
+        for task, found in part["tasks"].items():
+            yield from _rows(found["scores"], mode=mode, task=task, cases=found["cases"])
+            for column, groups in found["subgroups"].items():
+                for group in groups:
+                    place = {"mode": mode, "task": task, "column": column, "subgroup": group["subgroup"]}
+                    # a row even where there are counts only
+                    yield from _rows(group["scores"] or {"": _EMPTY}, **place, cases=group["cases"])
+        yield from _rows(part["checklist"], mode=mode, task="checklist", cases=part["cases"])
+    for mode, part in result["comparison"].items():
+        for task, found in part["tasks"].items():
+            count = result["modes"][mode]["tasks"][task]["cases"]
+            yield from _rows(found, mode=mode, task=task, column="difference", cases=count)
+        count = result["modes"][mode]["cases"]
+        yield from _rows(part["checklist"], mode=mode, task="checklist", column="difference", cases=count)
+
+
+_EMPTY = {"value": None, "low": None, "high": None, "note": "too few cases for scores"}
+FIELDS = ("mode", "task", "column", "subgroup", "score", "class", "cases", "value", "low", "high", "p", "note")
+
+
+def _rows(scores: Mapping[str, Mapping[str, Any]], **place: Any) -> Iterator[dict[str, Any]]:
+    for name, score in scores.items():
+        score_name, _, label = name.partition(":")
+        values = {key: score.get(key) for key in ("value", "low", "high", "p", "note")}
+        yield {**dict.fromkeys(FIELDS, ""), **place, "score": score_name, "class": label, **values}
+
+
+def _mode(cases: Cases, subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    protocol = checklist_scores(cases, **settings)
+    return {
+        "model": cases.model,
+        "cases": len(cases),
+        "groups": len(set(cases.groups)),
+        "splits": {name: cases.splits.count(name) for name in sorted(set(cases.splits)) if name},
+        "tasks": {task: _task(cases, task, subgroups, minimum, settings) for task in cases.tasks},
+        "checklist": _plain(protocol),
+        "rule_counts": {str(t): found for t, found in rule_counts(cases).items()} if "rule_auc" in protocol else {},
+    }
+
+
+def _task(
+    cases: Cases, task: str, subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    classes, labels = cases.tasks[task], cases.labels[task][cases.known(task)]
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
+    tables = all_subgroups(cases, task, subgroups, minimum=minimum, **settings)
+    return {
+        "cases": len(labels),
+        "counts": dict(zip(classes, counts)),
+        "majority_share": max(counts) / len(labels) if len(labels) else None,
+        "confusion": confusion(cases, task).tolist(),
+        "scores": _plain(score_intervals(cases, task, **settings)),
+        "subgroups": {
+            column: [{**group, "scores": _plain(group["scores"])} for group in groups]
+            for column, groups in tables.items()
+        },
+    }
+
+
+def _comparison(first: Cases, second: Cases, settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = paired_difference(first, second, **settings)
+    return {
+        "first": first.model or "first",
+        "second": second.model or "second",
+        "tasks": {task: {name: d.to_dict() for name, d in scores.items()} for task, scores in found.items()},
+        "checklist": {name: d.to_dict() for name, d in checklist_differences(first, second, **settings).items()},
+    }
+
+
+def _plain(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    return {name: score.to_dict() for name, score in scores.items()}

@@ -1,0 +1,119 @@
+"""Temperatures against a grid, thresholds against a plain search."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from evaluation_cases import CLASSES, make
+from scipy.special import softmax
+from sklearn.metrics import log_loss
+
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import Cases, apply_temperatures, fit_temperatures, measure_threshold, threshold_for_sensitivity
+from amfzoo.evaluation.calibration import fit_temperature
+
+
+@pytest.mark.parametrize("skill", [0.5, 3.0])
+def test_temperature_equals_a_grid_search(skill):
+    cases = make(300, skill=skill)
+    labels, log_p = cases.labels["diagnosis"], np.log(cases.probabilities["diagnosis"])
+    grid = np.exp(np.linspace(math.log(0.05), math.log(20), 600))
+    best = grid[np.argmin([log_loss(labels, softmax(log_p / t, axis=1)) for t in grid])]
+    assert fit_temperature(labels, cases.probabilities["diagnosis"]) == pytest.approx(best, rel=0.01)
+
+
+def test_temperature_undoes_a_known_one():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20000, 3)) * 2
+    labels = (softmax(logits, axis=1).cumsum(1) > rng.random((20000, 1))).argmax(1)
+    assert fit_temperature(labels, softmax(3 * logits, axis=1)) == pytest.approx(3, rel=0.05)
+
+
+def test_temperatures_per_task_leave_out_what_is_unknown():
+    a, b = make(100, skill=0.5), make(100, 1, skill=3)
+    known = np.r_[np.full(50, -1), b.labels["diagnosis"][50:]]
+    cases = Cases(
+        a.ids, dict.fromkeys("abc", CLASSES), {"a": a.labels["diagnosis"], "b": known, "c": np.full(100, -1)},
+        {"a": a.probabilities["diagnosis"], "b": b.probabilities["diagnosis"], "c": b.probabilities["diagnosis"]},
+    )  # fmt: skip
+    found = fit_temperatures(cases)
+    assert set(found) == {"a", "b"}
+    assert found["b"] == fit_temperature(known[50:], b.probabilities["diagnosis"][50:])
+
+
+def test_applying_a_temperature():
+    cases = make(20)
+    cooled = apply_temperatures(cases, {"diagnosis": 2.0}).probabilities["diagnosis"]
+    roots = np.sqrt(cases.probabilities["diagnosis"])  # p ** (1 / T)
+    np.testing.assert_allclose(cooled, roots / roots.sum(1, keepdims=True))
+    assert (apply_temperatures(cases, {}).probabilities["diagnosis"] == cases.probabilities["diagnosis"]).all()
+    with pytest.raises(ConfigError, match="positive number"):
+        apply_temperatures(cases, {"diagnosis": 0})
+    with pytest.raises(ConfigError, match="no task"):
+        apply_temperatures(cases, {"x": 1.0})
+
+
+@pytest.mark.parametrize("wanted", [0.5, 0.8, 0.9, 1.0])
+@pytest.mark.parametrize("positive", ["MEL", ("MEL", "BCC")])
+def test_threshold_is_the_highest_that_reaches_the_sensitivity(wanted, positive):
+    cases = make(90)
+    names = (positive,) if isinstance(positive, str) else positive
+    columns = [CLASSES.index(name) for name in names]
+    score, truth = cases.probabilities["diagnosis"][:, columns].sum(1), np.isin(cases.labels["diagnosis"], columns)
+    fitting = [t for t in score if np.mean(score[truth] >= t) >= wanted]
+    point = threshold_for_sensitivity(cases, "diagnosis", positive, wanted, resamples=100)
+    assert point.threshold == max(fitting) and point.positive == names
+    assert point.sensitivity.value == np.mean(score[truth] >= max(fitting)) >= wanted
+    assert point.specificity.value == np.mean(score[~truth] < max(fitting))
+    assert point.specificity.low <= point.specificity.value <= point.specificity.high
+    assert (point.positives, point.negatives) == (truth.sum(), (~truth).sum())
+    assert json.loads(json.dumps(point.to_dict()))["positive"] == list(names)
+
+
+def test_interval_of_the_specificity_holds_for_the_choice_of_the_threshold():
+    cases = make(300)
+    point = threshold_for_sensitivity(cases, "diagnosis", "MEL", 0.9, resamples=400)
+    fixed = measure_threshold(cases, "diagnosis", "MEL", point.threshold, resamples=400)
+    assert fixed.specificity.value == point.specificity.value
+    width = point.specificity.high - point.specificity.low
+    assert width > 1.3 * (fixed.specificity.high - fixed.specificity.low)
+    # the same by the slow way: threshold and specificity of each resample
+    score, truth = cases.probabilities["diagnosis"][:, 1], cases.labels["diagnosis"] == 1
+    rng, values = np.random.default_rng(0), []
+    for _ in range(400):
+        rows = rng.integers(300, size=300)
+        s, t = score[rows], truth[rows]
+        ordered = np.sort(s[t])[::-1]
+        values.append(np.mean(s[~t] < ordered[math.ceil(0.9 * len(ordered)) - 1]))
+    assert [point.specificity.low, point.specificity.high] == pytest.approx(
+        np.percentile(values, [2.5, 97.5]), abs=0.04
+    )
+
+
+def test_threshold_on_other_cases_and_without_positives():
+    point = measure_threshold(make(50), "diagnosis", "MEL", 0.4, resamples=50)
+    assert 0 < point.sensitivity.low < point.sensitivity.high
+    benign = Cases(**{**vars(make(50)), "labels": {"diagnosis": np.zeros(50, dtype=int)}})
+    found = measure_threshold(benign, "diagnosis", "MEL", 0.4, resamples=50)
+    assert math.isnan(found.sensitivity.value) and found.sensitivity.note == "no positive case"
+    with pytest.raises(ConfigError, match="with and without MEL"):
+        threshold_for_sensitivity(benign, "diagnosis", "MEL", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("x", "MEL", 0.9), "no task"),
+        (("diagnosis", "XX", 0.9), "no class 'XX'"),
+        (("diagnosis", "MEL", 0), "must lie in"),
+        (("diagnosis", "MEL", 1.1), "must lie in"),
+        (("diagnosis", CLASSES, 0.9), "not all"),
+        (("diagnosis", (), 0.9), "some"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        threshold_for_sensitivity(make(), *arguments)

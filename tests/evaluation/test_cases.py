@@ -1,0 +1,174 @@
+"""The table of predictions: what it refuses, and that its file gives it back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_cases import CLASSES, make
+
+from amfzoo.data.records import Lesion
+from amfzoo.errors import ConfigError, TableError
+from amfzoo.evaluation import Cases
+from amfzoo.inference import Prediction
+
+TABLE = "lesion_id,diagnosis,diagnosis:MEL,diagnosis:NV\na,MEL,0.7,0.3\nb,,0.2,0.8\n"
+
+
+def read(tmp_path, text: str, name: str = "table.csv") -> Cases:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return Cases.read(path)
+
+
+def test_file_gives_the_cases_back(tmp_path):
+    hostile = ('a,"b', "ü\nx", "c;d")
+    cases = make(
+        3, classes=('<b>"', "x,y", "z z"), groups=["patient:p,1", "patient:p,1", "lesion:c;d"], splits=["train", "", "test"],
+        metadata={"sex": ["f", "", "m"], "a:b": ["1", "2", '"']}, mode="clinical", model="amf <small>",
+    )  # fmt: skip
+    cases = Cases(**{**vars(cases), "ids": hostile, "labels": {"diagnosis": np.array([2, -1, 0])}})
+    cases.write(tmp_path / "t.csv")
+    back = Cases.read(tmp_path / "t.csv")
+    for name in ("ids", "tasks", "groups", "splits", "metadata", "mode", "model"):
+        assert getattr(back, name) == getattr(cases, name), name
+    assert (back.labels["diagnosis"] == [2, -1, 0]).all()
+    np.testing.assert_allclose(back.probabilities["diagnosis"], cases.probabilities["diagnosis"], rtol=3e-8)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_plain_table(tmp_path):
+    cases = read(tmp_path, TABLE)
+    assert cases.ids == ("a", "b") and cases.mode == "both" and cases.groups == ("lesion:a", "lesion:b")
+    assert cases.labels["diagnosis"].tolist() == [0, -1] and cases.known("diagnosis").tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: "\ufeff" + t,
+        lambda t: t.replace(",", ";"),
+        lambda t: t.replace(",", "\t"),
+        lambda t: t.replace("\n", "\r\n"),
+        lambda t: t + "\n\n",
+        lambda t: t.rstrip("\n"),
+    ],
+)
+def test_other_spellings_of_a_table(tmp_path, change):
+    assert read(tmp_path, change(TABLE)).probabilities["diagnosis"].tolist() == [[0.7, 0.3], [0.2, 0.8]]
+
+
+def test_columns_of_other_names_are_metadata(tmp_path):
+    text = "lesion_id,sex,metadata:age,diagnosis,diagnosis:MEL,diagnosis:NV,patient\na,f,71,MEL,1,0,p1\nb,,,NV,0,1,\n"
+    cases = read(tmp_path, text)
+    assert cases.metadata == {"sex": ("f", ""), "age": ("71", "")}
+    assert cases.groups == ("patient:p1", "lesion:b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no rows"),
+        ("lesion_id,diagnosis,diagnosis:MEL,diagnosis:NV\n", "no rows"),
+        (TABLE.replace("lesion_id", "id"), "no column 'lesion_id'"),
+        (TABLE.replace(",diagnosis,", ",other,"), "no column 'diagnosis'"),
+        ("lesion_id,diagnosis\na,MEL\n", "no probabilities"),
+        ("lesion_id,diagnosis,diagnosis:MEL\na,MEL,1\n", "at least two classes"),
+        (TABLE.replace("a,MEL", "a,mel"), "diagnosis is 'mel'"),
+        (TABLE.replace("0.7", "0,7"), "row 1: 5 cells"),
+        (TABLE.replace("0.7", "70%"), "'a'.*'70%' is not a number"),
+        (TABLE.replace("0.7", ""), "'a'.*diagnosis:MEL is empty"),
+        (TABLE.replace("0.7", "nan"), "'a'.*not probabilities"),
+        (TABLE.replace("0.7", "-0.7"), "'a'.*not probabilities"),
+        (TABLE.replace("0.7", "0.9"), "'a'.*sum to 1.2"),
+        (TABLE.replace("b,", "a,"), "'a' comes twice"),
+        (TABLE.replace("b,", ",", 1), "lesion_id is empty"),
+        (TABLE.replace("diagnosis:NV", "diagnosis:MEL"), "'diagnosis:MEL' twice"),
+        (TABLE.replace("\na", '\n"a'), "unpaired quotation mark"),
+        ("mode," + TABLE.replace("a,MEL", "both,a,MEL").replace("b,,", "clinical,b,,"), "several values"),
+        ("mode," + TABLE.replace("a,MEL", "x,a,MEL").replace("b,,", "x,b,,"), "mode 'x'"),
+    ],
+)
+def test_bad_tables(tmp_path, text, message):
+    with pytest.raises(TableError, match=message) as error:
+        read(tmp_path, text)
+    assert "table.csv" in str(error.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "amf_"])
+def test_answers_of_predict_are_not_taken_for_truth(tmp_path, prefix):
+    columns = ("diagnosis", "diagnosis:MEL", "diagnosis:NV", "missing", "error")
+    text = f"lesion_id,{','.join(prefix + name for name in columns)}\na,MEL,0.7,0.3,,\n"
+    with pytest.raises(TableError, match="predicted class, not the true one"):
+        read(tmp_path, text)
+
+
+def test_unreadable_files(tmp_path):
+    with pytest.raises(TableError, match="cannot be read"):
+        Cases.read(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes(TABLE.replace("a,", "\xe9,").encode("latin-1"))
+    with pytest.raises(TableError, match="not UTF-8"):
+        Cases.read(tmp_path / "latin.csv")
+    with pytest.raises(TableError, match="cannot be written"):
+        make(3).write(tmp_path / "no" / "folder.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ids": ["L0", "L1", "L0"]}, "'L0' comes twice"),
+        ({"groups": ["a"]}, "1 entries in groups"),
+        ({"metadata": {"sex": ["f"]}}, "1 entries in metadata 'sex'"),
+        ({"mode": "all"}, "mode 'all'"),
+        ({"labels": {"diagnosis": np.array([0, 1, 3])}}, "'L2': no class has the index 3"),
+        ({"labels": {"diagnosis": np.array([0.0, 1.0, 2.0])}}, "must be 3 integers"),
+        ({"labels": {}}, "labels are given for"),
+        ({"probabilities": {"diagnosis": np.full((3, 2), 0.5)}}, "expected \\(3, 3\\)"),
+        ({"probabilities": {"diagnosis": np.full((3, 3), 0.5)}}, "sum to 1.5"),
+        ({"tasks": {"a:b": CLASSES}}, "cannot be the name"),
+    ],
+)
+def test_bad_arrays(change, message):
+    with pytest.raises(ConfigError, match=message):
+        Cases(**{**vars(make(3)), **change})
+
+
+def test_from_predictions_takes_partial_and_foreign_labels_as_unknown():
+    tasks = {"diagnosis": CLASSES, "streaks": ("absent", "present")}
+    labels = [{"diagnosis": "MEL", "streaks": ("absent", "present")}, {"diagnosis": "VASC"}, {"diagnosis": ("NV",)}]
+    lesions = [
+        Lesion(str(i), labels=label, patient="p" if i else None, metadata={"sex": "f"} if i else {})
+        for i, label in enumerate(labels)
+    ]
+    answer = Prediction(
+        {"diagnosis": dict(zip(CLASSES, (0.2, 0.5, 0.3))), "streaks": {"present": 0.9, "absent": 0.1}}, model="m"
+    )
+    cases = Cases.from_predictions(lesions, [answer] * 3, tasks, mode="clinical")
+    assert cases.labels["diagnosis"].tolist() == [1, -1, 2] and cases.labels["streaks"].tolist() == [-1, -1, -1]
+    assert cases.probabilities["streaks"][0].tolist() == [0.1, 0.9]  # by name, not by order
+    assert cases.groups == ("lesion:0", "patient:p", "patient:p") and cases.metadata == {"sex": ("", "f", "f")}
+    assert (cases.mode, cases.model) == ("clinical", "m")
+
+
+def test_aligned_matches_by_id_and_refuses_other_cases():
+    first, order = make(10), np.random.default_rng(0).permutation(10)
+    back = first.aligned(first.select(order))
+    assert back.ids == first.ids and (back.probabilities["diagnosis"] == first.probabilities["diagnosis"]).all()
+    with pytest.raises(ConfigError, match="1 are only in the first.*'L9'"):
+        first.aligned(first.select(np.arange(9)))
+    with pytest.raises(ConfigError, match="true class of lesion 'L0' differs"):
+        first.aligned(Cases(**{**vars(first), "labels": {"diagnosis": np.roll(first.labels["diagnosis"], 1)}}))
+
+
+def test_split():
+    cases = make(3, splits=["train", "valid", "train"])
+    assert cases.split("train").ids == ("L0", "L2")
+    with pytest.raises(ConfigError, match="splits of these cases: train, valid"):
+        cases.split("test")
+
+
+def test_a_selection_keeps_the_probabilities_bit_by_bit():
+    cases = make(200)
+    again = cases.select(np.arange(200)).select(np.arange(200))
+    assert (again.probabilities["diagnosis"] == cases.probabilities["diagnosis"]).all()
+    rounded = Cases(**{**vars(cases), "probabilities": {"diagnosis": cases.probabilities["diagnosis"].round(3)}})
+    np.testing.assert_allclose(rounded.probabilities["diagnosis"].sum(1), 1, atol=1e-14)

@@ -1,0 +1,112 @@
+"""`amfzoo evaluate` from tables and from a model."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from cli_case import pictures, tiny_model
+from evaluation_cases import make
+
+from amfzoo.cli import evaluate as command
+from amfzoo.cli.main import main
+from amfzoo.evaluation import Cases, evaluate
+
+FAST = ("--resamples", "20")
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main(["evaluate", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def tables(tmp_path):
+    for mode in ("both", "clinical"):
+        make(40, mode=mode, splits=["valid"] * 20 + ["train"] * 20, model="first").write(tmp_path / f"{mode}.csv")
+    make(40, 5, skill=2, splits=["valid"] * 20 + ["train"] * 20, model="second").write(tmp_path / "other.csv")
+    return tmp_path
+
+
+def test_table_to_json(tables, capsys):
+    code, out, err = run(capsys, tables / "both.csv", "--json", *FAST)
+    assert code == 0 and json.loads(out) == evaluate(Cases.read(tables / "both.csv"), resamples=20)
+    assert "20 of 40 cases are of the training split" in err
+
+
+def test_tables_of_two_modes_against_another_model(tables, capsys):
+    code, out, _ = run(
+        capsys,
+        tables / "clinical.csv",
+        tables / "both.csv",
+        "--against",
+        tables / "other.csv",
+        "--split",
+        "valid",
+        *FAST,
+    )
+    assert code == 0
+    assert "both images: 20 cases (valid 20), model first" in out and "clinical only: 20 cases" in out
+    assert "second minus first, both images" in out
+
+
+def test_report_folder(tables, capsys):
+    code, _, err = run(capsys, tables / "both.csv", "--out", tables / "report", *FAST)
+    assert code == 0 and "report.html" in err
+    assert {path.name for path in (tables / "report").iterdir()} == {"report.html", "scores.json", "scores.csv"}
+    assert "<title>Evaluation of first</title>" in (tables / "report" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give tables of predictions"),
+        (("{}/both.csv", "--model", "m", "--data", "d"), "give tables of predictions"),
+        (("--model", "m"), "go together"),
+        (("{}/both.csv", "--tta"), "--tta is for --model"),
+        (("{}/none.csv",), "cannot be read"),
+        (("{}/both.csv", "{}/other.csv"), "second table of the mode 'both'"),
+        (("{}/both.csv", "--split", "test"), "no case has the split 'test'"),
+        (("{}/both.csv", "--against", "{}/clinical.csv"), "nothing to compare"),
+        (("{}/both.csv", "--subgroups", "eyes"), "no metadata 'eyes'"),
+        (("{}/both.csv", "--resamples", "-1"), "must be a whole number"),
+    ],
+)
+def test_wrong_usage(tables, capsys, arguments, message):
+    code, out, err = run(capsys, *(argument.format(tables) for argument in arguments))
+    assert code == 2 and not out and message in err and "Traceback" not in err
+
+
+def test_missing_packages_are_named(tables, capsys, monkeypatch):
+    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "matplotlib" else name)
+    code, _, err = run(capsys, tables / "both.csv", "--out", tables / "report", *FAST)
+    assert code == 2 and "pip install 'amfzoo[train]'" in err
+    assert run(capsys, tables / "both.csv", *FAST)[0] == 0  # the text needs no matplotlib
+
+
+def test_model_and_data(tmp_path, capsys):
+    pictures(tmp_path)
+    tasks = {"diagnosis": ("NV", "MEL")}
+    tiny_model(tasks=tasks).save_pretrained(tmp_path / "model")
+    with open(tmp_path / "lesions.csv", "w", newline="") as file:
+        csv.writer(file).writerows([
+            ("lesion_id", "clinical", "dermoscopy", "diagnosis", "split"),
+            ("a", "c0.jpg", "d0.jpg", "NV", "valid"), ("b", "c1.jpg", "d1.jpg", "MEL", "valid"), ("c", "c0.jpg", "d1.jpg", "MEL", "train"),
+        ])  # fmt: skip
+    source = ("--model", f"local-dir:{tmp_path / 'model'}", "--data", tmp_path / "lesions.csv", "--split", "valid")
+    code, out, err = run(capsys, *source, "--out", tmp_path / "out", "--json", "-q", *FAST)
+    assert (code, err) == (0, "")
+    result = json.loads(out)
+    assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
+    # the tables beside the report give the same figures without the model
+    again = {mode: Cases.read(tmp_path / "out" / f"predictions_{mode}.csv") for mode in result["modes"]}
+    recomputed = evaluate(again, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]
+    for name, score in result["modes"]["both"]["tasks"]["diagnosis"]["scores"].items():
+        assert recomputed[name]["note"] == score["note"]
+        assert np.isclose(
+            *(np.nan if s["value"] is None else s["value"] for s in (recomputed[name], score)),
+            atol=1e-6,
+            equal_nan=True,
+        )

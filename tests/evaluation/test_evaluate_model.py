@@ -1,0 +1,131 @@
+"""`evaluate_model` gives what the network itself answers, for the images of each mode; test-time augmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from cli_case import pictures, tiny_model
+
+from amfzoo import create_model
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import evaluate_model
+from amfzoo.inference import predict_stream
+from amfzoo.inference.augmented import Augmented
+
+TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(tasks=TASKS)
+
+
+@pytest.fixture
+def lesions(tmp_path) -> LesionSet:
+    pictures(tmp_path)
+    clinical, dermoscopy = [tmp_path / f"c{i}.jpg" for i in (0, 1)], [tmp_path / f"d{i}.jpg" for i in (0, 1)]
+    records = (
+        Lesion("a", clinical[0], dermoscopy[0], {"diagnosis": "NV", "streaks": "present"}, patient="p", split="valid"),
+        Lesion("b", None, dermoscopy[1], {"diagnosis": "MEL"}, metadata={"sex": "f"}),
+        Lesion("c", clinical[1], None, {"diagnosis": ("NV", "MEL")}, patient="p"),
+        Lesion("no image", labels={"diagnosis": "MEL"}),
+    )
+    return LesionSet("test", records, TASKS)
+
+
+def test_modes_hold_the_answers_for_their_images(model, lesions):
+    found = evaluate_model(model, lesions, batch_size=2)
+    assert {mode: cases.ids for mode, cases in found.items()} == {
+        "both": ("a", "b", "c"),
+        "clinical": ("a", "c"),
+        "dermoscopy": ("a", "b"),
+    }
+    for mode, cases in found.items():
+        assert cases.mode == mode
+        for i, name in enumerate(cases.ids):
+            lesion = next(lesion for lesion in lesions if lesion.id == name)
+            answer = model.predict(
+                lesion.clinical if mode != "dermoscopy" else None, lesion.dermoscopy if mode != "clinical" else None
+            )
+            for task, classes in TASKS.items():
+                expected = [answer.probabilities[task][label] for label in classes]
+                np.testing.assert_allclose(cases.probabilities[task][i], expected, atol=1e-5)
+    both = found["both"]
+    assert both.labels["diagnosis"].tolist() == [0, 1, -1] and both.labels["streaks"].tolist() == [1, -1, -1]
+    assert both.groups == ("patient:p", "lesion:b", "patient:p") and both.splits == ("valid", "", "")
+    assert both.metadata == {"sex": ("", "f", "")}
+
+
+def test_a_network_of_one_image_has_its_own_mode_only(lesions):
+    model = create_model("amf_test", pretrained=False, tasks=TASKS, clinical=None).eval()
+    found = evaluate_model(model, lesions)
+    assert {mode: cases.ids for mode, cases in found.items()} == {"dermoscopy": ("a", "b")}
+    with pytest.raises(ConfigError, match="mode 'clinical' cannot be evaluated"):
+        evaluate_model(model, lesions, modes=["clinical"])
+
+
+def test_progress_sees_every_answer(model, lesions):
+    seen = []
+
+    def progress(answers, mode, count):
+        for answer in answers:
+            seen.append((mode, count))
+            yield answer
+
+    evaluate_model(model, lesions, modes=["both"], progress=progress)
+    assert seen == [("both", 3)] * 3
+
+
+def test_labels_that_the_network_cannot_answer(lesions):
+    model = tiny_model(tasks={"diagnosis": ("NV", "VASC")})
+    with pytest.raises(ConfigError, match=r"2 lesions of test are of classes that the network does not have \(MEL 2\)"):
+        evaluate_model(model, lesions)
+    found = evaluate_model(model, lesions, modes=["both"], ignore_other_classes=True)["both"]
+    assert found.labels["diagnosis"].tolist() == [0, -1, -1]
+    with pytest.raises(ConfigError, match="nothing to score"):
+        evaluate_model(tiny_model(tasks={"diagnosis": ("x", "y")}), lesions, ignore_other_classes=True)
+    with pytest.raises(ConfigError, match="unknown mode 'all'"):
+        evaluate_model(tiny_model(tasks=TASKS), lesions, modes=["all"])
+
+
+def test_augmented_is_the_mean_over_turned_images(model, lesions):
+    model.config = model.config.replace(temperatures={"diagnosis": 2.5})
+    try:
+        pixels = {
+            name: np.asarray(p.resized(getattr(lesions.lesions[0], name))) for name, p in model.preprocess.items()
+        }
+        answers = []
+        for turn in range(4):
+            for mirror in (False, True):
+                views = [np.rot90(pixels[name], turn, (0, 1)) for name in ("clinical", "dermoscopy")]
+                answers.append(model.predict(*(np.ascontiguousarray(v[:, ::-1] if mirror else v) for v in views)))
+        found = evaluate_model(model, lesions, modes=["both"], tta=True)["both"]
+        for task, classes in TASKS.items():
+            values = np.array([[answer.probabilities[task][name] for name in classes] for answer in answers])
+            np.testing.assert_allclose(found.probabilities[task][0], values.mean(0), atol=1e-5)
+            assert np.ptp(values[:, 0]) > 1e-5  # else the mean would show nothing
+    finally:
+        model.config = model.config.replace(temperatures={})
+
+
+def test_augmented_answer_does_not_change_when_the_images_are_turned(model, lesions):
+    size = model.preprocess["clinical"].size
+    rng = np.random.default_rng(0)
+    pair = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for _ in range(2)]
+    turned = [np.ascontiguousarray(np.rot90(image)) for image in pair]
+    one, other = predict_stream(Augmented(model), [pair, turned])
+    for task in TASKS:
+        assert one.probabilities[task] == pytest.approx(other.probabilities[task], abs=1e-5)
+
+
+def test_augmented_keeps_the_network_in_its_mode_and_turns_wide_images_half_way(model):
+    wide = tiny_model(tasks=TASKS)
+    config = {**wide.config.clinical_preprocess.to_dict(), "size": (64, 96)}
+    wide.config = wide.config.replace(clinical_preprocess=config, dermoscopy_preprocess=config)
+    wide.train()
+    with torch.no_grad():
+        list(predict_stream(Augmented(wide), [(np.zeros((64, 96, 3), np.uint8), None)]))
+    assert wide.training and all(module.training for module in wide.modules())
+    assert Augmented(wide).turns == (0, 2) and Augmented(model).turns == (0, 1, 2, 3)

@@ -1,0 +1,160 @@
+"""Intervals cover the truth where lesions of a patient are alike; comparisons are paired."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from evaluation_cases import make
+from scipy.stats import norm
+
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import Cases, paired_difference, score_intervals, weighted
+from amfzoo.evaluation.intervals import exact, group_weights, percentile, resample
+
+PATIENTS, LESIONS, SIMULATIONS = 60, 5, 300
+ALONE = [str(i) for i in range(PATIENTS * LESIONS)]
+TOGETHER = [str(i // LESIONS) for i in range(PATIENTS * LESIONS)]
+
+
+def covered(truth: float, draw, groups: list[str]) -> float:
+    """Share of simulated data sets whose interval holds the truth; `draw` gives the statistic of one."""
+    hits = 0
+    for seed in range(SIMULATIONS):
+        values = resample(draw(np.random.default_rng(seed)), groups, resamples=200, seed=seed)["score"]
+        low, high = percentile(values)
+        hits += low <= truth <= high
+    return hits / SIMULATIONS
+
+
+def accuracy(rng):
+    """Each patient has an own difficulty; the mean accuracy is 0.75."""
+    right = rng.random(PATIENTS * LESIONS) < np.repeat(rng.beta(1.5, 0.5, PATIENTS), LESIONS)
+    return lambda weights: {"score": weighted.mean(right, weights)}
+
+
+def area(rng):
+    """Lesions of a patient share the class and half of the variance of the score."""
+    positive = np.repeat(rng.random(PATIENTS) < 0.5, LESIONS)
+    score = positive + np.repeat(rng.normal(size=PATIENTS), LESIONS) + rng.normal(size=PATIENTS * LESIONS)
+    return lambda weights: {"score": weighted.auroc(positive, score, weights)}
+
+
+@pytest.mark.parametrize(("draw", "truth"), [(accuracy, 0.75), (area, norm.cdf(1 / 2))])
+def test_intervals_by_patient_cover_and_by_lesion_do_not(draw, truth):
+    # 300 simulations have a standard error of 1.3 %
+    assert 0.91 <= covered(truth, draw, TOGETHER) <= 0.99
+    assert covered(truth, draw, ALONE) < 0.88
+
+
+def test_groups_are_drawn_whole():
+    weights = np.concatenate(list(group_weights(["a", "b", "a", "c"], 50, seed=3)))
+    assert weights.shape == (50, 4) and (weights[:, 0] == weights[:, 2]).all()
+    assert (weights[:, 1:].sum(1) == 3).all()  # three groups are drawn
+    assert weights[:, 0].std() > 0
+
+
+def test_draws_do_not_depend_on_the_chunk_and_follow_the_seed():
+    whole, parts = (np.concatenate(list(group_weights(ALONE, 40, seed=1, chunk=chunk))) for chunk in (40, 7))
+    assert (whole == parts).all()
+    assert (whole != np.concatenate(list(group_weights(ALONE, 40, seed=2)))).any()
+
+
+def test_interval_equals_the_plain_bootstrap():
+    cases = make(200, groups=[f"patient:{i // 4}" for i in range(200)])
+    found = score_intervals(cases, "diagnosis", resamples=400)["accuracy"]
+    right = (cases.probabilities["diagnosis"].argmax(1) == cases.labels["diagnosis"]).reshape(50, 4)
+    rng = np.random.default_rng(5)
+    means = [right[rng.integers(50, size=50)].mean() for _ in range(4000)]
+    assert found.value == right.mean()
+    assert [found.low, found.high] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.015)
+
+
+def test_every_defined_score_lies_in_its_interval():
+    for name, score in score_intervals(make(150, skill=0.5), "diagnosis", resamples=200).items():
+        if name != "ece":  # biased upwards by resampling
+            assert score.low < score.value < score.high, name
+
+
+def test_perfect_shares_get_an_exact_bound():
+    labels = np.arange(40) % 2
+    cases = Cases(ALONE[:40], {"d": ("a", "b")}, {"d": labels}, {"d": np.eye(2)[labels]}, groups=TOGETHER[:40])
+    found = score_intervals(cases, "d", resamples=50)
+    bound = 0.025 ** (1 / 8)  # 8 patients, not 40 lesions
+    assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((bound, 1))
+    assert "8 independent" in found["sensitivity:a"].note
+    assert math.isnan(found["auroc"].low) and "the same on every resample" in found["auroc"].note
+    zero = exact(0.0, 10)
+    assert zero.low == 0 and zero.high == pytest.approx(0.3085, abs=1e-4)  # tabulated bound of 0 of 10
+
+
+def test_a_class_of_few_cases_has_no_interval_for_its_ranking():
+    labels = np.r_[np.zeros(30, int), np.ones(30, int), 2, 2]
+    base = make(62)
+    cases = Cases(**{**vars(base), "labels": {"diagnosis": labels}})
+    found = score_intervals(cases, "diagnosis", resamples=100)
+    assert math.isnan(found["auroc:NV"].low) and "fewer than 5" in found["auroc:NV"].note
+    assert math.isfinite(found["auroc"].low) and found["auroc"].note.endswith("of NV")
+    assert not found["auroc:MEL"].note
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_cases_give_reasons_not_warnings(count):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = score_intervals(make(count), "diagnosis", resamples=50)
+        nothing = score_intervals(Cases(**{**vars(make(2)), "labels": {"diagnosis": np.array([-1, -1])}}), "diagnosis")
+    assert all(score.note for score in found.values() if math.isnan(score.low))
+    assert all(math.isnan(score.value) and score.note for score in nothing.values())
+
+
+def test_no_resamples_no_intervals():
+    assert all(math.isnan(score.low) for score in score_intervals(make(), "diagnosis", resamples=0).values())
+
+
+def test_same_seed_same_interval():
+    first, second, other = (
+        score_intervals(make(), "diagnosis", resamples=100, seed=seed)["auroc"] for seed in (1, 1, 2)
+    )
+    assert first == second and first.low != other.low
+
+
+def test_difference_is_paired_and_aligned_by_id():
+    a, b = make(200, 1, skill=1.0), make(200, 2, skill=2.5)
+    found = paired_difference(a, b, resamples=400)["diagnosis"]
+    gain = found["accuracy"]
+    assert gain.value == pytest.approx(gain.second - gain.first) and gain.value > 0
+    assert gain.low > 0 and gain.p < 0.02 and found["log_loss"].high < 0
+    shuffled = paired_difference(a, b.select(np.random.default_rng(0).permutation(200)), resamples=400)["diagnosis"]
+    assert shuffled == found
+    back = paired_difference(b, a, resamples=400)["diagnosis"]["accuracy"]
+    assert (back.value, back.low, back.high, back.p) == pytest.approx((-gain.value, -gain.high, -gain.low, gain.p))
+
+
+def test_difference_of_nearly_the_same_predictions_is_narrow():
+    a = make(200, 1)
+    p = a.probabilities["diagnosis"] + 1e-3
+    near = Cases(**{**vars(a), "probabilities": {"diagnosis": p / p.sum(1, keepdims=True)}})
+    difference = paired_difference(a, near, resamples=200)["diagnosis"]["log_loss"]
+    alone = score_intervals(a, "diagnosis", resamples=200)["log_loss"]
+    assert difference.high - difference.low < 0.05 * (alone.high - alone.low)
+
+
+def test_no_difference_from_itself():
+    found = paired_difference(make(), make(), "diagnosis", resamples=50)["diagnosis"]
+    assert all((d.value, d.low, d.high, d.p) == (0, 0, 0, 1) for d in found.values())
+
+
+def test_difference_needs_a_task_in_common():
+    other = Cases(
+        **{
+            **vars(make()),
+            **{key: {"other": vars(make())[key]["diagnosis"]} for key in ("tasks", "labels", "probabilities")},
+        }
+    )
+    with pytest.raises(ConfigError, match="no task in common"):
+        paired_difference(make(), other)
+    with pytest.raises(ConfigError, match="no task 'x'"):
+        paired_difference(make(), make(), "x")

@@ -1,0 +1,229 @@
+"""Reports: every figure of the JSON is in the HTML, CSV and (the main ones) the text; hostile names stay text."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from evaluation_cases import certain, make, make_derm7pt
+
+from amfzoo.errors import ConfigError, TableError
+from amfzoo.evaluation import Cases, evaluate, html_report, write_report
+from amfzoo.evaluation.report import to_csv, to_json, to_text
+from amfzoo.evaluation.summary import FIELDS
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$x^2$ & _y")
+
+
+class Page(HTMLParser):
+    """Text by data-key, and every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.cells: dict[str, str] = {}
+        self.tags: list[tuple[str, dict]] = []
+        self.texts: list[str] = []
+        self._key: str | None = None
+        self._open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag == "td":
+            self._key = dict(attributes)["data-key"]
+            assert self._key not in self.cells, "each figure has one place"
+            self.cells[self._key] = ""
+        self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        self._key = None if tag == "td" else self._key
+        if tag in self._open:
+            while self._open.pop() != tag:
+                pass
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self._key is not None and self._open[-1] != "sup":
+            self.cells[self._key] += data
+
+
+def figures(result) -> dict[str, str]:
+    """What each place of the page must say, from the JSON alone."""
+    found = {}
+
+    def put(key, score, form="{:.3f}"):
+        parts = [None if score[k] is None else form.format(score[k]) for k in ("value", "low", "high")]
+        found[key] = (
+            "–" if parts[0] is None else parts[0] if parts[1] is None else f"{parts[0]} [{parts[1]}, {parts[2]}]"
+        )
+
+    for mode, part in result["modes"].items():
+        for name, score in part["checklist"].items():
+            put(f"{mode}|checklist||{name}", score)
+        for threshold, counts in part["rule_counts"].items():
+            found |= {f"{mode}|checklist||rule_{threshold}:{name}": str(n) for name, n in counts.items()}
+        for task, data in part["tasks"].items():
+            found[f"{mode}|{task}||cases"] = str(data["cases"])
+            put(f"{mode}|{task}||majority_share", {"value": data["majority_share"], "low": None, "high": None})
+            found |= {f"{mode}|{task}||count:{name}": str(n) for name, n in data["counts"].items()}
+            found |= {
+                f"{mode}|{task}||confusion:{i},{j}": str(n)
+                for i, row in enumerate(data["confusion"])
+                for j, n in enumerate(row)
+            }
+            for name, score in data["scores"].items():
+                put(f"{mode}|{task}||{name}", score)
+            for column, groups in data["subgroups"].items():
+                for group in groups:
+                    place = f"{mode}|{task}|{column}={group['subgroup']}|"
+                    found[f"{place}cases"] = str(group["cases"])
+                    found |= {f"{place}count:{name}": str(n) for name, n in group["counts"].items()}
+                    for name, score in group["scores"].items():
+                        put(place + name, score)
+    for mode, part in result["comparison"].items():
+        for task, scores in {**part["tasks"], "checklist": part["checklist"]}.items():
+            for name, score in scores.items():
+                place = f"{mode}|{task}|difference|{name}"
+                put(place, score, "{:+.3f}")
+                for side in ("first", "second"):
+                    put(f"{place}|{side}", {"value": score[side], "low": None, "high": None})
+                found[f"{place}|p"] = "–" if score["p"] is None else f"p {score['p']:.3f}"
+    return found
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A report in which every name is hostile: (folder, cases, result)."""
+
+    def cases(seed: int, mode: str) -> Cases:
+        made = make(70, seed, classes=HOSTILE, mode=mode, model="<b>model</b>")
+        labels = np.where(np.arange(70) % 9 == 3, -1, made.labels["diagnosis"])
+        task = '<i onclick="x">task'
+        return Cases(**{
+            **vars(made), "tasks": {task: HOSTILE}, "labels": {task: labels}, "probabilities": {task: made.probabilities["diagnosis"]},
+            "metadata": {"sex": ["<u>f</u>"] * 40 + ['m"'] * 25 + [""] * 5},
+        })  # fmt: skip
+
+    modes = {mode: cases(seed, mode) for seed, mode in enumerate(("both", "clinical", "dermoscopy"))}
+    result = evaluate(modes, cases(9, "both"), resamples=30)
+    folder = tmp_path_factory.mktemp("report")
+    write_report(result, folder, modes, title="</title><script>")
+    return folder, modes, result
+
+
+def test_html_holds_every_figure_of_the_json(hostile):
+    folder, _, _ = hostile
+    result = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    expected = figures(result)
+    assert len(expected) > 200
+    assert {key: page.cells.get(key) for key in expected} == expected
+    for part in result["modes"].values():  # and the reason of each that is missing
+        notes = {score["note"] for task in part["tasks"].values() for score in task["scores"].values()}
+        assert all(any(note in text for text in page.texts) for note in notes)
+
+
+def test_hostile_names_stay_text(hostile):
+    text = (hostile[0] / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert {tag for tag, _ in page.tags} <= set(
+        "html head meta title style body h1 h2 h3 p ul li b nav a br div table thead tbody tr th td sup details summary figure "
+        "figcaption img".split()
+    )
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert all(
+        any(name in shown for shown in page.texts)
+        for name in (*HOSTILE, "<u>f</u>", "<b>model</b>", "</title><script>")
+    )
+    assert sum("not a medical device" in shown for shown in page.texts) == 1
+
+
+def test_page_needs_nothing_else_and_its_plots_are_xml(hostile):
+    text = (hostile[0] / "report.html").read_text(encoding="utf-8")
+    images = [attributes["src"] for tag, attributes in Page(text).tags if tag == "img"]
+    assert len(images) == 12  # four plots in three modes
+    for source in images:
+        kind, _, data = source.partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        root = ElementTree.fromstring(base64.b64decode(data))
+        assert root.tag.endswith("svg") and not [e for e in root.iter() if e.tag.endswith("script")]
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_csv_holds_every_score_once(hostile):
+    rows = list(csv.DictReader(io.StringIO((hostile[0] / "scores.csv").read_text(encoding="utf-8"))))
+    assert tuple(rows[0]) == FIELDS
+    result = hostile[2]
+    places = {(r["mode"], r["task"], r["column"], r["subgroup"], r["score"], r["class"]): r for r in rows}
+    assert len(places) == len(rows)
+    for mode, part in result["modes"].items():
+        for task, data in part["tasks"].items():
+            for name, score in data["scores"].items():
+                base, _, label = name.partition(":")
+                row = places[mode, task, "", "", base, label]
+                assert row["value"] == ("" if score["value"] is None else repr(score["value"]))
+                assert row["cases"] == str(data["cases"])
+            small = places[mode, task, "sex", 'm"', "", ""]
+            assert small["value"] == "" and int(small["cases"]) < 30
+    assert sum(row["column"] == "difference" for row in rows) == 8 + 5 * 3
+
+
+def test_same_cases_same_report(hostile, tmp_path):
+    folder, modes, result = hostile
+    write_report(result, tmp_path, modes, title="</title><script>")
+    for name in ("report.html", "scores.json", "scores.csv"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_checklist_is_in_every_output(monkeypatch):
+    monkeypatch.setattr(html_report, "PLOTS", {})  # the tables are meant, and drawing is slow
+    cases = make_derm7pt(60)
+    result = evaluate(cases, make_derm7pt(60, truth=0, seed=3), resamples=20)
+    assert set(result["comparison"]["both"]["checklist"]) == {"avg_accuracy", "auc_12", "auc_24"}
+    average = f"{result['modes']['both']['checklist']['avg_accuracy']['value']:.3f}"
+    assert any("AVG" in line and average in line for line in to_text(result).splitlines())
+    assert "both,checklist,,,avg_accuracy,,60," in to_csv(result)
+    assert result["modes"]["both"]["rule_counts"]["3"].keys() == {"TP", "FN", "FP", "TN"}
+    page, expected = Page(html_report.render_html(result, {"both": cases}, title="x")), figures(result)
+    assert {key: page.cells.get(key) for key in expected} == expected
+
+
+def test_text_shows_modes_side_by_side_and_the_comparison(hostile):
+    lines = to_text(hostile[2]).splitlines()
+    header = next(
+        line for line in lines if "dermoscopy only" in line and "clinical only" in line and "both images" in line
+    )
+    assert header.index("both") < header.index("dermoscopy") < header.index("clinical")
+    accuracy = next(line for line in lines if line.strip().startswith("accuracy"))
+    for part in hostile[2]["modes"].values():
+        assert f"{next(iter(part['tasks'].values()))['scores']['accuracy']['value']:.3f}" in accuracy
+    assert any("minus" in line for line in lines) and any(" p 0." in line for line in lines)
+
+
+def test_unusual_cases_make_a_whole_report(tmp_path):
+    nothing = Cases(**{**vars(make(4)), "labels": {"diagnosis": np.full(4, -1)}})
+    perfect = certain({task: values[:10] for task, values in make_derm7pt(60).labels.items()})
+    assert (
+        json.loads(to_json(evaluate(perfect, resamples=20)))["modes"]["both"]["checklist"]["avg_accuracy"]["value"] == 1
+    )
+    for i, cases in enumerate((nothing, make(1))):
+        result = evaluate(cases, resamples=20)
+        write_report(result, tmp_path / str(i), cases)
+        assert json.loads(to_json(result)) == result
+        to_text(result)
+
+
+def test_errors(tmp_path):
+    with pytest.raises(ConfigError, match="no cases"):
+        evaluate(make(3).select(np.zeros(3, dtype=bool)))
+    with pytest.raises(ConfigError, match="nothing to compare"):
+        evaluate(make(5), make(5, mode="clinical"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TableError, match="cannot be written"):
+        write_report(evaluate(make(5), resamples=0), tmp_path / "file" / "folder", make(5))

@@ -1,0 +1,58 @@
+"""Subgroups: who is in them, their scores, and those too small to have any."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_cases import make
+
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import Cases, subgroup_scores, task_scores
+from amfzoo.evaluation.subgroups import MINIMUM, default_columns, members
+
+
+def test_ages_come_in_bands():
+    ages = ["0", "29", "29.9", "30", "44", "45", "60", "75", "100", "", "nan", "old", "-1"]
+    found = {
+        name: np.flatnonzero(rows).tolist() for name, rows in members(make(13, metadata={"age": ages}), "age").items()
+    }
+    assert found == {
+        "-1": [12], "0-29": [0, 1, 2], "30-44": [3, 4], "45-59": [5], "60-74": [6], "75+": [7, 8], "old": [11], "not recorded": [9, 10]
+    }  # fmt: skip
+
+
+def test_other_columns_are_taken_as_they_are_in_order():
+    cases = make(6, metadata={"skin_tone": ["10", "2", "", "2", "V", "10"]})
+    assert list(members(cases, "skin_tone")) == ["2", "10", "V", "not recorded"]
+
+
+def test_default_columns_are_those_recorded():
+    cases = make(
+        3, metadata={"sex": ["", "", ""], "age_approx": ["", "5", ""], "camera": ["a", "b", "c"], "site": ["x", "", ""]}
+    )
+    assert default_columns(cases) == ["age_approx", "site"]
+
+
+def test_scores_are_those_of_the_cases_alone_and_small_groups_have_counts_only():
+    sex = np.array(["f"] * 70 + ["m"] * (MINIMUM - 1) + ["x"] * MINIMUM)
+    cases = make(len(sex), metadata={"sex": sex.tolist()})
+    rows = {row["subgroup"]: row for row in subgroup_scores(cases, "diagnosis", "sex", resamples=50)}
+    assert [rows[name]["cases"] for name in "fmx"] == [70, MINIMUM - 1, MINIMUM]
+    assert rows["m"]["scores"] == {} and sum(rows["m"]["counts"].values()) == MINIMUM - 1
+    for name in "fx":
+        alone = task_scores(cases.select(sex == name), "diagnosis")
+        assert {"accuracy", "auroc", "sensitivity:MEL"} <= set(rows[name]["scores"])
+        for score, found in rows[name]["scores"].items():
+            assert found.value == alone[score].value and found.low <= found.value <= found.high
+
+
+def test_only_known_labels_count():
+    cases = make(60, metadata={"sex": ["f"] * 60})
+    labels = np.r_[np.full(31, -1), cases.labels["diagnosis"][31:]]
+    (row,) = subgroup_scores(Cases(**{**vars(cases), "labels": {"diagnosis": labels}}), "diagnosis", "sex")
+    assert row["cases"] == 29 and not row["scores"]
+
+
+def test_unknown_column():
+    with pytest.raises(ConfigError, match="no metadata 'eyes'; they have sex"):
+        members(make(3, metadata={"sex": ["f", "f", "m"]}), "eyes")
