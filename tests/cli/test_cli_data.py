@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 
 import pytest
 
-from amfzoo.cli import data, exit_codes
+from amfzoo.cli import main
 from amfzoo.data.synthetic import draw_pair
-from amfzoo.errors import AmfzooError
 
 
 def run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser(prog="amfzoo")
-    data.add(parser.add_subparsers(required=True))
-    try:
-        args = parser.parse_args(["data", *map(str, arguments)])
-        return args.run(args)
-    except SystemExit as end:
-        return end.code
-    except AmfzooError as error:
-        return exit_codes.of_error(error)
+    return main(["data", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
