@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import add_json, print_json
+from .sources import add_columns, read_source
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
-
-_COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
 
 
 def add(commands: Any) -> None:
@@ -92,20 +91,7 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help="reader:path, e.g. milk10k:folder, or a table")
-    columns = parser.add_argument_group("of a table")
-    for column in _COLUMNS:
-        columns.add_argument(
-            f"--{column}",
-            metavar="COLUMN",
-            help=f"column of the {column} {'image' if column in _COLUMNS[:2] else ''}".rstrip(),
-        )
-    columns.add_argument(
-        "--label",
-        action="append",
-        metavar="TASK=COLUMN[:CLASS|CLASS]",
-        help="a label column, and its classes in order; repeat for more",
-    )
-    columns.add_argument("--schema", metavar="NAME", help="label schema: derm7pt or milk10k")
+    add_columns(parser)
     parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
     parser.set_defaults(run=_usage_errors(run))
     return parser
@@ -124,26 +110,10 @@ def _usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argpars
 
 
 def _lesions(args: argparse.Namespace, lenient: bool = False) -> LesionSet:
-    from ..data.sources import load_source
     from ..data.split import read_split
 
-    options: dict[str, Any] = {
-        name: value for name in (*_COLUMNS, "schema") if (value := getattr(args, name)) is not None
-    }
-    if args.label:
-        options["labels"] = dict(map(_label, args.label))
-    lesions = load_source(args.source, lenient=lenient, **options)
+    lesions = read_source(args, args.source, lenient=lenient)
     return read_split(lesions, args.splits) if args.splits else lesions
-
-
-def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:
-    task, equals, rest = text.partition("=")
-    column, colon, classes = rest.rpartition(":")
-    if not (equals and task and rest):
-        raise ConfigError(f"--label {text}: write TASK=COLUMN, or TASK=COLUMN:CLASS|CLASS")
-    if colon and "|" in classes:  # a column's name may hold a colon
-        return task, (column, classes.split("|"))
-    return task, rest
 
 
 def _positive(text: str) -> int:

@@ -1,0 +1,57 @@
+"""How commands are told of lesions: a source, and which columns of a table mean what."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..data.records import LesionSet
+
+_COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Options that say how a table is to be read."""
+    columns = parser.add_argument_group("of a table of lesions")
+    for column in _COLUMNS:
+        columns.add_argument(
+            f"--{column}",
+            metavar="COLUMN",
+            help=f"column of the {column} {'image' if column in _COLUMNS[:2] else ''}".rstrip(),
+        )
+    columns.add_argument(
+        "--label",
+        action="append",
+        metavar="TASK=COLUMN[:CLASS|CLASS]",
+        help="a label column, and its classes in order; repeat for more",
+    )
+    columns.add_argument("--schema", metavar="NAME", help="label schema: derm7pt or milk10k")
+
+
+def read_source(args: argparse.Namespace, source: str, **more: Any) -> LesionSet:
+    """The lesions of `source`, read as the options say; `more` goes to the reader.
+
+    Raises:
+        ConfigError: the source cannot be read, or an option does not fit it.
+    """
+    from ..data.sources import load_source
+
+    options: dict[str, Any] = {
+        name: value for name in (*_COLUMNS, "schema") if (value := getattr(args, name)) is not None
+    }
+    if args.label:
+        options["labels"] = dict(map(_label, args.label))
+    return load_source(source, **options, **more)
+
+
+def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:
+    task, equals, rest = text.partition("=")
+    column, colon, classes = rest.rpartition(":")
+    if not (equals and task and rest):
+        raise ConfigError(f"--label {text}: write TASK=COLUMN, or TASK=COLUMN:CLASS|CLASS")
+    if colon and "|" in classes:  # a column's name may hold a colon
+        return task, (column, classes.split("|"))
+    return task, rest
