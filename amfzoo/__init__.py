@@ -25,6 +25,7 @@ _PUBLIC = {
     "NetworkConfig": ".models.config",
     "Prediction": ".inference.prediction",
     "predict_stream": ".inference.predictor",
+    "finetune": ".training.api",
     "Preprocess": ".images",
     "read_image": ".images",
     "Schema": ".labels",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .models.config import NetworkConfig
     from .models.network import PairNetwork
     from .registry import list_models, list_pretrained, model_info, register_model
+    from .training.api import finetune
 
 
 def __getattr__(name: str) -> Any:

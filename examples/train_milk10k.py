@@ -180,7 +180,9 @@ def train(args: argparse.Namespace) -> None:
             load_backbone_weights(model.branches[branch], load_file(file))
     model.to(args.device, memory_format=torch.channels_last)
     ema = ModelEmaV3(model, decay=args.ema, use_warmup=True)
-    batches = Batches(cached_pixels(lesions, args.cache or args.out, args.eval_size), model, args.device)
+    cache = args.cache or args.out
+    batches = Batches(cached_pixels(lesions, cache, args.cache_size), model, args.device)
+    whole = Batches(cached_pixels(lesions, cache, args.eval_size), model, args.device)
     steps = len(train_rows) // args.batch_size
     groups = model.param_groups(args.lr, args.weight_decay, args.layer_decay)
     optimizer = torch.optim.AdamW(groups)
@@ -224,12 +226,12 @@ def train(args: argparse.Namespace) -> None:
             schedule.step()
             ema.update(model, step=epoch * steps + step)
             total += loss.item()
-        result = classification_scores(labels[val_rows], validate(ema.module, batches, val_rows, (True, True)))
+        result = classification_scores(labels[val_rows], validate(ema.module, whole, val_rows, (True, True)))
         history.append({"epoch": epoch, "loss": total / steps, "seconds": time.time() - started, **result})
         print(json.dumps({key: round(float(value), 4) for key, value in history[-1].items()}), flush=True)
         save(checkpoint, {"model": model.state_dict(), "ema": ema.module.state_dict(), "epoch": epoch + 1,
                           "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "history": history})
-    finish(ema.module, batches, lesions, val_rows, args)
+    finish(ema.module, whole, lesions, val_rows, args)
 
 
 def finish(model: torch.nn.Module, batches: Batches, lesions: list, rows: np.ndarray, args: argparse.Namespace) -> None:
@@ -258,12 +260,14 @@ def main() -> None:
     add("--clinical-weights", type=Path, help="safetensors of the bare timm backbone")
     add("--dermoscopy-weights", type=Path, help="safetensors of the bare timm backbone")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    add("--epochs", type=int, default=16)
+    add("--epochs", type=int, default=12)
     add("--batch-size", type=int, default=32)
-    add("--start-size", type=int, default=112, help="side of the training crops in the first epoch, pixels")
+    add("--start-size", type=int, default=144, help="side of the training crops in the first epoch, pixels")
     add("--size", type=int, default=160, help="the same in the last epoch")
+    add("--cache-size", type=int, default=256, help="side of the stored training pictures; larger than the crops, "
+        "since a crop that is not shrunk is blurred by its rotation, and then sharp pictures look foreign")
     add("--eval-size", type=int, default=192, help="side of the whole image at validation, pixels")
-    add("--lr", type=float, default=8e-4)
+    add("--lr", type=float, default=5e-4)
     add("--weight-decay", type=float, default=0.05)
     add("--layer-decay", type=float, default=1.0)
     add("--dropout", type=float, default=0.2)

@@ -1,0 +1,175 @@
+"""`amfzoo train`: fine-tune a model on pairs of images."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import exit_codes
+from .options import columns
+from .signals import StopSignals
+
+if TYPE_CHECKING:
+    from ..data.records import LesionSet
+    from ..training.config import TrainConfig
+
+_DESCRIPTION = """\
+Fine-tune a model on pairs of images; write a folder with the model, its figures on
+validation, and all that is needed to repeat or continue the run. A stopped or killed run
+goes on when the same command is given again. Several GPUs: torchrun --nproc-per-node 4
+-m amfzoo train ... (the result is that of one). Needs pip install 'amfzoo[train]'.
+
+Lesions of one patient are never split. Missing images and labels are fine: a lesion
+teaches what is known of it.
+"""
+
+
+def add(commands: Any) -> None:
+    from ..training.recipes import RECIPES
+
+    recipes = "; ".join(f"{name}: {recipe.role}" for name, recipe in RECIPES.items())
+    parser = commands.add_parser(
+        "train",
+        help="fine-tune a model on your pairs",
+        description=_DESCRIPTION,
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", required=True, help="amf_small, amf_small.TAG, local-dir:FOLDER or hf-hub:ORG/REPO"
+    )
+    parser.add_argument(
+        "--pretrained", action="store_true", help="start from the default weights of a model named without TAG"
+    )
+    parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
+                        help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv; more than one is put together")  # fmt: skip
+    parser.add_argument("--schema", metavar="NAME", help="label schema of a CSV table, e.g. derm7pt")
+    parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run")
+    parser.add_argument("--recipe", metavar="RECIPE", default="default", help=f"{recipes} (default: %(default)s)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="YAML file of settings, over the recipe; config.yaml of a run will do"
+    )
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over both, e.g. --set epochs=30"
+    )
+    parser.add_argument(
+        "--clinical-weights", metavar="FILE|timm", help="backbone weights: a safetensors file, or timm's own, fetched"
+    )
+    parser.add_argument("--dermoscopy-weights", metavar="FILE|timm", help="the same for the other branch")
+    parser.add_argument(
+        "--valid", metavar="SHARE", type=float, help="share held out where the data has no split (default: 0.2)"
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=int, help="another one draws other weights, orders and splits (default: 0)"
+    )
+    parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show settings, classes, size and time per epoch, and write nothing"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="throw away an earlier run in DIR and start over")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress; errors and warnings only")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..training.config import load_config, parse_setting
+
+    settings = dict(map(parse_setting, args.set))
+    settings.update({name: value for name in ("valid", "seed") if (value := getattr(args, name)) is not None})
+    config = load_config(args.recipe, args.config, **settings)
+    weights = {
+        name: value for name in ("clinical", "dermoscopy") if (value := getattr(args, f"{name}_weights")) is not None
+    }
+    # None, not False: of a name that names weights, `create_model` knows
+    start: dict[str, Any] = {"pretrained": True if args.pretrained else None, "backbone_weights": weights or None}
+    if args.dry_run:
+        return _dry_run(args, config, start)
+    from ..training.api import finetune
+    from ..training.errors import TrainingStopped
+
+    with StopSignals() as signals:
+        try:
+            result = finetune(
+                args.model, _lesions(args), out=args.out, config=config, device=args.device, overwrite=args.overwrite,
+                should_stop=signals.stop, progress=not args.quiet, **start,
+            )  # fmt: skip
+        except TrainingStopped as stopped:
+            again = " (without --overwrite)" if args.overwrite else ""
+            print(f"amfzoo: {stopped}{again}", file=sys.stderr)
+            return 128 + signals.received if signals.received else exit_codes.INTERRUPTED
+        finally:
+            _end_communication()
+    if not args.quiet and os.environ.get("RANK", "0") == "0":  # torchrun: once is enough
+        from ..training.report import SUMMARY_FILE
+
+        print((result.folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    return exit_codes.OK
+
+
+def _lesions(args: argparse.Namespace) -> LesionSet:
+    from ..data.sources import load_source
+    from ..data.split import read_split
+    from ..training.prepare import read_lesions
+
+    options = {"schema": args.schema} if args.schema else {}
+    lesions = read_lesions([load_source(source, **options) for source in args.data])
+    return read_split(lesions, args.splits) if args.splits else lesions
+
+
+def _end_communication() -> None:
+    """Part with the other processes of a torchrun in order."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
+    from ..training.api import make_accelerator
+    from ..training.dataset import labelled
+    from ..training.estimate import seconds_per_epoch
+    from ..training.prepare import build_model, split_lesions
+
+    lesions = split_lesions(_lesions(args), config.valid, config.seed)
+    network, described = build_model(args.model, lesions.tasks, config, **start)
+    accelerator = make_accelerator(config, None, args.device)
+    train = labelled(lesions.split("train"))
+    seconds = seconds_per_epoch(network, config, len(train), accelerator.device) if len(train) else 0.0
+    print("settings")
+    for name, value in config.to_dict().items():
+        print(f"  {name}: {value}")
+    print(f"model\n  {described}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
+    print(f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on")
+    print("\n".join(_class_table(lesions)))
+    print(
+        f"time\n  about {_duration(seconds)} per epoch on {accelerator.device}, "
+        f"{_duration(seconds * config.epochs)} in all, without decoding"
+    )
+    return exit_codes.OK
+
+
+def _class_table(lesions: LesionSet) -> list[str]:
+    """Lesions of each class and split, and those that a label narrows down or says nothing of."""
+    splits = {name: lesions.split(name) for name in ("train", "valid", "test")}
+    rows: list[tuple[str, ...]] = [("  task", "class", *splits)]
+    for task, classes in lesions.tasks.items():
+        counts = {name: part.counts(task) for name, part in splits.items()}
+        rows += [(f"  {task}", name, *(str(counts[split][name]) for split in splits)) for name in classes]
+        for title, chosen in (("(several candidates)", lambda n: n > 1), ("(unknown)", lambda n: n == 0)):
+            rows.append(
+                (
+                    f"  {task}",
+                    title,
+                    *(str(sum(chosen(len(lesion.candidates(task))) for lesion in part)) for part in splits.values()),
+                )
+            )
+    return columns(rows)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,279 @@
+"""`finetune`: from a model's name and a data source to a trained model folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..data.records import LesionSet
+from ..data.split import write_split
+from ..errors import ConfigError
+from ..models.network import PairNetwork
+from . import report
+from .checkpoint import FILE, load_checkpoint
+from .config import TrainConfig, load_config
+from .dataset import PairDataset, labelled
+from .errors import TrainingError
+from .loop import Trainer
+from .prepare import build_model, check_leaks, differences, fingerprint, read_lesions, split_lesions, task_names
+from .run import CASES_FILE, MODEL_FOLDER, About, finish, run_epochs
+from .targets import informative
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+logger = logging.getLogger("amfzoo")
+SPLIT_FILE = "split.csv"
+_SHARED_CACHE = "cache"
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a run gives.
+
+    Attributes:
+        model: the best epoch's network, calibrated, on the CPU, in evaluation mode.
+        folder: of the run; ``folder / "model"`` is what `create_model` loads.
+        history: one dict per epoch: train_loss, valid/<score>, valid/<task>/<score>, seconds.
+        metrics: of `model` on validation: <score> (mean over tasks) and <task>/<score>.
+    """
+
+    model: PairNetwork
+    folder: Path
+    history: list[dict[str, float]]
+    metrics: dict[str, float]
+
+
+def finetune(
+    model: str | os.PathLike[str] | PairNetwork,
+    source: Any,
+    *,
+    out: str | os.PathLike[str],
+    recipe: str = "default",
+    config: TrainConfig | str | os.PathLike[str] | None = None,
+    pretrained: bool | None = None,
+    backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = True,
+    **overrides: Any,
+) -> FinetuneResult:
+    """Train a model on pairs of images; the same call again goes on where a stopped one ended.
+
+    Heads of tasks and classes that the weights have are kept, others are fresh. Under
+    ``torchrun`` or ``accelerate launch`` all processes share each step; with the same
+    settings the result is that of one process.
+
+    Args:
+        model: a name as `create_model` takes it, or a network, which is copied.
+        source: as `load_source` takes it, a `LesionSet`, or a list of these.
+        out: folder of the run. Gets config.yaml, split.csv, checkpoint.pt, history.csv,
+            tensorboard/, model/, validation.csv and summary.md.
+        recipe: "default", "quick" or "fusionm4net".
+        config: a YAML file over the recipe, or a whole `TrainConfig` instead of both.
+        pretrained: as for `create_model`.
+        backbone_weights: "timm" (fetched), or branch -> "timm" or a safetensors file.
+        device: "cpu", "cuda", "cuda:1", "mps"; default what accelerate finds.
+        overwrite: throw away the run that is in `out`.
+        should_stop: asked between steps; when true, a checkpoint is written and
+            `TrainingStopped` raised. Without it an interrupt ends the run at once, and the
+            last checkpoint (one per epoch and every ``checkpoint_minutes``) is where it goes on.
+        progress: show a bar and a line per epoch, on stderr.
+        **overrides: settings of `TrainConfig`.
+
+    Raises:
+        ConfigError: a setting, the data or the model do not fit together.
+        ImageError: an image cannot be read; the message names the lesion.
+        TrainingError: `out` holds another run, cannot be written, or the loss is not finite.
+        WeightsError, UnknownModelError: see `create_model`.
+    """
+    settings = _settings(recipe, config, overrides)
+    folder = Path(out).expanduser()
+    accelerator = make_accelerator(settings, folder, device)
+    lesions = split_lesions(read_lesions(source), settings.valid, settings.seed)
+    task_names(lesions.tasks, settings.task_weights, "task_weights")
+    network, start = build_model(
+        model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
+    )
+    identity = fingerprint(network, start, lesions, settings)
+    checkpoint = _open_folder(folder, identity, overwrite, accelerator)
+    about = About(lesions.name, start, sum(p.numel() for p in network.parameters()))
+    if accelerator.is_main_process:
+        write_split(lesions, folder / SPLIT_FILE)
+        report.write_config(
+            folder,
+            settings.to_dict(),
+            {"model": start, "data": lesions.name, "tasks": {t: list(c) for t, c in lesions.tasks.items()}},
+        )
+    check_leaks(lesions)
+    train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
+    with _determinism(settings.deterministic):
+        trainer = Trainer(
+            network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
+        )
+        run_epochs(trainer, valid, about, progress)
+        best, metrics = finish(trainer, train, valid, about)
+    if accelerator.is_main_process:
+        shutil.rmtree(
+            folder / _SHARED_CACHE, ignore_errors=True
+        )  # decoded pictures of patients do not belong in a result
+    return FinetuneResult(best, folder, trainer.progress.history, metrics)
+
+
+def datasets(
+    lesions: LesionSet,
+    network: PairNetwork,
+    config: TrainConfig,
+    folder: Path,
+    accelerator: Accelerator,
+    progress: bool,
+) -> tuple[PairDataset, PairDataset | None]:
+    """Training and validation lesions that have an image and a label; no validation where none is held out.
+
+    Raises:
+        ConfigError: nothing to train on.
+        ImageError: see `PairDataset`.
+    """
+    parts = {name: labelled(lesions.split(name)) for name in ("train", "valid")}
+    if not len(parts["train"]):
+        raise ConfigError(f"{lesions.name}: none of its {len(lesions)} lesions is for training and has a label")
+    cache_dir = config.cache_dir
+    if cache_dir is None and accelerator.num_processes > 1:
+        cache_dir = str(folder / _SHARED_CACHE)  # one copy for all processes of a machine
+    keep: dict[str, Any] = {"cache_dir": cache_dir, "on_bad_image": config.on_bad_image, "workers": config.workers}
+    bar = report.shown_progress if progress and accelerator.is_main_process else None
+    with accelerator.local_main_process_first():  # which decodes; the others find the files
+        train = PairDataset(
+            replace(parts["train"], name=f"{lesions.name}, train"),
+            network.preprocess,
+            scale=config.cache_scale,
+            cache_gb=config.cache_gb,
+            progress=bar,
+            **keep,
+        )
+        for task, masks in train.targets.items():
+            if not informative(masks).any():
+                logger.warning(
+                    "%s: no training lesion has a label for the task %r; its head stays as it is", lesions.name, task
+                )
+        if not len(parts["valid"]):
+            return train, None
+        valid = PairDataset(
+            replace(parts["valid"], name=f"{lesions.name}, valid"),
+            network.preprocess,
+            cache_gb=config.cache_gb,
+            progress=bar,
+            **keep,
+        )
+    return train, valid
+
+
+def make_accelerator(config: TrainConfig, folder: Path | None, device: str | None) -> Accelerator:
+    """Device, mixed precision and processes, by accelerate.
+
+    Raises:
+        ConfigError: accelerate is not installed, or there is no such device.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+        from accelerate.utils import GradientAccumulationPlugin
+    except ImportError as error:
+        raise ConfigError(f"training needs accelerate: pip install 'amfzoo[train]' ({error})") from error
+    # else a second run in this process could not have another precision or device
+    AcceleratorState._reset_state(reset_partial_state=not _communicating())
+    try:
+        if device is not None:
+            torch.empty(0, device=device)
+            if torch.device(device).type == "cuda" and torch.device(device).index is not None:
+                torch.cuda.set_device(torch.device(device))
+        accelerator = Accelerator(
+            cpu=device is not None and torch.device(device).type == "cpu",
+            mixed_precision=config.precision,
+            gradient_accumulation_plugin=GradientAccumulationPlugin(
+                num_steps=config.accumulate, sync_with_dataloader=False
+            ),
+            log_with="tensorboard" if folder is not None and find_spec("tensorboard") else None,
+            project_dir=folder,
+        )
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            f"training cannot use device {device!r} with precision {config.precision!r}: "
+            f"{str(error).partition(chr(10))[0]}"
+        ) from error
+    if device is not None and accelerator.device.type != torch.device(device).type:
+        raise ConfigError(f"device {device!r} was asked for, but accelerate is set up for {accelerator.device}")
+    accelerator.gradient_accumulation_steps = config.accumulate  # kept from an earlier run of this process otherwise
+    return accelerator
+
+
+def _communicating() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _settings(
+    recipe: str, config: TrainConfig | str | os.PathLike[str] | None, overrides: Mapping[str, Any]
+) -> TrainConfig:
+    if isinstance(config, TrainConfig):
+        return TrainConfig.create({**config.to_dict(), **overrides})
+    return load_config(recipe, config, **overrides)
+
+
+def _open_folder(
+    folder: Path, identity: Mapping[str, Any], overwrite: bool, accelerator: Accelerator
+) -> dict[str, Any] | None:
+    """Make the folder, or find the checkpoint to go on from.
+
+    Raises:
+        TrainingError: it holds a run with other settings or data, or cannot be written.
+    """
+    if accelerator.is_main_process:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                _clear(folder)
+        except OSError as error:
+            raise TrainingError(f"the run's folder {folder} cannot be written: {error.strerror or error}") from error
+    accelerator.wait_for_everyone()
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        return None
+    found = differences(json.loads(checkpoint["fingerprint"]), identity)
+    if found:
+        raise TrainingError(
+            f"{folder} holds another run: {'; '.join(found[:5])}. Go on with the same settings and data, "
+            "name another folder, or throw that run away with overwrite"
+        )
+    return checkpoint
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
+    for name in (FILE, SPLIT_FILE, CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_FILE):
+        (folder / name).unlink(missing_ok=True)
+    for name in (MODEL_FOLDER, report.BOARD_FOLDER, _SHARED_CACHE):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+class _determinism:
+    """torch's deterministic algorithms inside it, if wanted."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted, self._before = wanted, torch.are_deterministic_algorithms_enabled()
+
+    def __enter__(self) -> None:
+        if self._wanted:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+    def __exit__(self, *exception: object) -> None:
+        torch.use_deterministic_algorithms(self._before)

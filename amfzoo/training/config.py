@@ -1,0 +1,291 @@
+"""`TrainConfig`: everything about a training run that changes its result, or how it is run.
+
+Filled from a recipe's name, then a YAML file, then single settings; see `load_config`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from .recipes import RECIPES
+
+METRICS = ("macro_f1", "balanced_accuracy", "auroc", "accuracy", "loss")
+SCHEDULES = ("cosine", "poly", "constant", "wsd")
+PRECISIONS = ("no", "bf16", "fp16")
+PARTS = ("clinical", "dermoscopy", "fusion", "heads")
+
+
+def _number(default: float, low: float, high: float = math.inf, *, whole: bool = False, none: bool = False) -> Any:
+    def check(value: Any) -> Any:
+        if value is None and none:
+            return None
+        if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
+            try:
+                value = float(value)
+            except ValueError:
+                pass
+        kind = "a whole number" if whole else "a number"
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float))
+            or not math.isfinite(value)
+            or (whole and value != int(value))
+        ):
+            raise ConfigError(f"{value!r} is not {kind}{' or null' if none else ''}")
+        if not low <= value <= high:
+            raise ConfigError(f"{value!r} must be {f'at least {low}' if high == math.inf else f'from {low} to {high}'}")
+        return int(value) if whole else float(value)
+
+    return field(default=default, metadata={"check": check})
+
+
+def _choice(default: str, known: tuple[str, ...]) -> Any:
+    def check(value: Any) -> str:
+        value = "no" if value is False else value  # YAML 1.1 reads a bare no as false
+        if value not in known:
+            raise ConfigError(f"{value!r} is not one of {', '.join(known)}")
+        return value
+
+    return field(default=default, metadata={"check": check})
+
+
+def _flag(default: bool) -> Any:
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{value!r} is not true or false")
+        return value
+
+    return field(default=default, metadata={"check": check})
+
+
+def _text(default: str | None) -> Any:
+    def check(value: Any) -> str | None:
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if value is not None and not (isinstance(value, str) and value):
+            raise ConfigError(f"{value!r} is not text")
+        return value
+
+    return field(default=default, metadata={"check": check})
+
+
+def _any(default: Any, check: Callable[[Any], Any]) -> Any:
+    return field(default_factory=lambda: default, metadata={"check": check})
+
+
+def _parts(value: Any) -> tuple[str, ...]:
+    parts = (value,) if isinstance(value, str) else tuple(value or ())
+    wrong = [part for part in parts if part not in PARTS]
+    if wrong:
+        raise ConfigError(f"{wrong[0]!r} is not one of {', '.join(PARTS)}")
+    return parts
+
+
+def _weights_of_tasks(value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{value!r} is not a mapping of task to weight")
+    return {str(task): _positive(weight) for task, weight in value.items()}
+
+
+def _class_weights(value: Any) -> Any:
+    value = "none" if value is None else value
+    if value in ("none", "inverse_sqrt"):
+        return value
+    if not isinstance(value, Mapping) or not all(isinstance(weights, Mapping) for weights in value.values()):
+        raise ConfigError(f"{value!r} is not none, inverse_sqrt, or a mapping of task to class to weight")
+    return {str(task): {str(name): _positive(w) for name, w in weights.items()} for task, weights in value.items()}
+
+
+def _positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 0):
+        raise ConfigError(f"the weight {value!r} is not a number of at least 0")
+    return float(value)
+
+
+# Fields that change nothing in the result: a run may be resumed with others.
+HOW_IT_IS_RUN = frozenset(
+    ("cache_dir", "cache_gb", "workers", "checkpoint_minutes", "checkpoint_steps", "eval_batch_size")
+)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a training run. Sizes are pixels, times minutes.
+
+    Attributes:
+        epochs: passes over the training lesions.
+        batch_size: lesions per optimiser step, over all processes and accumulated parts;
+            the result does not depend on how many processes share them.
+        accumulate: parts into which each process cuts its share, to save memory.
+        optimizer: any of timm's, by name. lr: of heads, fusion and the deepest layers.
+        layer_decay: factor of lr per layer group towards the input; 1 is off.
+        schedule: timm's, by update. warmup: share of the run in which lr rises from 0.
+        clip_grad: largest norm of all gradients; 0 is off.
+        ema: decay of the averaged weights, which are what is evaluated and kept; 0 is off.
+        dropout: before the heads; null keeps the network's.
+        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
+        image_size: side of the network input; null keeps the network's own preprocessing.
+        crop_start, crop_end: side of the training crops in the first and last epoch, as a
+            share of the input's; small ones are cheap. Rounded to 32 pixels.
+        cache_scale: side of the stored training pictures, as a share of the input's.
+        flip, rotate, zoom, shift, stretch: geometry of the augmentation: flips; degrees;
+            smallest share of the side that is shown; shift as a share of half the side;
+            log of the aspect ratio.
+        light, contrast, saturation, channel_gain: largest relative change.
+        mixup: alpha of the Beta distribution; 0 is off.
+        modality_dropout: probability of hiding each image of a pair (never both).
+        auxiliary: weight of the loss of each branch's own head; 0 leaves them out.
+        class_weights: none, inverse_sqrt (of the class frequency), or given.
+        focal_gamma: of the focal loss; 0 is off.
+        task_weights: task -> weight in the loss, 1 for those not named.
+        metric: what the best epoch is chosen by; the unweighted mean over tasks.
+        patience: epochs without a better metric after which training ends; 0 is off.
+        valid: share of the lesions held out, where the data has no split.
+        precision: no (float32), bf16 or fp16.
+        deterministic: same weights again on the same device; slower on a GPU.
+        on_bad_image: raise, or skip the lesion with a warning.
+        workers: threads that decode images; 0 is one per core.
+        cache_gb: budget for decoded pictures; above it they are decoded when needed.
+        cache_dir: folder in which decoded pictures are kept from run to run; null is memory.
+        checkpoint_minutes, checkpoint_steps: besides one per epoch; 0 is off.
+
+    Raises:
+        ConfigError: a value is wrong; the message names the field.
+    """
+
+    epochs: int = _number(16, 1, whole=True)
+    batch_size: int = _number(32, 2, whole=True)
+    accumulate: int = _number(1, 1, whole=True)
+    optimizer: str = _text("adamw")
+    lr: float = _number(8e-4, 0)
+    weight_decay: float = _number(0.05, 0)
+    layer_decay: float = _number(1.0, 0.01, 1)
+    schedule: str = _choice("cosine", SCHEDULES)
+    warmup: float = _number(0.15, 0, 0.9)
+    min_lr: float = _number(0.0, 0)
+    clip_grad: float = _number(5.0, 0)
+    ema: float = _number(0.998, 0, 0.999999)
+    dropout: float | None = _number(0.2, 0, 0.99, none=True)
+    freeze: tuple[str, ...] = _any((), _parts)
+    channels_last: bool = _flag(True)
+    grad_checkpointing: bool = _flag(False)
+    image_size: int | None = _number(None, 32, 8192, whole=True, none=True)
+    crop_start: float = _number(0.58, 0.1, 2)
+    crop_end: float = _number(0.83, 0.1, 2)
+    cache_scale: float = _number(1.0, 0.25, 4)
+    flip: bool = _flag(True)
+    rotate: float = _number(180.0, 0, 180)
+    zoom: float = _number(0.7, 0.05, 1)
+    shift: float = _number(0.1, 0, 1)
+    stretch: float = _number(0.2, 0, 1)
+    light: float = _number(0.2, 0, 0.9)
+    contrast: float = _number(0.2, 0, 0.9)
+    saturation: float = _number(0.2, 0, 1)
+    channel_gain: float = _number(0.05, 0, 0.9)
+    mixup: float = _number(0.0, 0)
+    modality_dropout: float = _number(0.1, 0, 0.5)
+    auxiliary: float = _number(0.3, 0)
+    class_weights: Any = _any("inverse_sqrt", _class_weights)
+    label_smoothing: float = _number(0.05, 0, 0.9)
+    focal_gamma: float = _number(0.0, 0, 10)
+    task_weights: Mapping[str, float] = _any({}, _weights_of_tasks)
+    metric: str = _choice("macro_f1", METRICS)
+    patience: int = _number(0, 0, whole=True)
+    valid: float = _number(0.2, 0, 0.9)
+    seed: int = _number(0, 0, 2**53, whole=True)
+    precision: str = _choice("no", PRECISIONS)
+    deterministic: bool = _flag(False)
+    on_bad_image: str = _choice("raise", ("raise", "skip"))
+    eval_batch_size: int = _number(64, 1, whole=True)
+    workers: int = _number(0, 0, 256, whole=True)
+    cache_gb: float = _number(8.0, 0)
+    cache_dir: str | None = _text(None)
+    checkpoint_minutes: float = _number(10.0, 0)
+    checkpoint_steps: int = _number(0, 0, whole=True)
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            try:
+                object.__setattr__(self, f.name, f.metadata["check"](getattr(self, f.name)))
+            except ConfigError as error:
+                raise ConfigError(f"training setting {f.name}: {error}") from None
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"training setting {f.name}: {getattr(self, f.name)!r}: {error}") from None
+        if self.label_smoothing and self.focal_gamma:
+            raise ConfigError(
+                "training settings label_smoothing and focal_gamma: use one of the two, the other must be 0"
+            )
+
+    @classmethod
+    def create(cls, settings: Mapping[str, Any]) -> TrainConfig:
+        """As the constructor; an unknown name is a ConfigError that suggests a near one."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=1)
+                raise ConfigError(
+                    f"unknown training setting {name!r}"
+                    + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+                )
+        return cls(**settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for YAML and JSON."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def load_config(recipe: str = "default", file: str | os.PathLike[str] | None = None, **settings: Any) -> TrainConfig:
+    """A recipe, with the values of a YAML file over it, and `settings` over both.
+
+    Raises:
+        ConfigError: no such recipe, the file cannot be read, or a value is wrong.
+    """
+    if recipe not in RECIPES:
+        near = difflib.get_close_matches(str(recipe), RECIPES, n=1)
+        raise ConfigError(
+            f"unknown recipe {recipe!r}"
+            + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(RECIPES)}")
+        )
+    return TrainConfig.create({**RECIPES[recipe].settings, **(_read_yaml(Path(file)) if file else {}), **settings})
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Name and value of ``name=value``, the value as YAML reads it.
+
+    Raises:
+        ConfigError: there is no ``=``, or the value is not YAML.
+    """
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"{text!r} is not name=value")
+    try:
+        return name.strip().replace("-", "_"), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{text!r}: the value is not YAML: {error}") from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the training settings {path} cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold a mapping of setting to value")
+    # config.yaml of a run holds more; its settings can be used again
+    return dict(values["settings"]) if isinstance(values.get("settings"), dict) else values

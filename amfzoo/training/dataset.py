@@ -1,0 +1,177 @@
+"""A torch Dataset over lesions: pixels, which images there are, and candidate classes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..data.records import Lesion, LesionSet
+from ..errors import ConfigError
+from ..images import Preprocess
+from .pixels import Pictures, PixelStore, Progress, fits, open_store
+from .targets import Targets, candidate_masks, informative
+
+logger = logging.getLogger("amfzoo")
+BRANCHES = ("clinical", "dermoscopy")  # the columns of `present`
+_T, _R = TypeVar("_T"), TypeVar("_R")
+
+
+class PairDataset(Dataset):
+    """Lesions as tensors, geometry by the network's own `Preprocess`.
+
+    Lesions without an image that the network reads are left out, with a warning.
+
+    Args:
+        lesions: the records.
+        preprocess: branch -> from file to network input, as `PairNetwork.preprocess`.
+        tasks: task -> classes; default those of `lesions`.
+        scale: side of the pictures kept, as a share of the input's.
+        cache_gb: budget for decoded pictures; 0, or too little, decodes them when needed.
+        cache_dir: keep them in memory-mapped files here; they are found again by a hash of
+            the image files (path, time, size) and of the geometry.
+        on_bad_image: "raise", or "skip" the lesion with a warning.
+        workers: threads that decode; 0 is one per core.
+        progress: wraps an iterable that takes long; called with it, a title and the count.
+
+    Attributes:
+        lesions: those that are in, in order.
+        has: (N, 2) bool, the images that there are, of branches that the network has.
+        targets: task -> (N, C) bool, see `candidate_masks`.
+
+    Raises:
+        ImageError: an image cannot be read; when decoded ahead, here, else on use.
+        ConfigError: no lesion is left.
+    """
+
+    def __init__(
+        self,
+        lesions: LesionSet,
+        preprocess: Mapping[str, Preprocess],
+        tasks: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        scale: float = 1.0,
+        cache_gb: float = 8.0,
+        cache_dir: str | os.PathLike[str] | None = None,
+        on_bad_image: str = "raise",
+        workers: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.preprocess = {name: _scaled(p, scale) for name, p in preprocess.items()}
+        self.tasks = dict(tasks or lesions.tasks)
+        usable = [lesion for lesion in lesions if any(name in preprocess for name in lesion.images)]
+        if len(usable) < len(lesions):
+            logger.warning(
+                "%s: %d lesions have no %s image and are left out",
+                lesions.name,
+                len(lesions) - len(usable),
+                " or ".join(preprocess),
+            )
+        self._stores = self._open(usable, cache_gb, cache_dir, on_bad_image, workers or os.cpu_count() or 1, progress)
+        bad = {row: reason for store in self._stores.values() for row, reason in store.bad.items()}
+        for reason in list(bad.values())[:5]:
+            logger.warning("left out: %s", reason)
+        if bad:
+            logger.warning("%s: %d lesions with an unreadable image are left out", lesions.name, len(bad))
+        self._rows = np.array([row for row in range(len(usable)) if row not in bad], dtype=np.int64)
+        self.lesions: list[Lesion] = [usable[row] for row in self._rows]
+        if not self.lesions:
+            raise ConfigError(f"{lesions.name}: no lesion is left to use")
+        self.has = torch.tensor(
+            [[name in preprocess and name in lesion.images for name in BRANCHES] for lesion in self.lesions]
+        )
+        self.targets: Targets = candidate_masks(self.lesions, self.tasks)
+
+    def _open(
+        self,
+        lesions: list[Lesion],
+        cache_gb: float,
+        cache_dir: Any,
+        on_bad_image: str,
+        workers: int,
+        progress: Progress | None,
+    ) -> dict[str, PixelStore]:
+        names = [lesion.id for lesion in lesions]
+        pictures = [
+            Pictures(branch, names, [lesion.images.get(branch) for lesion in lesions], p)
+            for branch, p in self.preprocess.items()
+        ]
+        folder = None if cache_dir is None else Path(cache_dir).expanduser()
+        needed = sum(p.bytes for p in pictures)
+        cache = fits(needed, cache_gb, folder)
+        if not cache and cache_gb:
+            logger.warning(
+                "decoded pictures need %.1f GB, more than cache_gb or what is free: decoding them anew in every epoch",
+                needed / 1e9,
+            )
+        keep = {
+            "cache": cache,
+            "folder": folder,
+            "workers": workers,
+            "find_bad": on_bad_image == "skip",
+            "progress": progress,
+        }
+        return {p.branch: open_store(p, **keep) for p in pictures}
+
+    def __len__(self) -> int:
+        return len(self.lesions)
+
+    def pixels(self, rows: Tensor | np.ndarray) -> dict[str, Tensor]:
+        """(B,) indices -> branch -> (B, H, W, 3) uint8, zeros where there is no image."""
+        stored = self._rows[np.asarray(rows)]
+        return {branch: torch.from_numpy(store.rows(stored)) for branch, store in self._stores.items()}
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """One lesion: "pixels" (branch -> (H, W, 3) uint8), "present" (2,) and "targets" (task -> (C,) bool)."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return {
+            "pixels": {branch: pixels[0] for branch, pixels in self.pixels(np.array([index])).items()},
+            "present": self.has[index],
+            "targets": {task: masks[index] for task, masks in self.targets.items()},
+        }
+
+    def informative(self) -> Tensor:
+        """(N,) bool: lesions with a label that says something, for any task."""
+        return torch.stack([informative(masks) for masks in self.targets.values()]).any(0)
+
+
+def labelled(lesions: LesionSet) -> LesionSet:
+    """The lesions that a loss can be computed of."""
+    keep = torch.stack([informative(masks) for masks in candidate_masks(lesions, lesions.tasks).values()]).any(0)
+    return replace(lesions, lesions=tuple(lesion for lesion, kept in zip(lesions, keep.tolist()) if kept))
+
+
+def ahead(function: Callable[[_T], _R], items: Iterable[_T], depth: int = 2) -> Iterator[_R]:
+    """`map`, computed up to `depth` results ahead in a thread.
+
+    Not torch's DataLoader: decoding and copying release the interpreter lock, so threads
+    do, and processes would need shared memory, which containers often have too little of.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _scaled(preprocess: Preprocess, scale: float) -> Preprocess:
+    height, width = preprocess.size
+    return replace(preprocess, size=(max(1, round(height * scale)), max(1, round(width * scale))))

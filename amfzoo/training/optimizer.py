@@ -1,0 +1,62 @@
+"""The optimiser and its schedule, from timm, and how far a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+
+from ..errors import ConfigError
+from ..models.network import PairNetwork
+from .config import TrainConfig
+
+
+@dataclass
+class Progress:
+    """How far a run is; goes into the checkpoint as it is.
+
+    Attributes:
+        epoch: that is under way; done: its finished steps.
+        step: finished optimiser steps of the whole run.
+        loss_sum: of the finished steps of the epoch.
+        history: one row per finished epoch.
+        best: of the chosen metric; since_best: epochs after it.
+    """
+
+    epoch: int = 0
+    done: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float | None = None
+    since_best: int = 0
+
+
+def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser of the parts that are not frozen.
+
+    Raises:
+        ConfigError: everything is frozen, or timm has no such optimiser.
+    """
+    groups = network.param_groups(config.lr, config.weight_decay, config.layer_decay)
+    if not groups:
+        raise ConfigError("training setting freeze: nothing is left to train")
+    try:
+        return create_optimizer_v2(groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
+    except (ValueError, AssertionError, KeyError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"training setting optimizer: timm has no usable {config.optimizer!r}: {error}") from error
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> Any:
+    """timm's scheduler, a function of the number of the step: ``step_update(1)`` before the first, up to `steps`."""
+    warmup = min(round(config.warmup * steps), steps - 1)
+    # one more than there are steps, so that the last has a rate above the end's
+    schedule, _ = create_scheduler_v2(
+        optimizer, config.schedule, num_epochs=steps + 1 - warmup, warmup_epochs=warmup, warmup_prefix=True, warmup_lr=0.0,
+        min_lr=config.min_lr, decay_rate=1.0, step_on_epochs=False, updates_per_epoch=1,
+    )  # fmt: skip
+    return schedule

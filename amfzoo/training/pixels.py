@@ -1,0 +1,205 @@
+"""Decoded pictures of one branch: in memory, in a memory-mapped file, or decoded when needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ImageError
+from ..images import Preprocess
+from .errors import TrainingError
+
+_VERSION = 1  # of the files; other numbers are not read
+_RESERVE = 1 << 30  # bytes of disk that stay free
+
+Progress = Callable[[Iterable, str, int], Iterable]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of one branch are, and what is to become of them.
+
+    Attributes:
+        branch: for messages.
+        names: N lesion ids.
+        paths: N image files, None where there is none.
+        preprocess: its `resized` is what is stored.
+    """
+
+    branch: str
+    names: Sequence[str]
+    paths: Sequence[Path | None]
+    preprocess: Preprocess
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.paths), *self.preprocess.size, 3)
+
+    @property
+    def bytes(self) -> int:
+        return int(np.prod(self.shape))
+
+    def decode(self, row: int) -> np.ndarray:
+        """(H, W, 3) uint8; zeros where there is no image.
+
+        Raises:
+            ImageError: the file cannot be read; the message names the lesion.
+        """
+        path = self.paths[row]
+        if path is None:
+            return np.zeros(self.shape[1:], np.uint8)
+        try:
+            return self.preprocess.resized(path)
+        except ImageError as error:
+            raise ImageError(f"lesion {self.names[row]!r}, {self.branch} image: {error}") from error
+
+    def key(self) -> str:
+        """A hash that changes when a file, its place, or the preprocessing does."""
+        files = []
+        for path in self.paths:
+            try:
+                stat = None if path is None else os.stat(path)
+            except OSError:  # decoding will say what is wrong
+                stat = None
+            files.append(
+                [None if path is None else os.path.abspath(path), stat and stat.st_mtime_ns, stat and stat.st_size]
+            )
+        geometry = {name: value for name, value in self.preprocess.to_dict().items() if name not in ("mean", "std")}
+        return hashlib.sha256(json.dumps([_VERSION, geometry, files]).encode()).hexdigest()[:24]
+
+
+class PixelStore:
+    """Rows of pictures, whichever way they are kept.
+
+    Attributes:
+        bad: row -> why its image cannot be read; empty for rows that were never tried.
+        cached: whether the pictures are kept decoded.
+    """
+
+    def __init__(self, pictures: Pictures, array: np.ndarray | None, bad: dict[int, str], workers: int) -> None:
+        self._pictures, self._array, self._workers = pictures, array, workers
+        self.bad, self.cached = bad, array is not None
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """(B,) indices -> (B, H, W, 3) uint8.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        if self._array is not None:
+            return np.ascontiguousarray(self._array[rows])
+        with ThreadPoolExecutor(self._workers) as pool:
+            return np.stack(list(pool.map(self._pictures.decode, rows.tolist())))
+
+
+def open_store(
+    pictures: Pictures,
+    *,
+    cache: bool,
+    folder: Path | None,
+    workers: int,
+    find_bad: bool,
+    progress: Progress | None = None,
+) -> PixelStore:
+    """Decode all pictures once, or find them decoded.
+
+    Args:
+        cache: keep them; without it nothing is decoded here, unless `find_bad`.
+        folder: of the memory-mapped file; None keeps them in memory.
+        workers: threads that decode.
+        find_bad: note unreadable images in `PixelStore.bad` instead of raising.
+
+    Raises:
+        ImageError: an image cannot be read, and `find_bad` is false.
+        TrainingError: the folder cannot be written.
+    """
+    if not cache or not len(pictures.paths):
+        bad = _decode_all(pictures, None, workers, find_bad, progress) if find_bad else {}
+        return PixelStore(pictures, None, bad, workers)
+    if folder is None:
+        array = np.zeros(pictures.shape, np.uint8)
+        return PixelStore(pictures, array, _decode_all(pictures, array, workers, find_bad, progress), workers)
+    target = folder / f"{pictures.branch}-{pictures.key()}.npy"
+    try:
+        array, bad = _open_file(pictures, target, workers, find_bad, progress)
+    except OSError as error:
+        raise TrainingError(
+            f"the decoded pictures cannot be kept in {folder}: {error.strerror or error}; "
+            "set cache_dir to another folder, or to null"
+        ) from error
+    return PixelStore(pictures, array, bad, workers)
+
+
+def fits(bytes_needed: int, budget_gb: float, folder: Path | None) -> bool:
+    """Whether decoded pictures fit the budget and the memory or disk that is free now."""
+    if bytes_needed > budget_gb * 1e9:
+        return False
+    if folder is not None:
+        return True  # `_open_file` looks, since the file may be there already
+    with suppress(AttributeError, ValueError, OSError):  # not on every system
+        return bytes_needed < 0.8 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return True
+
+
+def _open_file(
+    pictures: Pictures, target: Path, workers: int, find_bad: bool, progress: Progress | None
+) -> tuple[np.ndarray, dict[int, str]]:
+    from filelock import FileLock
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    faults = target.with_suffix(".bad.json")
+    with FileLock(target.with_suffix(".lock")):  # another run may want the same pictures
+        if not target.exists():
+            free = shutil.disk_usage(target.parent).free
+            if pictures.bytes + _RESERVE > free:
+                raise TrainingError(
+                    f"the decoded pictures need {pictures.bytes / 1e9:.1f} GB in {target.parent}, where {free / 1e9:.1f} GB "
+                    "are free; make room, or set another cache_dir"
+                )
+            partial = target.with_suffix(".partial")
+            array = np.lib.format.open_memmap(partial, "w+", np.uint8, pictures.shape)
+            bad = _decode_all(pictures, array, workers, find_bad, progress)
+            array.flush()
+            faults.write_text(json.dumps(bad), encoding="utf-8")  # before the rename, which says that all is there
+            os.replace(partial, target)
+        bad = {int(row): reason for row, reason in json.loads(faults.read_text(encoding="utf-8")).items()}
+    if bad and not find_bad:
+        raise ImageError(next(iter(bad.values())))
+    return np.load(target, mmap_mode="r"), bad
+
+
+def _decode_all(
+    pictures: Pictures, into: np.ndarray | None, workers: int, find_bad: bool, progress: Progress | None
+) -> dict[int, str]:
+    bad: dict[int, str] = {}
+
+    def store(row: int) -> None:
+        try:
+            pixels = pictures.decode(row)
+        except ImageError as error:
+            if not find_bad:
+                raise
+            bad[row] = str(error)
+            return
+        if into is not None:
+            into[row] = pixels
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        done: Iterable = pool.map(store, range(len(pictures.paths)))
+        if progress:
+            done = progress(done, f"decoding {pictures.branch} images", len(pictures.paths))
+        for _ in done:
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error the rest is not worth decoding
+    return dict(sorted(bad.items()))

@@ -1,0 +1,251 @@
+"""From a model's name and a data source to what the loop needs: network, splits, fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data.records import LesionSet, concat
+from ..data.split import make_split
+from ..errors import ConfigError, WeightsError
+from ..factory import create_model
+from ..models.backbone import load_backbone_weights
+from ..models.loading import change_heads, load_weights
+from ..models.network import PairNetwork
+from .config import HOW_IT_IS_RUN, TrainConfig
+from .draws import seed_of
+
+logger = logging.getLogger("amfzoo")
+FROM_TIMM = "timm"
+
+
+def read_lesions(source: Any) -> LesionSet:
+    """One `LesionSet` from a source as `load_source` takes it, a `LesionSet`, or a list of these.
+
+    Raises:
+        ConfigError: a source cannot be read, or two name one task with other classes.
+    """
+    from ..data.sources import load_source
+
+    several = list(source) if isinstance(source, (list, tuple)) else [source]
+    if not several:
+        raise ConfigError("no data to train on: give a source")
+    sets = [one if isinstance(one, LesionSet) else load_source(one) for one in several]
+    if len(sets) == 1:
+        return sets[0]
+    names = [one.name for one in sets]
+    return concat(
+        (replace(one, name=f"{one.name}-{i}") if names.count(one.name) > 1 else one for i, one in enumerate(sets)),
+        name="+".join(dict.fromkeys(names)),
+    )
+
+
+def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
+    """The lesions with a split each: the source's own where it has one.
+
+    Lesions without a split, and the training lesions of a source that has no validation
+    ones, are split by `make_split`, if `valid` is above 0.
+    """
+    stratify = "diagnosis" if "diagnosis" in lesions.tasks else next(iter(lesions.tasks))
+    free = {lesion.id for lesion in lesions if lesion.split is None}
+    if not any(lesion.split == "valid" for lesion in lesions):
+        free |= {lesion.id for lesion in lesions if lesion.split == "train"}
+    if not free:
+        return lesions
+    part = make_split(lesions.select(lambda lesion: lesion.id in free), valid=valid, seed=seed, stratify=stratify)
+    given = {lesion.id: lesion.split for lesion in part}
+    return replace(
+        lesions, lesions=tuple(replace(lesion, split=given.get(lesion.id, lesion.split)) for lesion in lesions)
+    )
+
+
+def check_leaks(lesions: LesionSet) -> None:
+    """Warn of patients in both training and validation."""
+    sides = [{lesion.group for lesion in lesions.split(name)} for name in ("train", "valid")]
+    both = sides[0] & sides[1]
+    if both:
+        logger.warning(
+            "%s: %d patients have lesions in both training and validation; validation will flatter",
+            lesions.name,
+            len(both),
+        )
+
+
+def build_model(
+    model: str | os.PathLike[str] | PairNetwork,
+    tasks: Mapping[str, tuple[str, ...]],
+    config: TrainConfig,
+    *,
+    pretrained: bool | None = None,
+    backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
+) -> tuple[PairNetwork, str]:
+    """The network to train, and what it starts from, in words.
+
+    A network that is given is copied. Random values depend on the config's seed alone.
+
+    Raises:
+        UnknownModelError, ConfigError, WeightsError: see `create_model`.
+    """
+    settings: dict[str, Any] = {"auxiliary_heads": True} if config.auxiliary else {}
+    if config.dropout is not None:
+        settings["dropout"] = config.dropout
+    torch.manual_seed(seed_of("weights", config.seed))
+    if isinstance(model, PairNetwork):
+        network, start = PairNetwork(model.config.replace(**settings)), "the given network"
+        load_weights(network, model.state_dict(), start, fresh_auxiliary=True)
+        if network.tasks != dict(tasks):
+            change_heads(network, dict(tasks), start)
+    else:
+        network, start = create_model(model, pretrained, tasks=tasks, **settings), os.fspath(model)
+        random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
+        start = f"{start} with random weights" if random else start
+        if random and not backbone_weights:
+            logger.warning("%s: pass pretrained=True or backbone_weights to start from what is known", start)
+    if network.auxiliary and not config.auxiliary:
+        network.remove_auxiliary_heads()
+    for branch, weights in _per_branch(backbone_weights, network).items():
+        _load_backbone(network, branch, weights)
+        start += f", {branch} backbone from {weights if weights == FROM_TIMM else Path(weights).name}"
+    if config.image_size is not None:
+        side = (config.image_size, config.image_size)
+        changed = {f"{branch}_preprocess": replace(p, size=side) for branch, p in network.preprocess.items()}
+        network.config = network.config.replace(**changed)
+    network.config = network.config.replace(temperatures={}, info=_info_kept(network))
+    _check_crops(network, config)
+    return network, start
+
+
+def crop_size(config: TrainConfig, size: tuple[int, int], epoch: int) -> tuple[int, int]:
+    """(height, width) of the training crops in an epoch, for a network input of this size."""
+    share = config.crop_start + (config.crop_end - config.crop_start) * epoch / max(1, config.epochs - 1)
+    if share == 1:
+        return size
+    height, width = (max(32, 16 * round(side * share / 16)) for side in size)
+    return height, width
+
+
+def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: TrainConfig) -> dict[str, Any]:
+    """What a resumed run must share with the one it goes on from: plain data, compared by `differences`."""
+    records = [
+        [
+            lesion.id,
+            lesion.split,
+            {task: lesion.candidates(task) for task in lesion.labels},
+            [_file(path) for path in lesion.images.values()],
+        ]
+        for lesion in lesions
+    ]
+    settings = {name: value for name, value in config.to_dict().items() if name not in HOW_IT_IS_RUN}
+    described = {
+        "settings": settings,
+        "network": network.config.to_dict(),
+        "start": start,
+        "data": hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest(),
+    }
+    return json.loads(json.dumps(described))  # as it will be read back: lists, no tuples
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where two fingerprints differ, in words."""
+    found = [
+        f"{name} was {old['settings'].get(name)!r}, is {value!r}"
+        for name, value in new["settings"].items()
+        if old["settings"].get(name) != value
+    ]
+    if old["start"] != new["start"]:
+        found.append(f"it started from {old['start']}, now from {new['start']}")
+    elif old["network"] != new["network"]:
+        found.append("the network has other settings")
+    return found + (["the lesions, labels, splits or image files differ"] if old["data"] != new["data"] else [])
+
+
+def _file(path: Path) -> list[Any]:
+    try:
+        return [path.name, os.stat(path).st_size]  # not the folder: a run may move to another machine
+    except OSError:
+        return [path.name, None]
+
+
+def _info_kept(network: PairNetwork) -> dict[str, Any]:
+    """The base weights' licence stays with what is made of them; their name and figures do not."""
+    return {key: network.config.info[key] for key in ("license", "attribution") if key in network.config.info}
+
+
+def _per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) -> dict[str, Any]:
+    if weights is None:
+        return {}
+    chosen = (
+        dict.fromkeys(network.branches, weights)
+        if isinstance(weights, str)
+        else {k: v for k, v in weights.items() if v is not None}
+    )
+    if isinstance(weights, str) and weights != FROM_TIMM:
+        raise ConfigError(f"backbone_weights: {weights!r} is neither {FROM_TIMM!r} nor a mapping of branch to file")
+    for branch in chosen:
+        if branch not in network.branches:
+            raise ConfigError(
+                f"backbone_weights: this network has no {branch!r} branch; it has {', '.join(network.branches)}"
+            )
+    return chosen
+
+
+def _load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> None:
+    try:
+        load_backbone_weights(network.branches[branch], _backbone_state(network, branch, weights))
+    except ConfigError as error:
+        raise ConfigError(f"{branch} backbone {getattr(network.config, branch)}: {error}") from error
+
+
+def _backbone_state(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+    if weights == FROM_TIMM:
+        import timm
+
+        name = getattr(network.config, branch)
+        try:
+            return timm.create_model(
+                name, pretrained=True, num_classes=0, **getattr(network.config, f"{branch}_args")
+            ).state_dict()
+        except Exception as error:  # no such weights, no network, no disk: timm and the Hub raise nearly anything
+            raise WeightsError(
+                f"timm's weights of {name!r} cannot be had: {error}. Give a safetensors file instead"
+            ) from error
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
+
+
+@torch.no_grad()
+def _check_crops(network: PairNetwork, config: TrainConfig) -> None:
+    """Some Transformers take one size only: say so now, not in an epoch."""
+    for epoch in {0, config.epochs - 1}:
+        sizes = {branch: crop_size(config, p.size, epoch) for branch, p in network.preprocess.items()}
+        blank = [
+            torch.zeros(1, 3, *sizes[branch]) if branch in sizes else None for branch in ("clinical", "dermoscopy")
+        ]
+        try:
+            network.eval()(*blank)
+        except Exception as error:
+            text = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"the network does not take training crops of {sizes} ({text}); "
+                "if its size is fixed, set crop_start and crop_end to 1 and leave image_size out"
+            ) from error
+
+
+def task_names(known: Iterable[str], named: Iterable[str], setting: str) -> None:
+    """Raise ConfigError if `named` holds a task that is not known."""
+    wrong = [task for task in named if task not in set(known)]
+    if wrong:
+        raise ConfigError(f"training setting {setting}: the data has no task {wrong[0]!r}; it has {', '.join(known)}")

@@ -1,0 +1,207 @@
+"""A run from its first epoch to its model folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..models.network import PairNetwork
+from . import report
+from .config import TrainConfig
+from .dataset import BRANCHES, PairDataset
+from .loop import Trainer
+from .targets import exact
+from .validate import Logits, better, check_metric, logits_of, scores_of
+
+MODEL_FOLDER, CASES_FILE = "model", "validation.csv"
+_LEAST_CASES = 20  # of known class, to fit a temperature on
+
+
+@dataclass(frozen=True)
+class About:
+    """What a run is called in its files: the data's name, what it started from, how many parameters."""
+
+    data: str
+    start: str
+    parameters: int
+
+
+def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: bool) -> None:
+    """Train to the end, or until patience runs out; keeps the best epoch in ``model/``.
+
+    Raises:
+        ConfigError: the validation lesions cannot give the metric.
+        TrainingStopped, TrainingError, WeightsError, ImageError: see `Trainer.run_epoch`.
+    """
+    config, progress = trainer.config, trainer.progress
+    if valid is not None:
+        check_metric(config.metric, valid)
+    board = report.Board(trainer.accelerator, progress.step)
+    bar = report.Bar(trainer, show)
+    trainer.on_step = bar.step
+    if progress.step:
+        bar.line(f"going on after step {progress.step} of {trainer.total_steps}")
+    try:
+        while progress.epoch < config.epochs and not _out_of_patience(trainer):
+            row = {"epoch": progress.epoch + 1, "train_loss": trainer.run_epoch(), "lr": _rate(trainer)}
+            if valid is not None:
+                logits = logits_of(trainer.averaged, valid, trainer.accelerator, config.eval_batch_size)
+                row.update({f"valid/{name}": value for name, value in scores_of(logits, valid).items()})
+            row["seconds"] = progress.seconds
+            best = _note(trainer, row, valid)
+            board.add({name: value for name, value in row.items() if name != "epoch"}, progress.step)
+            if best and trainer.accelerator.is_main_process:
+                _kept(trainer, about).save_pretrained(trainer.folder / MODEL_FOLDER, overwrite=True)
+            trainer.checkpoint()  # after the model: a kill in between repeats the epoch, and never loses its best
+            if trainer.accelerator.is_main_process:
+                report.write_history(trainer.folder, progress.history)
+            bar.line(report.epoch_line(row, config.epochs, config.metric, best and valid is not None))
+    finally:
+        bar.close()
+        board.close()
+    trainer.accelerator.wait_for_everyone()
+
+
+def finish(
+    trainer: Trainer, train: PairDataset, valid: PairDataset | None, about: About
+) -> tuple[PairNetwork, dict[str, Any]]:
+    """The best network, calibrated and described in its folder; the figures of it.
+
+    Every process takes part; the first one writes.
+    """
+    accelerator, folder = trainer.accelerator, trainer.folder
+    network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
+    scores: dict[str, dict[str, float]] = {}
+    if valid is not None:
+        size = trainer.config.eval_batch_size
+        logits = logits_of(network, valid, accelerator, size)
+        scores["both"] = scores_of(logits, valid)
+        if len(network.preprocess) == 2:
+            scores.update(
+                {
+                    branch: scores_of(logits_of(network, valid, accelerator, size, only=branch), valid)
+                    for branch in BRANCHES
+                }
+            )
+        network.config = network.config.replace(temperatures=_temperatures(logits, valid))
+    network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
+    network = network.to("cpu")
+    if accelerator.is_main_process:
+        network.save_pretrained(folder / MODEL_FOLDER, overwrite=True)
+        if valid is not None:
+            from ..evaluation.cases_file import write_cases
+
+            write_cases(_cases(logits, valid, network), folder / CASES_FILE)
+        report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores))
+    accelerator.wait_for_everyone()
+    return network.eval(), scores.get("both", {})
+
+
+def _note(trainer: Trainer, row: dict[str, float], valid: PairDataset | None) -> bool:
+    """Put a finished epoch into the progress; whether it is the best so far."""
+    progress, metric = trainer.progress, trainer.config.metric
+    best = valid is None or better(metric, row[f"valid/{metric}"], progress.best)
+    if best and valid is not None:
+        progress.best = row[f"valid/{metric}"]
+    progress.since_best = 0 if best else progress.since_best + 1
+    progress.history.append(row)
+    progress.epoch, progress.done, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
+    return best
+
+
+def _out_of_patience(trainer: Trainer) -> bool:
+    return bool(trainer.config.patience) and trainer.progress.since_best >= trainer.config.patience
+
+
+def _rate(trainer: Trainer) -> float:
+    return max(group["lr"] for group in trainer.optimizer.param_groups)
+
+
+def _kept(trainer: Trainer, about: About) -> PairNetwork:
+    """A copy of the averaged network on the CPU, without what only training needs."""
+    source = trainer.averaged if trainer.accelerator.num_processes == 1 or trainer.ema is None else trainer.ema.module
+    copy = PairNetwork(source.config)
+    copy.load_state_dict(source.state_dict())
+    copy.remove_auxiliary_heads()
+    copy.config = copy.config.replace(
+        dropout=0.0,
+        info={
+            **copy.config.info,
+            "name": f"{copy.config.architecture}, trained on {about.data}",
+            "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}.",
+        },
+    )
+    return copy.eval()
+
+
+def _temperatures(logits: Logits, valid: PairDataset) -> dict[str, float]:
+    from ..evaluation.calibration import fit_temperature
+
+    found = {}
+    for task, values in logits.items():
+        known = exact(valid.targets[task])
+        if int(known.sum()) >= _LEAST_CASES:
+            labels = valid.targets[task][known].int().argmax(1).numpy()
+            found[task] = fit_temperature(labels, values[known].double().softmax(1).numpy())
+    return found
+
+
+def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Any:
+    """Calibrated probabilities of the validation lesions."""
+    from ..evaluation.cases import UNKNOWN, Cases
+
+    temperatures = network.config.temperatures
+    lesions = valid.lesions
+    columns = list(dict.fromkeys(name for lesion in lesions for name in lesion.metadata))
+    return Cases(
+        ids=[lesion.id for lesion in lesions],
+        tasks=valid.tasks,
+        labels={
+            task: masks.int().argmax(1).where(exact(masks), UNKNOWN).numpy() for task, masks in valid.targets.items()
+        },
+        probabilities={
+            task: (v.double() / temperatures.get(task, 1.0)).softmax(1).numpy() for task, v in logits.items()
+        },
+        groups=[lesion.group for lesion in lesions],
+        splits=["valid"] * len(lesions),
+        metadata={name: [lesion.metadata.get(name, "") for lesion in lesions] for name in columns},
+        model=str(network.config.info.get("name", "")),
+    )
+
+
+def _metrics(
+    scores: Mapping[str, Mapping[str, float]], valid: PairDataset | None, about: About
+) -> list[dict[str, Any]]:
+    """Figures for the model card."""
+    if valid is None:
+        return []
+    return [
+        {"task": task, "name": name, "value": scores["both"][f"{task}/{name}"],
+         "data": f"{about.data}, validation (chose the epoch)", "cases": int(exact(valid.targets[task]).sum())}
+        for task in valid.tasks
+        for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+        if math.isfinite(scores["both"].get(f"{task}/{name}", math.nan))
+    ]  # fmt: skip
+
+
+def _summary(
+    trainer: Trainer, train: PairDataset, valid: PairDataset | None, about: About, scores: Mapping[str, Any]
+) -> str:
+    config: TrainConfig = trainer.config
+    history, architecture = trainer.progress.history, trainer.network.config.architecture
+    facts = {
+        "model": f"{architecture}, {about.parameters / 1e6:.2f} M parameters, started from {about.start}",
+        "data": f"{about.data}: {len(train)} training, {0 if valid is None else len(valid)} validation lesions",
+        "epochs": f"{len(history)} of {config.epochs}, of {trainer.steps_per_epoch} steps of {trainer.batch_size} lesions",
+        "time": f"{sum(row['seconds'] for row in history) / 60:.1f} minutes of training steps",
+        "files": f'{MODEL_FOLDER}/ (create_model("local-dir:...")), {report.HISTORY_FILE}, {report.CONFIG_FILE}',
+    }
+    if valid is not None:
+        scored = [row[f"valid/{config.metric}"] for row in history]
+        chosen = min(scored) if config.metric == "loss" else max(scored)
+        facts["best epoch"] = f"{scored.index(chosen) + 1}, {config.metric} {chosen:.4f}"
+    return report.summary(
+        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, config.metric, scores
+    )

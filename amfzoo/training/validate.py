@@ -1,0 +1,113 @@
+"""Logits and scores on the validation lesions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError
+from .dataset import BRANCHES, PairDataset, ahead
+from .errors import TrainingError
+from .loss import partial_label_loss
+from .targets import exact, informative
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Logits = dict[str, Tensor]  # task -> (N, C) float32 on the CPU
+
+
+@torch.inference_mode()
+def logits_of(
+    network: nn.Module, dataset: PairDataset, accelerator: Accelerator, batch_size: int, only: str | None = None
+) -> Logits:
+    """The network's answers, the same in every process; each process computes a share.
+
+    Args:
+        network: in evaluation mode, on the accelerator's device.
+        only: a branch whose images alone are shown; lesions without get no information.
+    """
+    from accelerate.utils import gather_object
+
+    def load(rows: np.ndarray) -> tuple[list[Tensor | None], Tensor]:
+        pixels = dataset.pixels(rows)
+        images = [
+            torch.from_numpy(dataset.preprocess[branch].normalise(pixels[branch].numpy())) if branch in pixels else None
+            for branch in BRANCHES
+        ]
+        present = dataset.has[rows].clone()
+        if only:
+            present[:, 1 - BRANCHES.index(only)] = False
+        return images, present
+
+    mine = np.arange(len(dataset))[accelerator.process_index :: accelerator.num_processes]
+    parts = np.split(mine, range(batch_size, len(mine), batch_size)) if len(mine) else []
+    answers = []
+    for images, present in ahead(load, parts):
+        images = [None if image is None else image.to(accelerator.device) for image in images]
+        answers.append(
+            {task: values.float().cpu() for task, values in network(*images, present.to(accelerator.device)).items()}
+        )
+    gathered = gather_object([(mine, answers)]) if accelerator.num_processes > 1 else [(mine, answers)]
+    rows = torch.from_numpy(np.concatenate([part for part, _ in gathered]))
+    found = {}
+    for task, classes in dataset.tasks.items():
+        values = torch.cat([batch[task] for _, batches in gathered for batch in batches])
+        found[task] = torch.empty(len(dataset), len(classes)).index_copy_(0, rows, values)
+    return found
+
+
+def scores_of(logits: Logits, dataset: PairDataset) -> dict[str, float]:
+    """Scores per task, "task/score", and their unweighted means over tasks, "score".
+
+    "loss" is the mean of -log(summed probability of the candidates), in nats, over all
+    labelled lesions; the others are of lesions whose class is known. NaN where undefined.
+
+    Raises:
+        TrainingError: a logit is not finite.
+    """
+    from ..evaluation.metrics import classification_scores
+
+    found: dict[str, float] = {}
+    for task, values in logits.items():
+        if not torch.isfinite(values).all():
+            raise TrainingError(
+                f"the network gives values for task {task!r} that are not finite: lower lr, or set precision to no; "
+                "the last checkpoint is intact"
+            )
+        candidates = dataset.targets[task]
+        known = exact(candidates)
+        labels = candidates[known].int().argmax(1).numpy()
+        scores: dict[str, Any] = {"loss": float("nan")}
+        if informative(candidates).any():
+            scores["loss"] = float(partial_label_loss(values, candidates))
+        if len(labels):
+            scores.update(classification_scores(labels, values[known].double().softmax(1).numpy()))
+            del scores["log_loss"]  # the same as loss where every class is known
+        found.update({f"{task}/{name}": float(value) for name, value in scores.items()})
+    names = dict.fromkeys(key.partition("/")[2] for key in found)
+    means = {
+        name: [found[f"{task}/{name}"] for task in logits if np.isfinite(found.get(f"{task}/{name}", np.nan))]
+        for name in names
+    }
+    return {**{name: float(np.mean(values)) if values else float("nan") for name, values in means.items()}, **found}
+
+
+def check_metric(metric: str, dataset: PairDataset) -> None:
+    """Raise ConfigError if these lesions cannot give the metric, before an epoch is spent."""
+    blank = {task: torch.zeros(len(dataset), len(classes)) for task, classes in dataset.tasks.items()}
+    if np.isnan(scores_of(blank, dataset).get(metric, np.nan)):
+        raise ConfigError(
+            f"training setting metric: {metric} is not defined on the {len(dataset)} validation lesions, since no class "
+            "is known, or only one occurs; use loss, or another split"
+        )
+
+
+def better(metric: str, value: float, than: float | None) -> bool:
+    """Whether `value` of a metric beats an earlier one."""
+    if than is None:
+        return True
+    return value < than if metric == "loss" else value > than

@@ -1,0 +1,288 @@
+"""Whole runs of a second or so: does it learn, and does it survive what users bring."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from lesions import TINY, squares
+
+import amfzoo
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.data.split import read_split
+from amfzoo.errors import ConfigError, ImageError, WeightsError
+from amfzoo.images import Preprocess
+from amfzoo.training import TrainConfig, TrainingError, finetune, load_config, loop
+from amfzoo.training.api import make_accelerator
+from amfzoo.training.checkpoint import load_checkpoint
+from amfzoo.training.dataset import PairDataset
+from amfzoo.training.validate import logits_of, scores_of
+
+
+@pytest.fixture(scope="module")
+def learned(data, tmp_path_factory):
+    """One run that the tests below only look at; with every kind of gap in the data."""
+    settings = {**TINY, "epochs": 8, "modality_dropout": 0.2, "class_weights": "inverse_sqrt"}
+    return finetune(
+        "amf_test", data, out=tmp_path_factory.mktemp("runs") / "learned", device="cpu", progress=False, **settings
+    )
+
+
+def test_a_plain_task_is_learned(learned):
+    losses = [row["train_loss"] for row in learned.history]
+    assert len(losses) == 8 and losses[-1] < 0.5 * losses[0]
+    assert learned.metrics["accuracy"] >= 0.8  # chance is a third
+    rates = [row["lr"] for row in learned.history]
+    assert rates[0] > 0 and rates[1:] == sorted(rates[1:], reverse=True) and rates[-1] < 0.1 * max(rates)
+    assert learned.metrics["macro_f1"] == max(row["valid/macro_f1"] for row in learned.history)
+
+
+def test_nothing_is_ever_undefined_though_images_and_labels_are_missing(learned):
+    state = load_checkpoint(learned.folder)
+    assert all(
+        torch.isfinite(v).all() for part in ("network", "ema") for v in state[part].values() if v.is_floating_point()
+    )
+    assert all(math.isfinite(value) for row in learned.history for value in row.values())
+
+
+def test_the_model_folder_loads_and_predicts(learned, data):
+    model = amfzoo.create_model(f"local-dir:{learned.folder / 'model'}")
+    assert model.tasks == data.tasks and not model.auxiliary and set(model.config.temperatures) <= {"colour"}
+    known = [lesion for lesion in data if isinstance(lesion.labels.get("colour"), str) and len(lesion.images) == 2]
+    answers = model.predict([lesion.clinical for lesion in known], [lesion.dermoscopy for lesion in known])
+    right = [answer.top("colour")[0] == lesion.labels["colour"] for answer, lesion in zip(answers, known)]
+    assert sum(right) >= 0.8 * len(right)
+    torch.testing.assert_close(dict(model.state_dict()), dict(learned.model.state_dict()))
+
+
+def test_the_folder_holds_what_is_needed_to_read_and_to_repeat(learned, data):
+    folder = learned.folder
+    assert {p.name for p in folder.iterdir()} >= {
+        "config.yaml",
+        "split.csv",
+        "checkpoint.pt",
+        "history.csv",
+        "model",
+        "validation.csv",
+        "summary.md",
+    }
+    split = read_split(data, folder / "split.csv")
+    assert {lesion.split for lesion in split} == {"train", "valid"}
+    assert not {x.group for x in split.split("train")} & {x.group for x in split.split("valid")}
+    assert load_config(file=folder / "config.yaml").epochs == 8
+    with open(folder / "history.csv", newline="") as file:
+        assert [float(row["train_loss"]) for row in csv.DictReader(file)] == [
+            row["train_loss"] for row in learned.history
+        ]
+    text = (folder / "summary.md").read_text()
+    assert "| colour | red |" in text and f"{learned.metrics['colour/accuracy']:.3f}" in text
+    card = (folder / "model" / "README.md").read_text()
+    assert "squares-colour" in card and f"{learned.metrics['colour/auroc']:.3f}" in card
+
+
+def test_the_validation_file_holds_the_models_own_calibrated_answers(learned, data):
+    from amfzoo.evaluation.cases_file import read_cases
+
+    cases = read_cases(learned.folder / "validation.csv")
+    lesion = next(lesion for lesion in data if lesion.id == cases.ids[0])
+    answer = learned.model.predict(lesion.clinical, lesion.dermoscopy).probabilities["colour"]
+    assert cases.probabilities["colour"][0] == pytest.approx(list(answer.values()), abs=1e-5)
+    assert (cases.probabilities["colour"].argmax(1) == cases.labels["colour"])[
+        cases.known("colour")
+    ].mean() == pytest.approx(learned.metrics["accuracy"])
+
+
+def test_two_sources_with_different_tasks_train_both_heads(tmp_path, tiny):
+    one = squares(tmp_path / "one", 16, "colour", gaps=False)
+    two = squares(tmp_path / "two", 17, "tint", gaps=False)
+    found = finetune(
+        "amf_test",
+        [one, two],
+        out=tmp_path / "run",
+        device="cpu",
+        progress=False,
+        **{**tiny, "epochs": 1, "mixup": 0.2},
+    )
+    assert set(found.model.tasks) == {"colour", "tint"}
+    for task in found.model.tasks:
+        assert math.isfinite(found.metrics[f"{task}/auroc"])
+        assert found.model.heads[task].bias.all()  # biases start at zero
+
+
+def test_a_given_network_is_copied_and_keeps_the_heads_that_fit(data, tiny, tmp_path, learned):
+    before = {key: value.clone() for key, value in learned.model.state_dict().items()}
+    tasks = {**data.tasks, "other": ("a", "b")}
+    more = LesionSet(
+        "more",
+        (
+            *data.lesions,
+            *(Lesion(f"X{i}", labels={"other": "ab"[i % 2]}, dermoscopy=data.lesions[i].dermoscopy) for i in range(4)),
+        ),
+        tasks,
+    )
+    found = finetune(
+        learned.model,
+        more,
+        out=tmp_path,
+        device="cpu",
+        progress=False,
+        **{**tiny, "epochs": 1, "lr": 1e-5, "ema": 0.0, "freeze": "clinical"},
+    )
+    torch.testing.assert_close(dict(learned.model.state_dict()), before)
+    assert found.metrics["colour/accuracy"] >= 0.8  # the trained head was kept
+    key = "branches.clinical.body.conv_stem.weight"
+    assert torch.equal(found.model.state_dict()[key], before[key])
+    assert not torch.equal(found.model.heads["colour"].weight, learned.model.heads["colour"].weight)
+
+
+def test_training_of_one_branch_without_validation(data, tiny, tmp_path):
+    network = amfzoo.create_model("amf_test", clinical=None, tasks=data.tasks)
+    everything = LesionSet(data.name, tuple(replace(lesion, split="train") for lesion in data), data.tasks)
+    found = finetune(
+        network,
+        everything,
+        out=tmp_path,
+        device="cpu",
+        progress=False,
+        **{**tiny, "epochs": 1, "valid": 0.0, "accumulate": 2},
+    )
+    assert found.metrics == {} and "valid/loss" not in found.history[0]
+    assert list(found.model.preprocess) == ["dermoscopy"]
+
+
+def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch):
+    from amfzoo.training import run
+
+    values = iter([0.5, 0.7, 0.7, 0.6, 0.9])
+    real = run.scores_of
+    monkeypatch.setattr(run, "scores_of", lambda *a: {**real(*a), "auroc": next(values, 0.0)})
+    found = finetune(
+        "amf_test",
+        data,
+        out=tmp_path,
+        device="cpu",
+        progress=False,
+        **{**tiny, "epochs": 5, "patience": 2, "metric": "auroc"},
+    )
+    assert [row["valid/auroc"] for row in found.history] == [0.5, 0.7, 0.7, 0.6]
+
+
+def test_backbones_start_from_files(data, tiny, tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    torch.manual_seed(5)
+    state = timm.create_model("test_resnet", num_classes=0).state_dict()
+    save_file(state, tmp_path / "resnet.safetensors")
+    go = {"device": "cpu", "progress": False, **tiny, "epochs": 1, "freeze": ["dermoscopy"]}
+    found = finetune(
+        "amf_test", data, out=tmp_path / "run", backbone_weights={"dermoscopy": tmp_path / "resnet.safetensors"}, **go
+    )
+    assert torch.equal(found.model.branches["dermoscopy"].body.conv1[0].weight, state["conv1.0.weight"])
+    with pytest.raises(WeightsError, match="safetensors"):
+        finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"dermoscopy": tmp_path / "none"}, **go)
+    with pytest.raises(ConfigError, match="clinical backbone"):
+        finetune(
+            "amf_test", data, out=tmp_path / "no", backbone_weights={"clinical": tmp_path / "resnet.safetensors"}, **go
+        )
+    with pytest.raises(ConfigError, match="no 'derm' branch"):
+        finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"derm": "timm"}, **go)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"task_weights": {"tint": 2.0}}, "task_weights.*'tint'"), ({"freeze": ["clinical", "dermoscopy", "fusion", "heads"]}, "freeze"),
+     ({"optimizer": "adamx"}, "optimizer"), ({"accumulate": 7}, "accumulate"), ({"class_weights": {"colour": {"pink": 1}}}, "class_weights")],
+)  # fmt: skip
+def test_settings_that_do_not_fit_the_data_are_config_errors(data, tiny, tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **{**tiny, **changes})
+
+
+def test_a_metric_that_validation_cannot_give_is_said_before_training(data, tiny, tmp_path, monkeypatch):
+    one_class = tuple(
+        replace(lesion, patient=None, split="valid" if lesion.labels.get("colour") == "red" else "train")
+        for lesion in data
+    )
+    monkeypatch.setattr(loop.Trainer, "run_epoch", lambda _: pytest.fail("trained"))
+    with pytest.raises(ConfigError, match="metric: auroc"):
+        finetune(
+            "amf_test",
+            LesionSet("x", one_class, data.tasks),
+            out=tmp_path,
+            device="cpu",
+            progress=False,
+            **{**tiny, "metric": "auroc"},
+        )
+
+
+@pytest.mark.parametrize("only", [None, "clinical", "dermoscopy"])
+def test_validation_sees_what_prediction_sees(learned, data, only):
+    whole = data.select(lambda lesion: len(lesion.images) == 2)
+    accelerator = make_accelerator(TrainConfig(), None, "cpu")
+    logits = logits_of(
+        learned.model, PairDataset(whole, learned.model.preprocess), accelerator, batch_size=7, only=only
+    )
+    found = (logits["colour"].double() / learned.model.config.temperatures.get("colour", 1.0)).softmax(1)
+    images = {
+        branch: [lesion.images[branch] for lesion in whole]
+        for branch in learned.model.preprocess
+        if only in (None, branch)
+    }
+    expected = [list(answer.probabilities["colour"].values()) for answer in learned.model.predict(**images)]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=1e-5, rtol=1e-4)
+
+
+def test_values_that_are_not_finite_are_said_at_validation(data):
+    with pytest.raises(TrainingError, match="lower lr"):
+        scores_of(
+            {"colour": torch.full((48, 3), math.nan)},
+            PairDataset(data, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0),
+        )
+
+
+def test_a_patient_on_both_sides_and_a_task_without_labels_are_warned_of(data, tiny, tmp_path, caplog):
+    sides = tuple(replace(lesion, split="valid" if i % 4 == 1 else "train") for i, lesion in enumerate(data))
+    with caplog.at_level(logging.WARNING):
+        finetune(
+            "amf_test",
+            LesionSet("x", sides, {**data.tasks, "other": ("a", "b")}),
+            out=tmp_path,
+            device="cpu",
+            progress=False,
+            **{**tiny, "epochs": 1},
+        )
+    assert "patients have lesions in both" in caplog.text and "task 'other'" in caplog.text
+
+
+def test_bad_images_stop_a_run_or_are_skipped(tmp_path, tiny, caplog):
+    data = squares(tmp_path / "images", 24, gaps=False)
+    data.lesions[2].clinical.write_bytes(b"no image")
+    with pytest.raises(ImageError, match="lesion 'L2', clinical image"):
+        finetune("amf_test", data, out=tmp_path / "run", device="cpu", progress=False, **tiny)
+    with caplog.at_level(logging.WARNING):
+        finetune(
+            "amf_test",
+            data,
+            out=tmp_path / "run",
+            device="cpu",
+            progress=False,
+            **{**tiny, "epochs": 1, "on_bad_image": "skip"},
+        )
+    assert "'L2'" in caplog.text
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data, tiny, tmp_path):
+    with pytest.raises(TrainingError, match="lower lr"):
+        finetune(
+            "amf_test",
+            data,
+            out=tmp_path,
+            device="cpu",
+            progress=False,
+            **{**tiny, "lr": 1e30, "warmup": 0.0, "clip_grad": 0.0},
+        )

@@ -1,0 +1,125 @@
+"""The loss against torch's cross-entropy and against its formula written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from amfzoo.errors import ConfigError
+from amfzoo.training.loss import PairLoss, case_losses, partial_label_loss
+from amfzoo.training.targets import class_frequencies, class_weights
+
+
+def _logits(rows: int = 6, classes: int = 5, scale: float = 3.0) -> torch.Tensor:
+    return (scale * torch.randn(rows, classes, generator=torch.Generator().manual_seed(0))).requires_grad_()
+
+
+def _mask(*rows: tuple[int, ...], classes: int = 5) -> torch.Tensor:
+    return torch.tensor([[i in row for i in range(classes)] for row in rows])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_exact_labels_give_cross_entropy_and_its_gradient(smoothing, weighted):
+    weight = torch.tensor([0.3, 2.0, 1.0, 0.7, 1.5]) if weighted else None
+    labels = torch.tensor([0, 4, 2, 2, 1, 3])
+    ours, theirs = _logits(), _logits()
+    loss = partial_label_loss(ours, F.one_hot(labels, 5).bool(), weight, smoothing)
+    reference = F.cross_entropy(theirs, labels, weight, label_smoothing=smoothing)
+    loss.backward()
+    reference.backward()
+    torch.testing.assert_close(loss, reference)
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize(("smoothing", "gamma"), [(0.0, 0.0), (0.2, 0.0), (0.0, 2.0), (0.0, 0.5)])
+def test_candidate_sets_follow_the_formula(smoothing, gamma):
+    logits, weight = _logits(4), torch.tensor([0.5, 1.0, 2.0, 1.0, 0.25])
+    rows = [(0, 1), (2,), (1, 3, 4), (0, 2, 3, 4)]
+    expected_loss, expected_weight = 0.0, 0.0
+    for values, row in zip(logits.detach().tolist(), rows):
+        p = [math.exp(v) / sum(map(math.exp, values)) for v in values]
+        inside, w = sum(p[i] for i in row), sum(float(weight[i]) for i in row) / len(row)
+        spread = sum(-float(weight[i]) * math.log(p[i]) for i in range(5)) / 5
+        expected_loss += (1 - smoothing) * w * (1 - inside) ** gamma * -math.log(inside) + smoothing * spread
+        expected_weight += w
+    loss = partial_label_loss(logits, _mask(*rows), weight, smoothing, gamma)
+    assert loss.item() == pytest.approx(expected_loss / expected_weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("nothing_known", [(), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("settings", [{}, {"smoothing": 0.1}, {"gamma": 2.0}])
+def test_unknown_labels_have_no_loss_no_gradient_and_no_share_in_the_mean(nothing_known, settings):
+    logits = _logits(3)
+    loss = partial_label_loss(logits, _mask((1,), nothing_known, (0, 2)), **settings)
+    loss.backward()
+    assert not logits.grad[1].any()
+    alone = partial_label_loss(logits[[0, 2]].detach(), _mask((1,), (0, 2)), **settings)
+    torch.testing.assert_close(loss.detach(), alone)
+
+
+@pytest.mark.parametrize("settings", [{}, {"smoothing": 0.1}, {"gamma": 2.0}, {"gamma": 0.5}])
+@pytest.mark.parametrize("scale", [1e4, 1e8])
+def test_extreme_logits_give_finite_losses_and_gradients(settings, scale):
+    values = scale * torch.tensor([[1.0, -1, 0, 0, 0], [-1.0, 1, 1, 1, 1], [1.0, 1, 1, 1, 1], [0.0, 0, 0, 0, -1]])
+    logits = values.requires_grad_()
+    loss = partial_label_loss(logits, _mask((0,), (0,), (0, 1), ()), **settings)
+    loss.backward()
+    assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
+
+
+def test_a_step_without_a_label_of_a_task_gives_zero_and_reaches_every_head():
+    logits = {name: _logits(4, 3) for name in ("a", "b", "clinical/a", "clinical/b")}
+    targets = {"a": _mask((0,), (1,), (), (2,), classes=3), "b": _mask((), (), (), (), classes=3)}
+    loss = PairLoss({"a": torch.ones(3), "b": torch.ones(3)}, auxiliary=0.5)
+    present = torch.tensor([[True, True], [False, True], [True, True], [True, True]])
+    loss(logits, targets, present, loss.totals(targets, present)).backward()
+    for name, values in logits.items():
+        assert values.grad is not None and torch.isfinite(values.grad).all()
+        assert bool(values.grad.any()) == name.endswith("a")
+    assert not logits["clinical/a"].grad[1].any()  # that lesion has no clinical image
+
+
+def test_the_losses_of_parts_add_up_to_that_of_the_step():
+    heads = ("a", "b", "dermoscopy/a", "dermoscopy/b")
+    logits = {name: _logits(7, 3) for name in heads}
+    targets = {
+        "a": _mask((0,), (1,), (), (2,), (0, 1), (1,), (), classes=3),
+        "b": _mask((), (1,), (), (), (2,), (), (0, 2), classes=3),
+    }
+    present = torch.tensor([[True, number % 3 > 0] for number in range(7)])
+    loss = PairLoss({"a": torch.tensor([1.0, 2, 3]), "b": torch.ones(3)}, {"b": 3.0}, smoothing=0.1, auxiliary=0.3)
+    totals = loss.totals(targets, present)
+
+    def of(rows) -> torch.Tensor:
+        return loss(
+            {h: v[rows] for h, v in logits.items()}, {t: m[rows] for t, m in targets.items()}, present[rows], totals
+        )
+
+    torch.testing.assert_close(of(slice(0, 3)) + of(slice(3, 7)), of(slice(0, 7)))
+    main = 0.25 * partial_label_loss(logits["a"], targets["a"], loss.weights["a"], 0.1) + 0.75 * partial_label_loss(
+        logits["b"], targets["b"], None, 0.1
+    )
+    seen = present[:, 1]
+    side = 0.25 * partial_label_loss(
+        logits["dermoscopy/a"][seen], targets["a"][seen], loss.weights["a"], 0.1
+    ) + 0.75 * partial_label_loss(logits["dermoscopy/b"][seen], targets["b"][seen], None, 0.1)
+    torch.testing.assert_close(of(slice(0, 7)), main + 0.3 * side)
+
+
+def test_case_losses_of_half_precision_are_computed_in_single():
+    loss, weight = case_losses(_logits().half(), _mask(*[(1,)] * 6))
+    assert loss.dtype == weight.dtype == torch.float32
+
+
+def test_class_weights_follow_frequencies_and_ignore_unknown_labels():
+    masks = _mask((0,), (0,), (0,), (0,), (1, 2), (1, 2), (), (0, 1, 2, 3), classes=4)
+    assert class_frequencies(masks).tolist() == [4, 1, 1, 0]
+    found = class_weights({"t": masks}, {"t": tuple("abcd")}, "inverse_sqrt")["t"]
+    torch.testing.assert_close(found, torch.tensor([0.6, 1.2, 1.2, 1.0]))
+    assert class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"b": 3.0}})["t"].tolist() == [1, 3, 1, 1]
+    with pytest.raises(ConfigError, match="'z'"):
+        class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"z": 3.0}})

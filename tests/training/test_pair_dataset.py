@@ -1,0 +1,122 @@
+"""Lesions as tensors: pixels, gaps, caches, bad images."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lesions import squares
+
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.errors import ConfigError, ImageError
+from amfzoo.images import Preprocess
+from amfzoo.training import TrainingError, pixels
+from amfzoo.training.dataset import PairDataset, ahead, labelled
+
+PREPROCESS = {"clinical": Preprocess(size=(32, 48)), "dermoscopy": Preprocess(size=(40, 40))}
+
+
+def _same(one: PairDataset, other: PairDataset) -> bool:
+    rows = np.arange(len(one))
+    return all(torch.equal(a, b) for a, b in zip(one.pixels(rows).values(), other.pixels(rows).values(), strict=True))
+
+
+def test_pixels_are_what_prediction_sees_and_gaps_are_zeros(data):
+    dataset = PairDataset(data, PREPROCESS)
+    assert len(dataset) == 48
+    for index in (0, 4, 5):  # whole, without clinical, without dermoscopy
+        lesion, item = dataset.lesions[index], dataset[index]
+        assert item["present"].tolist() == ["clinical" in lesion.images, "dermoscopy" in lesion.images]
+        for branch, preprocess in PREPROCESS.items():
+            path = lesion.images.get(branch)
+            expected = np.zeros((*preprocess.size, 3), np.uint8) if path is None else preprocess.resized(path)
+            assert np.array_equal(item["pixels"][branch], expected)
+    assert dataset[0]["targets"]["colour"].tolist() == [True, False, False]
+    assert dataset[7]["targets"]["colour"].tolist() == [False, False, False]  # unlabelled
+    assert dataset[8]["targets"]["colour"].tolist() == [True, False, True]  # candidates
+    assert [lesion.id for lesion in labelled(data)][6:9] == ["L6", "L8", "L9"]
+    with pytest.raises(IndexError):
+        dataset[48]
+
+
+def test_memory_file_and_decoding_when_needed_give_the_same_pixels(data, tmp_path, monkeypatch):
+    memory = PairDataset(data, PREPROCESS)
+    file = PairDataset(data, PREPROCESS, cache_dir=tmp_path)
+    assert _same(memory, file) and _same(memory, PairDataset(data, PREPROCESS, cache_gb=0))
+    assert not list(tmp_path.glob("*.partial"))
+    monkeypatch.setattr(pixels.Pictures, "decode", lambda *_: pytest.fail("decoded again"))
+    assert _same(memory, PairDataset(data, PREPROCESS, cache_dir=tmp_path))
+
+
+def test_a_changed_file_or_geometry_is_never_answered_from_an_old_cache(tmp_path):
+    data = squares(tmp_path / "images", 6, gaps=False)
+    cache = tmp_path / "cache"
+    before = PairDataset(data, PREPROCESS, cache_dir=cache)
+    other, path = data.lesions[1].clinical, data.lesions[0].clinical
+    path.write_bytes(other.read_bytes())
+    os.utime(path, ns=(1, 1))
+    after = PairDataset(data, PREPROCESS, cache_dir=cache)
+    assert torch.equal(after[0]["pixels"]["clinical"], before[1]["pixels"]["clinical"])
+    cropped = {branch: replace(p, fit="crop") for branch, p in PREPROCESS.items()}
+    assert _same(PairDataset(data, cropped, cache_dir=cache), PairDataset(data, cropped))
+
+
+def test_a_set_over_the_budget_is_decoded_when_needed(data, caplog):
+    with caplog.at_level(logging.WARNING):
+        dataset = PairDataset(data, PREPROCESS, cache_gb=1e-5)
+    assert not any(store.cached for store in dataset._stores.values())
+    assert "cache_gb" in caplog.text
+
+
+@pytest.mark.parametrize("cache_gb", [0.0, 8.0])
+def test_an_unreadable_image_stops_with_its_lesion_or_is_skipped(tmp_path, caplog, cache_gb):
+    data = squares(tmp_path, 8, gaps=False)
+    data.lesions[3].dermoscopy.write_bytes(b"no image")
+    data.lesions[5].clinical.unlink()
+    with pytest.raises(ImageError, match="'L[35]', (dermoscopy|clinical) image"):
+        PairDataset(data, PREPROCESS, cache_gb=cache_gb).pixels(np.arange(8))
+    with caplog.at_level(logging.WARNING):
+        dataset = PairDataset(data, PREPROCESS, cache_gb=cache_gb, on_bad_image="skip")
+    assert [lesion.id for lesion in dataset.lesions] == ["L0", "L1", "L2", "L4", "L6", "L7"]
+    assert "'L3'" in caplog.text and "'L5'" in caplog.text
+    assert torch.equal(
+        dataset[3]["pixels"]["clinical"], torch.from_numpy(PREPROCESS["clinical"].resized(data.lesions[4].clinical))
+    )
+
+
+def test_a_file_of_decoded_pictures_remembers_what_was_bad(tmp_path):
+    data = squares(tmp_path / "images", 4, gaps=False)
+    data.lesions[2].clinical.write_bytes(b"no image")
+    for _ in range(2):
+        assert len(PairDataset(data, PREPROCESS, cache_dir=tmp_path / "cache", on_bad_image="skip")) == 3
+    with pytest.raises(ImageError, match="'L2'"):
+        PairDataset(data, PREPROCESS, cache_dir=tmp_path / "cache")
+
+
+def test_lesions_without_a_usable_image_are_left_out(data, caplog):
+    only = {"dermoscopy": PREPROCESS["dermoscopy"]}
+    with caplog.at_level(logging.WARNING):
+        dataset = PairDataset(data, only)
+    assert len(dataset) == 40 and "8 lesions have no dermoscopy image" in caplog.text
+    assert not dataset.has[:, 0].any() and dataset.has[:, 1].all()  # what the network does not read is not there
+    with pytest.raises(ConfigError, match="no lesion is left"):
+        PairDataset(LesionSet("empty", (Lesion("a"),), data.tasks), PREPROCESS)
+
+
+def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cache_dir"):
+        PairDataset(data, PREPROCESS, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_ahead_keeps_the_order_and_raises_in_place():
+    assert list(ahead(lambda n: n * n, range(20))) == [n * n for n in range(20)]
+    got = []
+    with pytest.raises(ZeroDivisionError):
+        for value in ahead(lambda n: 1 / (3 - n), range(9)):
+            got.append(value)
+    assert got == [1 / 3, 1 / 2, 1.0]

@@ -1,0 +1,70 @@
+"""The folder of a run: going on, stopping, refusing another run, full disks, damage."""
+
+from __future__ import annotations
+
+import pytest
+
+from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
+from amfzoo.training.checkpoint import load_checkpoint
+
+
+def test_the_same_call_again_finds_the_run_finished(data, tiny, tmp_path, monkeypatch):
+    go = {"out": tmp_path, "device": "cpu", "progress": False, **tiny, "epochs": 1}
+    first = finetune("amf_test", data, **go)
+    monkeypatch.setattr(loop.Trainer, "run_epoch", lambda _: pytest.fail("trained again"))
+    again = finetune("amf_test", data, **go)
+    assert again.metrics == first.metrics and again.history == first.history
+
+
+def test_a_folder_of_another_run_is_refused_and_overwritten_only_on_demand(data, tiny, tmp_path):
+    settings = {**tiny, "epochs": 1}
+    go = {"out": tmp_path / "run", "device": "cpu", "progress": False}
+    finetune("amf_test", data, **go, **settings)
+    with pytest.raises(TrainingError, match="label_smoothing was 0.05, is 0.2"):
+        finetune("amf_test", data, **go, **{**settings, "label_smoothing": 0.2})
+    with pytest.raises(TrainingError, match="lesions, labels"):
+        finetune("amf_test", data.select(lambda lesion: lesion.id != "L1"), **go, **settings)
+    with pytest.raises(TrainingError, match="overwrite"):
+        finetune("symmetric_test", data, **go, **settings)
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    found = finetune("symmetric_test", data, overwrite=True, **go, **settings)
+    assert found.model.config.architecture == "symmetric_test" and (tmp_path / "run" / "notes.txt").exists()
+
+
+def test_stopping_writes_a_checkpoint_and_the_same_call_goes_on(data, tiny, tmp_path):
+    asked = iter([False, False, True])
+    settings = {**tiny, "epochs": 2}
+    with pytest.raises(TrainingStopped, match="after step 3 of 8"):
+        finetune(
+            "amf_test", data, out=tmp_path, device="cpu", progress=False, should_stop=lambda: next(asked), **settings
+        )
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 3
+    assert len(finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings).history) == 2
+
+
+def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(data, tiny, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    save, count = loop.save_checkpoint, {"calls": 0}
+
+    def limited(folder, state):
+        count["calls"] += 1
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if count["calls"] == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        try:
+            save(folder, state)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(loop, "save_checkpoint", limited)
+    settings = {**tiny, "epochs": 2, "checkpoint_steps": 1}
+    with pytest.raises(TrainingError, match="disk is full.*intact"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings)
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 1 and not list(tmp_path.glob(".*partial"))
+    assert len(finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings).history) == 2
+
+
+def test_a_damaged_checkpoint_is_a_clear_error(data, tiny, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"PK nothing")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)

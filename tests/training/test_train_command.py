@@ -1,0 +1,106 @@
+"""`amfzoo train` as its own little program."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+import pytest
+
+from amfzoo.cli import exit_codes, train
+from amfzoo.errors import ConfigError
+from amfzoo.training.checkpoint import load_checkpoint
+
+
+@pytest.fixture
+def table(data, tmp_path):
+    """The lesions as a user's CSV file."""
+    path = tmp_path / "mine.csv"
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["lesion_id", "clinical", "dermoscopy", "patient", "diagnosis"])
+        for lesion in data:
+            label = lesion.labels.get("colour", "")
+            row = [lesion.id, lesion.clinical or "", lesion.dermoscopy or "", lesion.patient or ""]
+            writer.writerow([*row, label if isinstance(label, str) else ""])
+    return path
+
+
+def _run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    train.add(parser.add_subparsers())
+    args = parser.parse_args(["train", *map(str, arguments)])
+    return args.run(args)
+
+
+def _options(tiny: dict, **changes) -> list[str]:
+    return [part for name, value in {**tiny, **changes}.items() for part in ("--set", f"{name}={value}")]
+
+
+def test_a_users_table_is_trained_on(table, tiny, tmp_path, capsys):
+    code = _run("--model", "amf_test", "--data", table, "--out", tmp_path / "run", "--device", "cpu", "--seed", 3, "--valid", 0.3,
+                *_options(tiny, epochs=1))  # fmt: skip
+    printed = capsys.readouterr()
+    assert code == exit_codes.OK
+    assert "# amf_test on" in printed.out and "epoch 1/1" in printed.err
+    assert (tmp_path / "run" / "model" / "config.json").exists()
+
+
+def test_given_splits_are_kept(table, data, tiny, tmp_path, capsys):
+    splits = tmp_path / "splits.csv"
+    splits.write_text(
+        "lesion_id,split\n"
+        + "".join(f"{lesion.id},{'valid' if i < 12 else 'train'}\n" for i, lesion in enumerate(data))
+    )
+    _run(
+        "--model",
+        "amf_test",
+        "--data",
+        table,
+        "--splits",
+        splits,
+        "--out",
+        tmp_path / "run",
+        "--device",
+        "cpu",
+        "-q",
+        *_options(tiny, epochs=1),
+    )
+    assert (tmp_path / "run" / "split.csv").read_text() == splits.read_text()
+    assert "epoch" not in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(table, tiny, tmp_path, capsys):
+    code = _run(
+        "--model",
+        "amf_test",
+        "--data",
+        table,
+        "--out",
+        tmp_path / "run",
+        "--device",
+        "cpu",
+        "--dry-run",
+        *_options(tiny),
+    )
+    text = capsys.readouterr().out
+    assert code == exit_codes.OK and not (tmp_path / "run").exists()
+    assert "epochs: 3" in text and "M parameters" in text and "per epoch on cpu" in text
+    line = next(line for line in text.splitlines() if line.split()[:2] == ["diagnosis", "red"])
+    assert sum(map(int, line.split()[2:])) > 5
+    assert "(unknown)" in text
+
+
+def test_an_interrupted_run_says_how_to_go_on(table, tiny, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train.StopSignals, "stop", lambda self: True)
+    code = _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "-q", *_options(tiny))
+    assert code == exit_codes.INTERRUPTED
+    assert "the same command goes on" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 1
+
+
+def test_wrong_settings_are_config_errors(table, tmp_path):
+    with pytest.raises(ConfigError, match="epochs"):
+        _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--set", "epoch=3")
+    with pytest.raises(ConfigError, match="default"):
+        _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--recipe", "defualt")
