@@ -6,10 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, TableError
 from . import exit_codes
-from .options import add_json, print_json
-from .sources import add_columns, read_source
+from .options import add_json, print_json, usage_errors
+from .sources import add_columns, read_source, with_splits
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -92,28 +91,12 @@ def _command(
     )
     parser.add_argument("source", metavar="SOURCE", help="reader:path, e.g. milk10k:folder, or a table")
     add_columns(parser)
-    parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
-    parser.set_defaults(run=_usage_errors(run))
+    parser.set_defaults(run=usage_errors(run))
     return parser
 
 
-def _usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """What is wrong with a source or an option of these commands is wrong usage, not missing weights."""
-
-    def checked(args: argparse.Namespace) -> int:
-        try:
-            return run(args)
-        except ConfigError as error:
-            raise TableError(str(error)) from error
-
-    return checked
-
-
 def _lesions(args: argparse.Namespace, lenient: bool = False) -> LesionSet:
-    from ..data.split import read_split
-
-    lesions = read_source(args, args.source, lenient=lenient)
-    return read_split(lesions, args.splits) if args.splits else lesions
+    return with_splits(args, read_source(args, args.source, lenient=lenient))
 
 
 def _positive(text: str) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import add_cache, add_json, apply_offline
+from .sources import add_columns, read_source, with_splits
 
 if TYPE_CHECKING:
     from ..evaluation import Cases
@@ -74,7 +75,6 @@ def add(commands: Any) -> None:
     option = model.add_argument
     option("--model", metavar="NAME", help="as for `amfzoo predict`")
     option("--data", metavar="SOURCE", help="labelled lesions")
-    option("--schema", metavar="NAME", help="label schema of a CSV table, e.g. derm7pt")
     option(
         "--modes",
         nargs="+",
@@ -91,6 +91,7 @@ def add(commands: Any) -> None:
     option("--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)")
     option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
     add_cache(parser)
+    add_columns(parser, without=("split",))  # here --split names a split, not a column
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -123,7 +124,7 @@ def _check_usage(args: argparse.Namespace) -> None:
         error("give tables of predictions, or --model NAME with --data SOURCE")
     if bool(args.model) != bool(args.data):
         error("--model and --data go together")
-    for name in ("schema", "modes", "tta", "ignore_other_classes"):
+    for name in ("schema", "label", "splits", "modes", "tta", "ignore_other_classes"):
         if getattr(args, name) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
@@ -153,11 +154,10 @@ def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
 
 
 def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
-    from ..data.sources import load_source
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    lesions = load_source(args.data, **({"schema": args.schema} if args.schema else {}))
+    lesions = with_splits(args, read_source(args, args.data))
     if args.split:
         lesions = lesions.split(args.split)
     return evaluate_model(

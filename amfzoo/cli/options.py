@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable
 from typing import Any
+
+from ..errors import ConfigError, TableError
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -31,3 +34,15 @@ def columns(rows: list[tuple[str, ...]], gap: str = "  ") -> list[str]:
     """Rows of equal length as lines with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """For commands on data: what is wrong with a source or a setting is wrong usage, not missing weights."""
+
+    def checked(args: argparse.Namespace) -> int:
+        try:
+            return run(args)
+        except ConfigError as error:
+            raise TableError(str(error)) from error
+
+    return checked

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 _COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
 
 
-def add_columns(parser: argparse.ArgumentParser) -> None:
-    """Options that say how a table is to be read."""
+def add_columns(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = ()) -> None:
+    """Options that say how a table is to be read, less those whose name a command needs itself."""
+    names = tuple(column for column in _COLUMNS if column not in without)
     columns = parser.add_argument_group("of a table of lesions")
-    for column in _COLUMNS:
+    parser.set_defaults(table_columns=names)
+    for column in names:
         columns.add_argument(
             f"--{column}",
             metavar="COLUMN",
@@ -29,6 +31,7 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
         help="a label column, and its classes in order; repeat for more",
     )
     columns.add_argument("--schema", metavar="NAME", help="label schema: derm7pt or milk10k")
+    parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
 
 
 def read_source(args: argparse.Namespace, source: str, **more: Any) -> LesionSet:
@@ -40,11 +43,18 @@ def read_source(args: argparse.Namespace, source: str, **more: Any) -> LesionSet
     from ..data.sources import load_source
 
     options: dict[str, Any] = {
-        name: value for name in (*_COLUMNS, "schema") if (value := getattr(args, name)) is not None
+        name: value for name in (*args.table_columns, "schema") if (value := getattr(args, name)) is not None
     }
     if args.label:
         options["labels"] = dict(map(_label, args.label))
     return load_source(source, **options, **more)
+
+
+def with_splits(args: argparse.Namespace, lesions: LesionSet) -> LesionSet:
+    """The lesions with the splits of the file that the options name, if they name one."""
+    from ..data.split import read_split
+
+    return read_split(lesions, args.splits) if args.splits else lesions
 
 
 def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:

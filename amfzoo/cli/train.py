@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from . import exit_codes
-from .options import columns
+from .options import columns, usage_errors
 from .signals import StopSignals
+from .sources import add_columns, read_source, with_splits
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -45,8 +46,6 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
                         help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv; more than one is put together")  # fmt: skip
-    parser.add_argument("--schema", metavar="NAME", help="label schema of a CSV table, e.g. derm7pt")
-    parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run")
     parser.add_argument("--recipe", metavar="RECIPE", default="default", help=f"{recipes} (default: %(default)s)")
     parser.add_argument(
@@ -71,7 +70,8 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="throw away an earlier run in DIR and start over")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress; errors and warnings only")
-    parser.set_defaults(run=run, parser=parser)
+    add_columns(parser)
+    parser.set_defaults(run=usage_errors(run), parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,13 +110,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lesions(args: argparse.Namespace) -> LesionSet:
-    from ..data.sources import load_source
-    from ..data.split import read_split
     from ..training.prepare import read_lesions
 
-    options = {"schema": args.schema} if args.schema else {}
-    lesions = read_lesions([load_source(source, **options) for source in args.data])
-    return read_split(lesions, args.splits) if args.splits else lesions
+    return with_splits(args, read_lesions([read_source(args, source) for source in args.data]))
 
 
 def _end_communication() -> None:
@@ -131,9 +127,10 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.api import make_accelerator
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
-    from ..training.prepare import build_model, split_lesions
+    from ..training.prepare import build_model, split_lesions, with_advice
 
     lesions = split_lesions(_lesions(args), config.valid, config.seed)
+    config = with_advice(config, lesions)
     network, described = build_model(args.model, lesions.tasks, config, **start)
     accelerator = make_accelerator(config, None, args.device)
     train = labelled(lesions.split("train"))

@@ -24,7 +24,7 @@ from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
 from .errors import TrainingError
 from .loop import Trainer
-from .prepare import build_model, check_leaks, differences, fingerprint, read_lesions, split_lesions, task_names
+from .prepare import build_model, check_leaks, differences, fingerprint, read_lesions, split_lesions, task_names, with_advice
 from .run import CASES_FILE, MODEL_FOLDER, About, finish, run_epochs
 from .targets import informative
 
@@ -101,6 +101,7 @@ def finetune(
     folder = Path(out).expanduser()
     accelerator = make_accelerator(settings, folder, device)
     lesions = split_lesions(read_lesions(source), settings.valid, settings.seed)
+    settings = with_advice(settings, lesions)
     task_names(lesions.tasks, settings.task_weights, "task_weights")
     network, start = build_model(
         model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights

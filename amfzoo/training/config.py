@@ -133,6 +133,8 @@ class TrainConfig:
         dropout: before the heads; null keeps the network's.
         freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
         image_size: side of the network input; null keeps the network's own preprocessing.
+        border: fraction cut from each side of an image; null takes what the data set advises
+            (0.05 for Derm7pt, whose pictures have black borders), else keeps the network's.
         crop_start, crop_end: side of the training crops in the first and last epoch, as a
             share of the input's; small ones are cheap. Rounded to 32 pixels.
         cache_scale: side of the stored training pictures, as a share of the input's.
@@ -178,6 +180,7 @@ class TrainConfig:
     channels_last: bool = _flag(True)
     grad_checkpointing: bool = _flag(False)
     image_size: int | None = _number(None, 32, 8192, whole=True, none=True)
+    border: float | None = _number(None, 0, 0.49, none=True)
     crop_start: float = _number(0.58, 0.1, 2)
     crop_end: float = _number(0.83, 0.1, 2)
     cache_scale: float = _number(1.0, 0.25, 4)

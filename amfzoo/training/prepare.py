@@ -67,6 +67,12 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
     )
 
 
+def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
+    """The settings, with what the source advises where they leave it open."""
+    border = lesions.hints.get("border") if config.border is None else config.border
+    return replace(config, border=border)
+
+
 def check_leaks(lesions: LesionSet) -> None:
     """Warn of patients in both training and validation."""
     sides = [{lesion.group for lesion in lesions.split(name)} for name in ("train", "valid")]
@@ -114,10 +120,13 @@ def build_model(
     for branch, weights in _per_branch(backbone_weights, network).items():
         _load_backbone(network, branch, weights)
         start += f", {branch} backbone from {weights if weights == FROM_TIMM else Path(weights).name}"
+    changes: dict[str, Any] = {}
     if config.image_size is not None:
-        side = (config.image_size, config.image_size)
-        changed = {f"{branch}_preprocess": replace(p, size=side) for branch, p in network.preprocess.items()}
-        network.config = network.config.replace(**changed)
+        changes["size"] = (config.image_size, config.image_size)
+    if config.border is not None:
+        changes["border"] = config.border
+    preprocess = {f"{branch}_preprocess": replace(p, **changes) for branch, p in network.preprocess.items()}
+    network.config = network.config.replace(**preprocess)
     network.config = network.config.replace(temperatures={}, info=_info_kept(network))
     _check_crops(network, config)
     return network, start

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 
 import pytest
 
-from amfzoo.cli import exit_codes, train
-from amfzoo.errors import ConfigError
+from amfzoo.cli import exit_codes, main, train
 from amfzoo.training.checkpoint import load_checkpoint
 
 
@@ -27,10 +25,7 @@ def table(data, tmp_path):
 
 
 def _run(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
-    train.add(parser.add_subparsers())
-    args = parser.parse_args(["train", *map(str, arguments)])
-    return args.run(args)
+    return main(["train", *map(str, arguments)])
 
 
 def _options(tiny: dict, **changes) -> list[str]:
@@ -99,8 +94,16 @@ def test_an_interrupted_run_says_how_to_go_on(table, tiny, tmp_path, capsys, mon
     assert load_checkpoint(tmp_path)["progress"]["step"] == 1
 
 
-def test_wrong_settings_are_config_errors(table, tmp_path):
-    with pytest.raises(ConfigError, match="epochs"):
-        _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--set", "epoch=3")
-    with pytest.raises(ConfigError, match="default"):
-        _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--recipe", "defualt")
+@pytest.mark.parametrize(
+    ("wrong", "says"), [(("--set", "epoch=3"), "epochs"), (("--recipe", "defualt"), "default"), (("--label", "x"), "TASK=")]
+)
+def test_wrong_settings_are_wrong_usage(table, tmp_path, capsys, wrong, says):
+    assert _run("--model", "amf_test", "--data", table, "--out", tmp_path, *wrong) == exit_codes.USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_a_label_column_may_have_any_name(table, tiny, tmp_path, capsys):
+    code = _run("--model", "amf_test", "--data", table, "--label", "colour=diagnosis:blue|red|green", "--out", tmp_path,
+                "--device", "cpu", "--dry-run", *_options(tiny))  # fmt: skip
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.startswith("  colour")]
+    assert code == exit_codes.OK and [row[1] for row in rows[:3]] == ["blue", "red", "green"]
