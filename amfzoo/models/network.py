@@ -21,8 +21,9 @@ from ..labels import Schema, as_tasks
 from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
+from .groups import parameter_groups
 from .loading import as_source, change_heads, load_weights
-from .parts import Absent, PooledNorm, make_heads
+from .parts import Absent, PooledNorm, make_heads, replace_absent
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
 PARTS = (*BRANCHES, "fusion", "heads")  # what `freeze` knows
@@ -114,7 +115,9 @@ class PairNetwork(nn.Module):
         for name, branch in self.branches.items():
             if images[name] is None:
                 raise ConfigError(f"this network has a {name} branch: pass an image, and mark it absent in `present`")
-            raw[name] = branch(self._without_absent(images[name], present[:, BRANCHES.index(name)]))
+            raw[name] = branch(
+                replace_absent(images[name], present[:, BRANCHES.index(name)], in_training=self.training)
+            )
         maps = dict(raw)
         for name, absent in self.absent.items():
             maps[name] = absent(maps[name], present[:, BRANCHES.index(name)])
@@ -122,21 +125,6 @@ class PairNetwork(nn.Module):
             maps["clinical"], maps["dermoscopy"] = self.fusion(maps["clinical"], maps["dermoscopy"], present)
         features = torch.cat([norm(maps[name]) for name, norm in self.norms.items()], dim=1)
         return features, raw
-
-    def _without_absent(self, image: Tensor, present: Tensor) -> Tensor:
-        """Pixels of absent images replaced, so that they can reach nothing.
-
-        In training a present image of the batch takes the place, since a blank one
-        would enter the statistics of batch normalisation. If a batch has none for a
-        branch, a blank one does enter: freeze a branch that a data set has no images for.
-        """
-        if self.training:
-            rows = torch.arange(len(present), device=present.device)
-            donor = torch.where(present, rows, -1).cummax(0).values  # last present row so far
-            donor = torch.where(donor < 0, donor[-1], donor).clamp(min=0)
-            image = image[donor]
-            present = present[donor]
-        return torch.where(present[:, None, None, None], image, torch.zeros_like(image))
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> dict[str, Tensor] | Tensor:
         """(B, num_features) -> {task: (B, classes)} logits; with `pre_logits` the heads' (B, num_features) input."""
@@ -240,25 +228,7 @@ class PairNetwork(nn.Module):
         Returns:
             Groups with "params", "lr" and "weight_decay"; each trainable parameter once.
         """
-        from timm.optim import param_groups_layer_decay
-
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        in_backbone: set[int] = set()
-        for branch in self.branches.values():
-            skip = getattr(branch.body, "no_weight_decay", set)()
-            decayed = param_groups_layer_decay(
-                branch.body, weight_decay, no_weight_decay_list=skip, layer_decay=layer_decay
-            )
-            for group in decayed:
-                in_backbone.update(map(id, group["params"]))
-                groups.setdefault((lr * group["lr_scale"], group["weight_decay"]), []).extend(group["params"])
-        for parameter in self.parameters():
-            if parameter.requires_grad and id(parameter) not in in_backbone:
-                decay = weight_decay if parameter.ndim > 1 else 0.0
-                groups.setdefault((lr, decay), []).append(parameter)
-        return [
-            {"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items() if params
-        ]
+        return parameter_groups(self, lr, weight_decay, layer_decay)
 
     # ---------------------------------------------------- predicting, keeping
 

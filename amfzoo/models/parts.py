@@ -55,3 +55,22 @@ def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDic
         nn.init.trunc_normal_(head.weight, std=0.02)
         nn.init.zeros_(head.bias)
     return heads
+
+
+def replace_absent(image: Tensor, present: Tensor, *, in_training: bool) -> Tensor:
+    """Pixels of absent images replaced, so that they can reach nothing.
+
+    In training a present image of the batch takes the place, since a blank one would
+    enter the statistics of batch normalisation. If a batch has none for a branch, a
+    blank one does enter: freeze a branch that a data set has no images for.
+
+    Args:
+        image: (B, 3, H, W). present: (B,) bool.
+    """
+    if in_training:
+        rows = torch.arange(len(present), device=present.device)
+        donor = torch.where(present, rows, -1).cummax(0).values  # last present row so far
+        donor = torch.where(donor < 0, donor[-1], donor).clamp(min=0)
+        image = image[donor]
+        present = present[donor]
+    return torch.where(present[:, None, None, None], image, torch.zeros_like(image))
