@@ -15,12 +15,18 @@ class PooledNorm(nn.Module):
     """Global average of each map, layer-normalised map by map, then joined.
 
     Maps of different depth differ much in scale; one norm over all would let the
-    largest drown the others.
+    largest drown the others. The norms start small: an optimiser such as Adam moves every
+    weight of a head by about the learning rate, so that with thousands of features of
+    unit size a single step would move a logit by more than one.
     """
+
+    START = 0.2  # of the norms' weights
 
     def __init__(self, channels: Iterable[int]) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width) for width in channels)
+        for norm in self.norms:
+            nn.init.constant_(norm.weight, self.START)
 
     def forward(self, maps: Maps) -> Tensor:
         """One (B, C, H, W) per stride -> (B, sum of C)."""

@@ -137,7 +137,8 @@ class TrainConfig:
             (0.05 for Derm7pt, whose pictures have black borders), else keeps the network's.
         crop_start, crop_end: side of the training crops in the first and last epoch, as a
             share of the input's; small ones are cheap. Rounded to 32 pixels.
-        cache_scale: side of the stored training pictures, as a share of the input's.
+        cache_scale: side of the stored training pictures, as a share of the input's; larger
+            than 1, since a crop that is not shrunk is blurred by its rotation.
         flip, rotate, zoom, shift, stretch: geometry of the augmentation: flips; degrees;
             smallest share of the side that is shown; shift as a share of half the side;
             log of the aspect ratio.
@@ -167,7 +168,7 @@ class TrainConfig:
     batch_size: int = _number(32, 2, whole=True)
     accumulate: int = _number(1, 1, whole=True)
     optimizer: str = _text("adamw")
-    lr: float = _number(8e-4, 0)
+    lr: float = _number(4e-4, 0)
     weight_decay: float = _number(0.05, 0)
     layer_decay: float = _number(1.0, 0.01, 1)
     schedule: str = _choice("cosine", SCHEDULES)
@@ -181,9 +182,9 @@ class TrainConfig:
     grad_checkpointing: bool = _flag(False)
     image_size: int | None = _number(None, 32, 8192, whole=True, none=True)
     border: float | None = _number(None, 0, 0.49, none=True)
-    crop_start: float = _number(0.58, 0.1, 2)
+    crop_start: float = _number(0.83, 0.1, 2)
     crop_end: float = _number(0.83, 0.1, 2)
-    cache_scale: float = _number(1.0, 0.25, 4)
+    cache_scale: float = _number(1.34, 0.25, 4)
     flip: bool = _flag(True)
     rotate: float = _number(180.0, 0, 180)
     zoom: float = _number(0.7, 0.05, 1)

@@ -125,6 +125,9 @@ class PairLoss:
         loss = next(iter(logits.values())).new_zeros((), dtype=torch.float32)
         for head, values in logits.items():
             branch, _, task = head.rpartition("/")
+            # Weights w teach a network p * w. Adding log w here leaves p itself to the network, whose
+            # probabilities then keep the frequencies of the data.
+            values = values + weights[task].clamp(min=1e-6).log()
             cases, _ = case_losses(values, targets[task], weights[task], self.smoothing, self.gamma)
             if branch:
                 # selected, not multiplied: the blank input of an absent image must not matter

@@ -100,12 +100,13 @@ def test_the_losses_of_parts_add_up_to_that_of_the_step():
         )
 
     torch.testing.assert_close(of(slice(0, 3)) + of(slice(3, 7)), of(slice(0, 7)))
-    main = 0.25 * partial_label_loss(logits["a"], targets["a"], loss.weights["a"], 0.1) + 0.75 * partial_label_loss(
+    shifted = {h: v + loss.weights[h[-1]].log() for h, v in logits.items()}  # see the test below
+    main = 0.25 * partial_label_loss(shifted["a"], targets["a"], loss.weights["a"], 0.1) + 0.75 * partial_label_loss(
         logits["b"], targets["b"], None, 0.1
     )
     seen = present[:, 1]
     side = 0.25 * partial_label_loss(
-        logits["dermoscopy/a"][seen], targets["a"][seen], loss.weights["a"], 0.1
+        shifted["dermoscopy/a"][seen], targets["a"][seen], loss.weights["a"], 0.1
     ) + 0.75 * partial_label_loss(logits["dermoscopy/b"][seen], targets["b"][seen], None, 0.1)
     torch.testing.assert_close(of(slice(0, 7)), main + 0.3 * side)
 
@@ -123,3 +124,20 @@ def test_class_weights_follow_frequencies_and_ignore_unknown_labels():
     assert class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"b": 3.0}})["t"].tolist() == [1, 3, 1, 1]
     with pytest.raises(ConfigError, match="'z'"):
         class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"z": 3.0}})
+
+
+def test_class_weights_leave_the_frequencies_of_the_data_in_the_probabilities():
+    labels = torch.tensor([0] * 80 + [1] * 15 + [2] * 5)
+    targets, present = {"a": torch.eye(3, dtype=torch.bool)[labels]}, torch.ones(100, 2, dtype=torch.bool)
+    loss = PairLoss({"a": torch.tensor([0.2, 1.0, 1.8])})
+    logits = torch.zeros(3, requires_grad=True)  # a network that knows the frequencies and nothing else
+    optimizer = torch.optim.LBFGS([logits], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss({"a": logits.expand(100, 3)}, targets, present, loss.totals(targets, present))
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    torch.testing.assert_close(logits.detach().softmax(0), torch.tensor([0.80, 0.15, 0.05]), atol=1e-3, rtol=0)
