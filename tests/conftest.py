@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import json
 from pathlib import Path
 
@@ -54,3 +55,11 @@ def _entry(name: str, network, weights: Path) -> dict:
         "metrics": [],
         "not_validated_for": "anything",
     }
+
+
+@pytest.fixture(autouse=True)
+def _offline_as_before():
+    """`--offline` sets this for its process, which here is the one of all tests."""
+    before = os.environ.get("HF_HUB_OFFLINE")
+    yield
+    os.environ.pop("HF_HUB_OFFLINE", None) if before is None else os.environ.update(HF_HUB_OFFLINE=before)

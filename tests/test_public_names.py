@@ -11,7 +11,7 @@ import amfzoo
 
 PUBLIC = {
     "create_model", "list_models", "list_pretrained", "model_info", "register_model",
-    "PairNetwork", "NetworkConfig", "Prediction", "predict_stream",
+    "PairNetwork", "NetworkConfig", "Prediction", "predict_stream", "finetune",
     "Preprocess", "read_image", "Schema", "Task",
     "AmfzooError", "ConfigError", "ImageError", "PredictionError", "TableError", "UnknownModelError", "WeightsError",
     "__version__",

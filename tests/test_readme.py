@@ -39,7 +39,10 @@ def test_sixty_seconds_of_python_run_and_say_what_is_stated():
 
 
 def test_commands_named_in_the_readme_exist(capsys):
-    for command in sorted(set(re.findall(r"^amfzoo (\w+)", text(), re.MULTILINE))):
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text(), re.DOTALL))
+    commands = set(re.findall(r"\bamfzoo (\w+)", blocks))
+    assert {"list", "predict", "data", "train", "evaluate"} <= commands
+    for command in sorted(commands):
         assert main([command, "--help"]) == 0, command
         assert command in capsys.readouterr().out
 
