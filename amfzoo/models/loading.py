@@ -24,8 +24,12 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
     return HUB_PREFIX + text if is_repo else text
 
 
-def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, fresh_auxiliary: bool) -> None:
+def load_weights(
+    model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool, assign: bool = False
+) -> None:
     """Load `state`; every tensor must fit, but `fresh_auxiliary` heads may be new.
+
+    `assign` takes the tensors over instead of copying them.
 
     Raises:
         WeightsError: a tensor is missing, unknown or of another shape.
@@ -40,7 +44,7 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
             f"{len(extra)} unknown {extra[:3]}, {len(wrong)} of another shape {wrong[:3]}. "
             "Load them without settings that change the architecture, or build the network with pretrained=False"
         )
-    model.load_state_dict(state, strict=not fresh_auxiliary)
+    model.load_state_dict(state, strict=not fresh_auxiliary, assign=assign)
 
 
 def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:

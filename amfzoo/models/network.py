@@ -276,7 +276,10 @@ class PairNetwork(nn.Module):
         found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
         loaded = read_folder(found.folder, expect=found.expect)
         model = cls(NetworkConfig.from_dict(loaded.config).replace(**changes))
-        load_weights(model, loaded.state, found.description, fresh_auxiliary="auxiliary_heads" in changes)
+        # taken over, not copied: they were read for this network alone
+        load_weights(
+            model, loaded.state, found.description, fresh_auxiliary="auxiliary_heads" in changes, assign=True
+        )
         if tasks is not None:
             change_heads(model, as_tasks(tasks), found.description)
         return model.eval()
