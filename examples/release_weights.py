@@ -78,7 +78,7 @@ def main() -> None:
             print(mode, task, {name: f"{scores[name].value:.3f} [{scores[name].low:.3f}, {scores[name].high:.3f}]" for name in METRICS})
             metrics += [
                 {"task": task, "name": name, "data": f"{data}, {IMAGES[mode]}", "cases": int(found.known(task).sum()),
-                 **{key: round(getattr(scores[name], key), 4) for key in ("value", "low", "high")}}
+                 **{key: round(getattr(scores[name], key), 6) for key in ("value", "low", "high")}}
                 for name in METRICS
             ]  # fmt: skip
     model.config = model.config.replace(info={**info, "metrics": metrics})
