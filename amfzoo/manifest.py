@@ -115,9 +115,7 @@ class Manifest:
 
     def names(self, filter: str = "") -> list[str]:
         """Sorted names of the listed weights; `filter` is a glob, or a part of the name."""
-        if any(sign in filter for sign in "*?["):
-            return sorted(name for name in self.weights if fnmatch.fnmatchcase(name, filter))
-        return sorted(name for name in self.weights if filter in name)
+        return sorted(name for name in self.weights if matches(name, filter))
 
     def tags(self, architecture: str) -> list[str]:
         """Sorted tags listed for `architecture`; empty if it has no weights."""
@@ -149,6 +147,11 @@ class Manifest:
             f"No pretrained weights named {name!r}.{hint} Listed: {', '.join(sorted(self.weights))}. "
             "A folder is written 'local-dir:/folder', a Hub repository 'hf-hub:organisation/name'."
         )
+
+
+def matches(name: str, filter: str) -> bool:
+    """Whether `filter` is a part of the name, or a glob for it."""
+    return filter in name or fnmatch.fnmatchcase(name, filter)
 
 
 def manifest_path() -> Path:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, UnknownModelError
-from .manifest import load_manifest
+from .manifest import load_manifest, matches
 from .models.zoo import ZOO, settings
 
 if TYPE_CHECKING:
@@ -81,16 +80,12 @@ def list_models(filter: str = "", pretrained: bool = False) -> list[str]:
     """
     with_weights = {record.architecture for record in load_manifest().weights.values()} if pretrained else _MODELS
     names = (name for name, entry in _MODELS.items() if not entry.hidden and name in with_weights)
-    return sorted(name for name in names if _matches(name, filter))
+    return sorted(name for name in names if matches(name, filter))
 
 
 def list_pretrained(filter: str = "") -> list[str]:
     """Names of all weights, ``model.tag``, sorted; `filter` as in `list_models`."""
-    return sorted(name for name in load_manifest().weights if _matches(name, filter))
-
-
-def _matches(name: str, filter: str) -> bool:
-    return filter in name or fnmatch.fnmatchcase(name, filter)
+    return load_manifest().names(filter)
 
 
 def model_info(name: str) -> dict[str, Any]:

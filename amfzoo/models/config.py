@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConfigError
+from ..folder import SCHEMA_VERSION
 from ..images import Preprocess
 from ..labels import MILK10K, as_tasks
 
-SCHEMA_VERSION = 1  # of config.json
 _TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures", "info", "weights"}
 BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
 FUSIONS = ("asymmetric", "mutual", "none")

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..models.config import BRANCHES
 from .targets import Targets, informative
 
-_BRANCHES = ("clinical", "dermoscopy")  # columns of `present`
 
 
 def case_losses(
@@ -97,7 +97,7 @@ class PairLoss:
             known = informative(candidates)
             weight = (self.weights[task] * candidates).sum(1) / candidates.sum(1).clamp(min=1) * known
             found[task] = float(weight.sum())
-            for column, branch in enumerate(_BRANCHES):
+            for column, branch in enumerate(BRANCHES):
                 found[f"{branch}/{task}"] = float((weight * present[:, column]).sum())
         return found
 
@@ -131,7 +131,7 @@ class PairLoss:
             cases, _ = case_losses(values, targets[task], weights[task], self.smoothing, self.gamma)
             if branch:
                 # selected, not multiplied: the blank input of an absent image must not matter
-                cases = torch.where(present[:, _BRANCHES.index(branch)], cases, cases * 0)
+                cases = torch.where(present[:, BRANCHES.index(branch)], cases, cases * 0)
             if share is not None:
                 cases = cases * share
             factor = self.task_weights[task] * (self.auxiliary if branch else 1.0)
