@@ -27,7 +27,7 @@ _PUBLIC = {
     "apply_temperatures": ".calibration",
     "threshold_for_sensitivity": ".calibration",
     "measure_threshold": ".calibration",
-    "ConformalSets": ".conformal",
+    "ConformalSets": "..inference.sets",
     "fit_conformal": ".conformal",
     "coverage_report": ".conformal",
     "subgroup_scores": ".subgroups",

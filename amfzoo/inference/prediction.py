@@ -5,13 +5,24 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from ..errors import PredictionError
 from ..labels import CHECKLIST, DIAGNOSIS, REFER_ORIGINAL, class_titles, criterion_points, seven_point_score
 
 RESEARCH_ONLY = "Research software, not a medical device."
+
+
+class PredictionSet(NamedTuple):
+    """The classes among which the true one is, most probable first, with probability `coverage`.
+
+    Holds on average over lesions like those that the weights were calibrated on; split
+    conformal prediction, see `amfzoo.evaluation.fit_conformal`.
+    """
+
+    classes: tuple[str, ...]
+    coverage: float
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,8 @@ class Prediction:
             after the temperatures of the weights.
         model: which weights answered.
         missing: the images that were not given ("clinical" or "dermoscopy").
+        sets: {task: PredictionSet}, where the weights were calibrated for it and no
+            image is missing.
 
     Raises:
         PredictionError: a probability is not a number in [0, 1], or a task's do not
@@ -32,6 +45,7 @@ class Prediction:
     probabilities: Mapping[str, Mapping[str, float]]
     model: str = ""
     missing: tuple[str, ...] = ()
+    sets: Mapping[str, PredictionSet] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for task, row in self.probabilities.items():
@@ -110,6 +124,9 @@ class Prediction:
             "missing": list(self.missing),
             "probabilities": {task: dict(row) for task, row in self.probabilities.items()},
             "top": {task: self.top(task)[0] for task in self.probabilities},
+            "sets": {
+                task: {"classes": list(found.classes), "coverage": found.coverage} for task, found in self.sets.items()
+            },
             "seven_point": {
                 "score": score,
                 "expected_score": self.expected_seven_point_score,
@@ -127,9 +144,13 @@ class Prediction:
         ]
 
     def summary(self) -> str:
-        """One line on the score and the missing images."""
+        """One line on the score, the prediction sets and the missing images."""
         score = self.seven_point_score
         parts = [self.seven_point_note or f"seven-point score {score} (expected {self.expected_seven_point_score:.1f})"]
+        parts += [
+            f"{task.replace('_', ' ')} among {', '.join(found.classes)} ({found.coverage:.0%} coverage)"
+            for task, found in self.sets.items()
+        ]
         parts += [f"the {name} image was missing" for name in self.missing]
         return "; ".join(parts)
 

@@ -15,7 +15,7 @@ import torch
 
 from ..errors import AmfzooError, PredictionError
 from ..images import ImageSource
-from .prediction import Prediction
+from .prediction import Prediction, PredictionSet
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -154,11 +154,18 @@ def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction | Predi
 
 def _answer(model: PairNetwork, rows: dict[str, list[float]], inputs: Inputs) -> Prediction | PredictionError:
     """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
+    probabilities = {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()}
+    missing = tuple(name for name in model.preprocess if inputs[name] is None)
+    # their coverage was fitted on whole pairs and says nothing about a single image
+    conformal = {} if missing else model.config.conformal
     try:
         return Prediction(
-            {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()},
+            probabilities,
             model=model.config.info.get("name", model.config.architecture),
-            missing=tuple(name for name in model.preprocess if inputs[name] is None),
+            missing=missing,
+            sets={
+                task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
+            },
         )
     except PredictionError as error:
         return error

@@ -70,12 +70,13 @@ class AnswerColumns:
     """
 
     def __init__(self, model: PairNetwork, label: str, prefix: str = "") -> None:
-        self.label, self.tasks = label, model.tasks
+        self.label, self.tasks, self.conformal = label, model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
         self.has_score = Prediction(even).seven_point_note is None
         names = ["model"]
         for task, classes in self.tasks.items():
             names += [task, *(f"{task}:{label}" for label in classes)]
+            names += [f"{task} set"] if task in self.conformal else []
         names += ["missing", *(["seven_point_score"] if self.has_score else []), "error"]
         self.names = [prefix + name for name in names]
 
@@ -87,6 +88,8 @@ class AnswerColumns:
         for task, classes in self.tasks.items():
             row = answer.probabilities[task]
             cells += [answer.top(task)[0], *(f"{row[label]:.8f}" for label in classes)]
+            if task in self.conformal:
+                cells.append(" ".join(answer.sets[task].classes) if task in answer.sets else "")
         score = [str(answer.seven_point_score)] if self.has_score else []
         return [*cells, " ".join(answer.missing), *score, ""]
 
@@ -131,8 +134,8 @@ def predict_table(
     Args:
         source: CSV as `PairTable` reads it.
         out: CSV to write: the input's columns, then `model`, for each task its most
-            probable class and the probabilities of all, `missing`, `seven_point_score`
-            where the weights give it, and `error`.
+            probable class, the probabilities of all and, where the weights give it, its
+            prediction set ("diagnosis set"); `missing`; `seven_point_score` where the weights give it, and `error`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers.

@@ -11,9 +11,11 @@ from typing import Any
 from ..errors import ConfigError
 from ..folder import SCHEMA_VERSION
 from ..images import Preprocess
+from ..inference.sets import ConformalSets
 from ..labels import MILK10K, as_tasks
 
-_TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures", "info", "weights"}
+_TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures",
+              "conformal", "info", "weights"}  # fmt: skip
 BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
 FUSIONS = ("asymmetric", "mutual", "none")
 
@@ -35,6 +37,8 @@ class NetworkConfig:
         dropout: probability, before the heads.
         tasks: task -> class names, in the order of the logits.
         temperatures: task -> divisor of the logits, used by `predict` only.
+        conformal: task -> thresholds of its prediction sets, used by `predict` only; they
+            hold for the temperatures beside them.
         clinical_preprocess, dermoscopy_preprocess: from file to network input.
         info: free descriptive fields (licence, training data, metrics) for cards.
 
@@ -57,6 +61,7 @@ class NetworkConfig:
     dropout: float = 0.0
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=MILK10K.classes)
     temperatures: Mapping[str, float] = field(default_factory=dict)
+    conformal: Mapping[str, ConformalSets] = field(default_factory=dict)
     clinical_preprocess: Preprocess = Preprocess()
     dermoscopy_preprocess: Preprocess = Preprocess()
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -66,6 +71,10 @@ class NetworkConfig:
             object.__setattr__(self, name, value)
 
         put("tasks", as_tasks(self.tasks))
+        put(
+            "conformal",
+            {t: s if isinstance(s, ConformalSets) else ConformalSets.from_dict(s) for t, s in self.conformal.items()},
+        )
         for branch in BRANCHES:
             put(f"{branch}_args", dict(getattr(self, f"{branch}_args")))
             put(f"{branch}_strides", tuple(int(s) for s in getattr(self, f"{branch}_strides")))
@@ -111,6 +120,12 @@ class NetworkConfig:
                 raise ConfigError(f"a temperature is given for task {task!r}, which the network has not")
             if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise ConfigError(f"the temperature of task {task!r} must be a positive number, got {value!r}")
+        for task, sets in self.conformal.items():
+            if tuple(sets.thresholds) != self.tasks.get(task):
+                raise ConfigError(
+                    f"prediction sets are given for task {task!r} and the classes {', '.join(sets.thresholds)}, "
+                    "which the network has not"
+                )
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -143,7 +158,7 @@ class NetworkConfig:
         """The content of config.json, less its `weights` record."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         preprocessing = {branch: values.pop(f"{branch}_preprocess").to_dict() for branch in BRANCHES}
-        top = {name: values.pop(name) for name in ("architecture", "tasks", "temperatures", "info")}
+        top = {name: values.pop(name) for name in ("architecture", "tasks", "temperatures", "conformal", "info")}
         network = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -152,6 +167,7 @@ class NetworkConfig:
             "preprocessing": preprocessing,
             "tasks": {task: list(classes) for task, classes in top["tasks"].items()},
             "temperatures": dict(top["temperatures"]),
+            "conformal": {task: sets.to_dict() for task, sets in top["conformal"].items()},
             "info": dict(top["info"]),
         }
 
@@ -171,6 +187,7 @@ class NetworkConfig:
                 **data["network"],
                 **{f"{branch}_preprocess": preprocessing[branch] for branch in BRANCHES},
                 **{name: data[name] for name in ("architecture", "tasks", "temperatures")},
+                "conformal": data.get("conformal", {}),
                 "info": data.get("info", {}),
             }
             return cls.create(**fields)

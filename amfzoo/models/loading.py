@@ -5,14 +5,34 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import WeightsError
 from ..hub import HUB_PREFIX
 
 logger = logging.getLogger("amfzoo")
+
+
+class without_random_values(TorchFunctionMode):
+    """In its scope this thread's in-place random fills write zeros instead of drawing values.
+
+    For networks whose every parameter is loaded right afterwards: drawing costs more than
+    half of building a small one. Zeros, not nothing: `trunc_normal_` repeats until all
+    values are within its bounds, and memory that was not set may never be.
+    """
+
+    DRAWS = frozenset({torch.Tensor.uniform_, torch.Tensor.normal_, nn.init.uniform_, nn.init.normal_,
+                       nn.init.kaiming_uniform_, nn.init.kaiming_normal_})  # fmt: skip
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in self.DRAWS:
+            return func(*args, **(kwargs or {}))
+        with torch.no_grad():
+            return (args[0] if args else kwargs["tensor"]).zero_()
 
 
 def as_source(source: str | os.PathLike[str]) -> str | Path:
@@ -52,12 +72,14 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     if tasks == model.tasks and list(tasks) == list(model.tasks):
         return
     kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
-    temperatures = {t: v for t, v in model.config.temperatures.items() if t in kept}
+    fitted = {
+        name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in ("temperatures", "conformal")
+    }
     dropped = [t for t in model.tasks if t not in kept]
     model.reset_heads(tasks)
     for task, head in kept.items():
         model.heads[task] = head
-    model.config = model.config.replace(temperatures=temperatures)
+    model.config = model.config.replace(**fitted)
     fresh = [t for t in tasks if t not in kept]
     logger.warning(
         "%s: heads %s are new and untrained; heads %s of the weights were dropped",

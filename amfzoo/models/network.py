@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from .. import hub
 from ..card import render_card
 from ..errors import ConfigError
-from ..folder import read_folder, write_folder
+from ..folder import read_config, read_folder, write_folder
 from ..images import Preprocess
 from ..inference import Prediction, predict
 from ..labels import Schema, as_tasks
@@ -22,7 +24,7 @@ from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
-from .loading import as_source, change_heads, load_weights
+from .loading import as_source, change_heads, load_weights, without_random_values
 from .parts import Absent, PooledNorm, make_heads, replace_absent
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
@@ -165,7 +167,7 @@ class PairNetwork(nn.Module):
         return self.heads
 
     def reset_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
-        """Replace all heads by fresh ones for other tasks; temperatures are dropped.
+        """Replace all heads by fresh ones for other tasks; temperatures and prediction sets are dropped.
 
         Raises:
             ConfigError: `tasks` is not a schema.
@@ -173,7 +175,7 @@ class PairNetwork(nn.Module):
         tasks = as_tasks(tasks)
         where = next(self.heads.parameters())
         self.heads = make_heads(self.num_features, tasks).to(where)
-        self.config = self.config.replace(tasks=tasks, temperatures={})
+        self.config = self.config.replace(tasks=tasks, temperatures={}, conformal={})
         for name, parts in self.auxiliary.items():
             parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
 
@@ -274,12 +276,17 @@ class PairNetwork(nn.Module):
             source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
         """
         found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
-        loaded = read_folder(found.folder, expect=found.expect)
-        model = cls(NetworkConfig.from_dict(loaded.config).replace(**changes))
+        fresh_auxiliary = "auxiliary_heads" in changes
+        with ThreadPoolExecutor(1) as pool:  # built while the file is hashed and read
+            reading = pool.submit(read_folder, found.folder, expect=found.expect)
+            try:
+                config = NetworkConfig.from_dict(read_config(found.folder)).replace(**changes)
+                with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
+                    model = cls(config)
+            finally:
+                loaded = reading.result()  # a damaged folder is reported before anything else
         # taken over, not copied: they were read for this network alone
-        load_weights(
-            model, loaded.state, found.description, fresh_auxiliary="auxiliary_heads" in changes, assign=True
-        )
+        load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary, assign=True)
         if tasks is not None:
             change_heads(model, as_tasks(tasks), found.description)
         return model.eval()

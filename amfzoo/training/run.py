@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models.network import PairNetwork
 from . import report
@@ -14,6 +14,10 @@ from .dataset import BRANCHES, PairDataset
 from .loop import Trainer
 from .targets import exact
 from .validate import Logits, better, check_metric, logits_of, scores_of
+
+if TYPE_CHECKING:
+    from ..evaluation.cases import Cases
+    from ..inference.sets import ConformalSets
 
 MODEL_FOLDER, CASES_FILE = "model", "validation.csv"
 _LEAST_CASES = 20  # of known class, to fit a temperature on
@@ -85,7 +89,8 @@ def finish(
                     for branch in BRANCHES
                 }
             )
-        network.config = network.config.replace(temperatures=_temperatures(logits, valid))
+        network.config = network.config.replace(temperatures=_temperatures(logits, valid), conformal={})
+        network.config = network.config.replace(conformal=_conformal(_cases(logits, valid, network)))
     network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
     network = network.to("cpu")
     if accelerator.is_main_process:
@@ -148,7 +153,14 @@ def _temperatures(logits: Logits, valid: PairDataset) -> dict[str, float]:
     return found
 
 
-def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Any:
+def _conformal(cases: Cases) -> dict[str, ConformalSets]:
+    """Prediction sets of every task with enough lesions, at fit_conformal's default coverage."""
+    from ..evaluation.conformal import fit_conformal
+
+    return {task: fit_conformal(cases, task) for task in cases.tasks if int(cases.known(task).sum()) >= _LEAST_CASES}
+
+
+def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
     """Calibrated probabilities of the validation lesions."""
     from ..evaluation.cases import UNKNOWN, Cases
 
