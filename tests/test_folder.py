@@ -95,14 +95,15 @@ def test_awkward_tensors(tmp_path):
 
 
 def test_half(tmp_path):
-    state = {"w": torch.randn(64, 64), "variance": torch.full((8,), 1e5), "n": torch.tensor(3)}
+    state = {"w": torch.randn(128, 128), "kernel": torch.randn(96, 1, 3, 3), "variance": torch.full((8,), 1e5), "n": torch.tensor(3)}
     path = write(tmp_path / "m", state=state, half=True)
-    assert (path / "model.safetensors").stat().st_size < 64 * 64 * 2 + 1000
+    assert (path / "model.safetensors").stat().st_size < 128 * 128 * 2 + 96 * 9 * 4 + 1000
     loaded = read_folder(path).state
     assert loaded["w"].dtype == torch.float32 and loaded["n"].dtype == torch.int64
-    assert torch.equal(loaded["w"], state["w"].half().float()) and torch.equal(loaded["variance"], state["variance"])
+    assert torch.equal(loaded["w"], state["w"].half().float())
+    assert all(torch.equal(loaded[name], state[name]) for name in ("kernel", "variance"))
     with pytest.raises(WeightsError, match="'w'.*half=False"):
-        write(tmp_path / "m2", state={"w": torch.full((2, 2), 1e6)}, half=True)
+        write(tmp_path / "m2", state={"w": torch.full((128, 128), 1e6)}, half=True)
     bfloat = write(tmp_path / "m3", state={"w": torch.ones(2, 2, dtype=torch.bfloat16)})
     assert read_folder(bfloat).state["w"].dtype == torch.float32
 

@@ -298,7 +298,7 @@ class PairNetwork(nn.Module):
 
         Args:
             folder: where to; written whole or not at all.
-            half: store matrices in half precision.
+            half: store the large matrices in half precision.
             overwrite: replace a model folder that is there.
             examples: {file name: bytes or path} for its ``example/``.
 

@@ -117,7 +117,7 @@ def test_save_and_load_in_half_precision(model, tmp_path):
     loaded = PairNetwork.from_pretrained(folder)
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     weights = (folder / "model.safetensors").stat().st_size
-    assert weights < 2.2 * sum(p.numel() for p in model.parameters())  # about two bytes each
+    assert weights < 3 * sum(p.numel() for p in model.parameters())  # two bytes each, small tensors four
     exact, rounded = logits_of(model, *pair(2)), logits_of(loaded, *pair(2))
     assert not torch.equal(rounded, exact)
     assert (rounded - exact).square().mean().sqrt() < 0.03 * exact.std()
