@@ -285,8 +285,7 @@ class PairNetwork(nn.Module):
                     model = cls(config)
             finally:
                 loaded = reading.result()  # a damaged folder is reported before anything else
-        # taken over, not copied: they were read for this network alone
-        load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary, assign=True)
+        load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
         if tasks is not None:
             change_heads(model, as_tasks(tasks), found.description)
         return model.eval()
