@@ -39,7 +39,7 @@ def same(network, other) -> bool:
 
 
 def test_untrained_network_reads_nothing(released, no_network, monkeypatch):
-    monkeypatch.setattr("amfzoo.models.network.read_folder", None)  # not even the weights that are at hand
+    monkeypatch.setattr("amfzoo.models.loading.read_folder", None)  # not even the weights that are at hand
     network = create_model("amf_test", pretrained=False)
     assert isinstance(network, PairNetwork) and network.training
     assert network.config == create_model("amf_test").config  # the default for a bare name

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import WeightsError
-from ..hub import HUB_PREFIX
+from ..folder import read_config, read_folder
+from ..hub import HUB_PREFIX, Resolved
+from .config import NetworkConfig
 
 logger = logging.getLogger("amfzoo")
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class without_random_values(TorchFunctionMode):
@@ -43,6 +49,29 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
         return Path(text)
     is_repo = text.count("/") == 1 and ":" not in text and not text.startswith((".", "~", "/"))
     return HUB_PREFIX + text if is_repo else text
+
+
+def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes: Mapping[str, Any]) -> Net:
+    """The network of a verified model folder, built while its file is hashed and read.
+
+    Args:
+        build: from config to network.
+        changes: config fields to change; new auxiliary heads start untrained.
+
+    Raises:
+        WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
+    """
+    fresh_auxiliary = "auxiliary_heads" in changes
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_folder, found.folder, expect=found.expect)
+        try:
+            config = NetworkConfig.from_dict(read_config(found.folder)).replace(**changes)
+            with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
+                model = build(config)
+        finally:
+            loaded = reading.result()  # a damaged folder is reported before anything else
+    load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
+    return model
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool) -> None:

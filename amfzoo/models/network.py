@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 from .. import hub
 from ..card import render_card
 from ..errors import ConfigError
-from ..folder import read_config, read_folder, write_folder
+from ..folder import write_folder
 from ..images import Preprocess
 from ..inference import Prediction, predict
 from ..labels import Schema, as_tasks
@@ -24,7 +22,7 @@ from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
-from .loading import as_source, change_heads, load_weights, without_random_values
+from .loading import as_source, build_loaded, change_heads
 from .parts import Absent, PooledNorm, make_heads, replace_absent
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
@@ -47,12 +45,7 @@ class PairNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.branches = nn.ModuleDict(
-            {
-                name: Backbone(
-                    getattr(config, name), getattr(config, f"{name}_strides"), getattr(config, f"{name}_args")
-                )
-                for name in config.branches
-            }
+            {n: Backbone(*(getattr(config, n + end) for end in ("", "_strides", "_args"))) for n in config.branches}
         )
         channels = {name: branch.channels for name, branch in self.branches.items()}
         attention = {"dim": config.attention_dim, "heads": config.attention_heads}
@@ -65,9 +58,7 @@ class PairNetwork(nn.Module):
         self.absent = nn.ModuleDict(
             {name: Absent(channels[name]) for name in config.branches if name in self._pooled_branches()}
         )
-        self.norms = nn.ModuleDict(
-            {name: PooledNorm(channels[name]) for name in self._pooled_branches()}
-        )
+        self.norms = nn.ModuleDict({name: PooledNorm(channels[name]) for name in self._pooled_branches()})
         self.num_features = sum(sum(channels[name]) for name in self._pooled_branches())
         self.dropout = nn.Dropout(config.dropout)
         self.heads = make_heads(self.num_features, config.tasks)
@@ -276,16 +267,7 @@ class PairNetwork(nn.Module):
             source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
         """
         found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
-        fresh_auxiliary = "auxiliary_heads" in changes
-        with ThreadPoolExecutor(1) as pool:  # built while the file is hashed and read
-            reading = pool.submit(read_folder, found.folder, expect=found.expect)
-            try:
-                config = NetworkConfig.from_dict(read_config(found.folder)).replace(**changes)
-                with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
-                    model = cls(config)
-            finally:
-                loaded = reading.result()  # a damaged folder is reported before anything else
-        load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
+        model = build_loaded(cls, found, changes)
         if tasks is not None:
             change_heads(model, as_tasks(tasks), found.description)
         return model.eval()
