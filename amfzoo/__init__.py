@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 # public name -> module; loaded on first use, so that `import amfzoo` needs no torch
 _PUBLIC = {
     "create_model": ".factory",
+    "create_predictor": ".runtimes",
     "list_models": ".registry",
     "list_pretrained": ".registry",
     "model_info": ".registry",
@@ -25,6 +26,8 @@ _PUBLIC = {
     "NetworkConfig": ".models.config",
     "Prediction": ".inference.prediction",
     "predict_stream": ".inference.predictor",
+    "Predictor": ".runtimes",
+    "export_model": ".runtimes",
     "finetune": ".training.api",
     "Preprocess": ".images",
     "read_image": ".images",
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from .models.config import NetworkConfig
     from .models.network import PairNetwork
     from .registry import list_models, list_pretrained, model_info, register_model
+    from .runtimes import Predictor, create_predictor, export_model
     from .training.api import finetune
 
 

@@ -12,6 +12,7 @@ import amfzoo
 PUBLIC = {
     "create_model", "list_models", "list_pretrained", "model_info", "register_model",
     "PairNetwork", "NetworkConfig", "Prediction", "predict_stream", "finetune",
+    "create_predictor", "Predictor", "export_model",
     "Preprocess", "read_image", "Schema", "Task",
     "AmfzooError", "ConfigError", "ImageError", "PredictionError", "TableError", "UnknownModelError", "WeightsError",
     "__version__",

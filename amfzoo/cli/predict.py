@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ from .options import add_cache, add_json, apply_offline, print_json
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
+    from ..runtimes import Predictor
 
 DEFAULT_MODEL = "amf_small"
+RUNTIMES = ("auto", "openvino", "onnx", "torch")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 _USAGE = """\
 amfzoo predict CLINICAL DERMOSCOPY [options]
@@ -57,6 +59,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)"
     )
+    parser.add_argument(
+        "--runtime",
+        metavar="NAME",
+        choices=RUNTIMES,
+        default="torch",
+        help="torch, onnx, openvino, or auto: the fastest that is installed; the answers are the same (default: torch)",
+    )
     add_cache(parser)
     add_json(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
@@ -79,18 +88,28 @@ def run(args: argparse.Namespace) -> int:
         _check_table_usage(args)
         from .predict_table import run_table
 
-        return run_table(args, lambda: load_model(args))
+        return run_table(args, lambda: _load_for_prediction(args))
     for option in ("out", "prefix", "retry_errors", "overwrite"):
         if getattr(args, option):
             args.parser.error(f"--{option.replace('_', '-')} is for tables: amfzoo predict PAIRS.csv --out ANSWERS.csv")
     return _run_pair(args, *_images(args))
 
 
+def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
+    """As `load_model`, behind the runtime that the options name."""
+    model = load_model(args)
+    if args.runtime == "torch":
+        return model
+    from ..runtimes import create_predictor
+
+    return replace(model, network=create_predictor(model.network, args.runtime))
+
+
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network and a label that tells its weights from all others."""
+    """A network, or one behind another runtime, and a label that tells its weights from all others."""
 
-    network: PairNetwork
+    network: PairNetwork | Predictor
     label: str
 
 
@@ -142,7 +161,7 @@ def _images(args: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | None) -> int:
-    model = load_model(args)
+    model = _load_for_prediction(args)
     answer = model.network.predict(clinical, dermoscopy)
     if args.json:
         print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict()})

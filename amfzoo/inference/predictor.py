@@ -7,33 +7,29 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any, Union
 
 from ..errors import AmfzooError, PredictionError
 from ..images import ImageSource
+from .batch import BRANCHES, ArrayModel, Batch, Inputs, Logits, calibrated, stack
 from .prediction import Prediction, PredictionSet
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
+Model = Union["PairNetwork", ArrayModel]
 Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
-Inputs = dict[str, "np.ndarray | None"]  # branch -> (3, H, W) float32, None where the image is missing
-_ORDER = ("clinical", "dermoscopy")
 
 
 def predict(
-    model: PairNetwork, clinical: Any, dermoscopy: Any, *, batch_size: int = 16
+    model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int = 16
 ) -> Prediction | list[Prediction]:
     """`PairNetwork.predict`; see there."""
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
         return next(predict_stream(model, [(clinical, dermoscopy)]))
     columns = []
-    for name, images, is_list in zip(_ORDER, (clinical, dermoscopy), lists):
+    for name, images, is_list in zip(BRANCHES, (clinical, dermoscopy), lists):
         if not is_list and images is not None:
             raise PredictionError(f"one image for {name} and a list for the other: give two lists, or two images")
         columns.append(images)
@@ -47,7 +43,7 @@ def predict(
 
 
 def predict_stream(
-    model: PairNetwork,
+    model: Model,
     pairs: Iterable[Pair],
     *,
     batch_size: int = 16,
@@ -57,6 +53,7 @@ def predict_stream(
     """Predictions of any number of pairs, in order, in constant memory.
 
     Args:
+        model: a network, or one behind another runtime (`create_predictor`).
         pairs: (clinical, dermoscopy) images; one of the two may be None.
         batch_size: pairs per step; it has no influence on the answer.
         workers: threads that decode images; default one per core, at most 8.
@@ -90,7 +87,7 @@ def _batched(items: Iterator, size: int) -> Iterator[list]:
 
 
 def _prepared(
-    model: PairNetwork, pairs: Iterable[Pair], batch_size: int, workers: int | None
+    model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None
 ) -> Iterator[Inputs | AmfzooError]:
     """Network inputs in order, decoded at most two batches ahead."""
     pairs = iter(pairs)
@@ -112,9 +109,9 @@ def _prepared(
                 future.cancel()
 
 
-def _prepare(model: PairNetwork, pair: Pair) -> Inputs | AmfzooError:
+def _prepare(model: Model, pair: Pair) -> Inputs | AmfzooError:
     """Decode one pair; an error is a result here, so that others in its batch are not lost."""
-    images = dict(zip(_ORDER, pair, strict=True))
+    images = dict(zip(BRANCHES, pair, strict=True))
     if all(image is None for image in images.values()):
         return PredictionError("both images are missing: give a clinical or a dermoscopy image, or both")
     if all(images[name] is None for name in model.preprocess):
@@ -129,30 +126,23 @@ def _prepare(model: PairNetwork, pair: Pair) -> Inputs | AmfzooError:
         return error
 
 
-@torch.inference_mode()
-def _run(model: PairNetwork, batch: Sequence[Inputs]) -> list[Prediction | PredictionError]:
-    parameter = next(model.parameters())
-    tensors: dict[str, torch.Tensor | None] = dict.fromkeys(_ORDER)
-    present = np.zeros((len(batch), 2), bool)
-    for name, preprocess in model.preprocess.items():
-        pixels = np.zeros((len(batch), 3, *preprocess.size), np.float32)
-        for row, inputs in enumerate(batch):
-            if inputs[name] is not None:
-                pixels[row] = inputs[name]
-                present[row, _ORDER.index(name)] = True
-        tensors[name] = torch.from_numpy(pixels).to(parameter)
-    with evaluation_mode(model):
-        logits = model(tensors["clinical"], tensors["dermoscopy"], torch.from_numpy(present).to(parameter.device))
-    rows = {
-        task: (values.double() / model.config.temperatures.get(task, 1.0)).softmax(1).tolist()
-        for task, values in logits.items()
-    }
+def _run(model: Model, batch: Sequence[Inputs]) -> list[Prediction | PredictionError]:
+    logits = _logits(model, stack(batch, model.preprocess))
+    rows = {task: values.tolist() for task, values in calibrated(logits, model.config.temperatures).items()}
     return [
         _answer(model, {task: values[i] for task, values in rows.items()}, inputs) for i, inputs in enumerate(batch)
     ]
 
 
-def _answer(model: PairNetwork, rows: dict[str, list[float]], inputs: Inputs) -> Prediction | PredictionError:
+def _logits(model: Model, batch: Batch) -> Logits:
+    if hasattr(model, "logits"):
+        return model.logits(batch)
+    from .torch_logits import torch_logits  # here, so that other runtimes need no torch
+
+    return torch_logits(model, batch)
+
+
+def _answer(model: Model, rows: dict[str, list[float]], inputs: Inputs) -> Prediction | PredictionError:
     """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
     probabilities = {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()}
     missing = tuple(name for name in model.preprocess if inputs[name] is None)
@@ -169,15 +159,3 @@ def _answer(model: PairNetwork, rows: dict[str, list[float]], inputs: Inputs) ->
         )
     except PredictionError as error:
         return error
-
-
-@contextmanager
-def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """`model.eval()`, with every module's own mode put back afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

@@ -21,7 +21,7 @@ print(json.dumps([code, time.process_time(), sorted(m for m in sys.modules if ".
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["info", "amf_test.tiny"], ["--help"], ["predict", "--help"], ["--version"]]
+    "arguments", [["list"], ["info", "amf_test.tiny"], ["--help"], ["predict", "--help"], ["export", "--help"], ["--version"]]
 )
 def test_light_commands_import_nothing_heavy(arguments, released):
     ended = subprocess.run(
@@ -35,7 +35,7 @@ def test_light_commands_import_nothing_heavy(arguments, released):
 
 def test_help_says_what_there_is(run):
     text = run("--help").out
-    for word in ("list", "info", "download", "verify", "predict", "exit codes:", "not a medical device"):
+    for word in ("list", "info", "download", "verify", "predict", "export", "exit codes:", "not a medical device"):
         assert word in text
     assert run("--version").out == f"amfzoo {amfzoo.__version__}\n"
     bare = run()

@@ -1,0 +1,64 @@
+"""Batches of network input as plain arrays, and what turns them into logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ..images import Preprocess
+
+BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
+Inputs = dict[str, "np.ndarray | None"]  # branch -> (3, H, W) float32, None where the image is missing
+Logits = dict[str, np.ndarray]  # task -> (B, classes) float32
+
+
+class Batch(NamedTuple):
+    """Input of B pairs: (B, 3, H, W) float32 per branch, None for one that the network has not; (B, 2) bool.
+
+    Rows of a missing image hold zeros, and false in `present`.
+    """
+
+    clinical: np.ndarray | None
+    dermoscopy: np.ndarray | None
+    present: np.ndarray
+
+
+class ArrayModel(Protocol):
+    """What takes a network's place in `predict_stream`: a network behind any runtime."""
+
+    config: Any
+    tasks: dict[str, tuple[str, ...]]
+    preprocess: dict[str, Preprocess]
+
+    def logits(self, batch: Batch) -> Logits:
+        """{task: (B, classes)} of a batch, before the temperatures."""
+
+
+def stack(rows: Sequence[Inputs], preprocess: Mapping[str, Preprocess]) -> Batch:
+    """The inputs of several pairs as one batch."""
+    arrays: dict[str, np.ndarray | None] = dict.fromkeys(BRANCHES)
+    present = np.zeros((len(rows), 2), bool)
+    for name, prepared in preprocess.items():
+        column = BRANCHES.index(name)
+        present[:, column] = [row[name] is not None for row in rows]
+        if len(rows) == 1 and present[0, column]:
+            arrays[name] = rows[0][name][None]  # one pair has nothing to be copied together with
+            continue
+        pixels = arrays[name] = np.empty((len(rows), 3, *prepared.size), np.float32)
+        for i, row in enumerate(rows):
+            pixels[i] = 0 if row[name] is None else row[name]
+    return Batch(arrays["clinical"], arrays["dermoscopy"], present)
+
+
+def calibrated(logits: Mapping[str, np.ndarray], temperatures: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """{task: (B, classes) float64}: the softmax of logits / temperature."""
+    found = {}
+    for task, values in logits.items():
+        scaled = values.astype(np.float64) / temperatures.get(task, 1.0)
+        with np.errstate(invalid="ignore"):  # infinite logits become NaN, which `Prediction` reports
+            powers = np.exp(scaled - scaled.max(1, keepdims=True))
+        found[task] = powers / powers.sum(1, keepdims=True)
+    return found

@@ -1,0 +1,41 @@
+"""A torch network applied to a batch of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .batch import Batch, Logits
+
+
+@torch.inference_mode()
+def torch_logits(
+    model: torch.nn.Module, batch: Batch, memory_format: torch.memory_format = torch.contiguous_format
+) -> Logits:
+    """Logits of a network in evaluation mode, on the device and in the precision of its parameters."""
+    parameter = next(model.parameters())
+
+    def image(pixels: np.ndarray | None) -> torch.Tensor | None:
+        if pixels is None:
+            return None
+        return torch.from_numpy(pixels).to(parameter.device, parameter.dtype, memory_format=memory_format)
+
+    present = torch.from_numpy(batch.present).to(parameter.device)
+    with evaluation_mode(model):
+        logits = model(image(batch.clinical), image(batch.dermoscopy), present)
+    return {task: values.float().cpu().numpy() for task, values in logits.items()}
+
+
+@contextmanager
+def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
+    """`model.eval()`, with every module's own mode put back afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

@@ -1,0 +1,64 @@
+"""What every runtime is: something that computes a network's logits from arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import ClassVar
+
+from ..errors import ConfigError
+from ..inference.batch import Batch, Logits
+
+PRECISIONS = ("fp32", "bf16")
+
+
+class Runtime(ABC):
+    """One way to compute the logits of one network.
+
+    Attributes:
+        name: as `create_predictor` takes it.
+        extra: the optional part of this package that brings what it needs; "" for none.
+        requires: packages that it imports.
+        precisions: those it can compute in; the first is the default.
+        devices: device types it runs on; empty for all that torch knows.
+    """
+
+    name: ClassVar[str]
+    extra: ClassVar[str] = ""
+    requires: ClassVar[tuple[str, ...]] = ()
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    devices: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def available(cls) -> bool:
+        """Whether the packages that it needs are installed; imports none of them."""
+        return not missing(cls.requires)
+
+    @classmethod
+    def refusal(cls, device: str, precision: str) -> str | None:
+        """Why it cannot be used on a device ("cpu", "cuda:1") in a precision; None if it can."""
+        absent = missing(cls.requires)
+        if absent:
+            return f"it needs {', '.join(absent)}: pip install 'amfzoo[{cls.extra}]'"
+        if cls.devices and device.partition(":")[0] not in cls.devices:
+            return f"it runs on {', '.join(cls.devices)}, not on {device}"
+        if precision not in cls.precisions:
+            return f"it computes in {', '.join(cls.precisions)}, not in {precision}"
+        return None
+
+    @abstractmethod
+    def logits(self, batch: Batch) -> Logits:
+        """{task: (B, classes) float32}, before the temperatures; tasks in the network's order."""
+
+
+def missing(packages: Iterable[str]) -> list[str]:
+    """Those of the packages that are not installed."""
+    return [name for name in packages if find_spec(name) is None]
+
+
+def require(packages: Iterable[str], extra: str, what: str) -> None:
+    """Raise a ConfigError that says what to install, unless all packages are there."""
+    absent = missing(packages)
+    if absent:
+        raise ConfigError(f"{what} needs {', '.join(absent)}: pip install 'amfzoo[{extra}]'")

@@ -1,0 +1,87 @@
+"""ONNX graphs that were made before: making one takes seconds, reading it milliseconds.
+
+They lie in ``$AMFZOO_CACHE/graphs`` (default ``~/.cache/amfzoo/graphs``), under a hash of
+all that they are made from. Whoever uses one compares its answers with torch's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from .. import __version__
+from .base import require
+from .graph import onnx_graph
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+_KEPT = 16  # graphs; the one that was not used for longest goes first
+
+
+def cached_onnx_graph(network: PairNetwork) -> bytes:
+    """`onnx_graph`, from the cache where it is there; a cache that cannot be used is done without.
+
+    Raises:
+        ConfigError: as `onnx_graph`.
+    """
+    require(("onnx", "onnxscript"), "onnx", "an ONNX graph")
+    file = cache_folder() / f"{_key(network)}.onnx"
+    with contextlib.suppress(OSError):
+        content = file.read_bytes()
+        os.utime(file)  # used now
+        return content
+    content = onnx_graph(network)
+    with contextlib.suppress(OSError):
+        _store(file, content)
+    return content
+
+
+def forget(network: PairNetwork) -> None:
+    """Remove the network's graph from the cache."""
+    with contextlib.suppress(OSError):
+        (cache_folder() / f"{_key(network)}.onnx").unlink()
+
+
+def cache_folder() -> Path:
+    """Where graphs are kept; it need not exist."""
+    root = os.environ.get("AMFZOO_CACHE")
+    if not root:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "amfzoo"
+    return Path(root).expanduser() / "graphs"
+
+
+def _key(network: PairNetwork) -> str:
+    """A hash of everything that shapes the graph: settings, weights, and the programs that make it."""
+    made_from = {
+        "config": network.config.to_dict(),
+        "amfzoo": __version__,
+        **{name: version(name) for name in ("torch", "timm", "onnx", "onnxscript")},
+    }
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _store(file: Path, content: bytes) -> None:
+    """Write whole or not at all; two processes may do so at once."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    by_use = sorted(file.parent.glob("*.onnx"), key=lambda path: path.stat().st_mtime)
+    for old in by_use[:-_KEPT]:
+        old.unlink(missing_ok=True)

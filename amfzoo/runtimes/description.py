@@ -1,0 +1,73 @@
+"""model.json of an exported network: how to feed the graph, and how to read its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .. import __version__
+from ..folder import sha256_of
+from ..inference.batch import BRANCHES
+from ..labels import DIAGNOSIS, class_titles
+from .graph import PRESENT, output_name
+
+if TYPE_CHECKING:
+    from ..models.config import NetworkConfig
+
+SCHEMA_VERSION = 1
+_NOTES = {
+    "images": "Turn upright by the EXIF orientation; convert to 8-bit sRGB, transparency over white. Cut the fraction "
+    "`border` from each side. fit 'squash' resizes to size (height, width); 'crop' first takes the largest centred part "
+    "with the aspect ratio of size; 'pad' resizes within size and centres on black. `filter` is Pillow's of that name, "
+    "averaging over the source when it shrinks. Then (pixels / 255 - mean) / std per channel, as (3, height, width).",
+    "missing": "Columns of `present` are clinical, dermoscopy; false marks a missing image, whose pixels (zeros, say) "
+    "have no effect. At least one image of a pair must be there.",
+    "answers": "Probabilities are softmax(logits / temperature), for each task by itself.",
+    "use": "Research software, not a medical device.",
+}
+
+
+def describe(
+    config: NetworkConfig, format: str, files: Iterable[Path], parity: Mapping[int, float]
+) -> dict[str, Any]:
+    """The content of model.json, for JSON.
+
+    Args:
+        files: the graph's, which are named with their sha256.
+        parity: {batch size: largest difference of a probability from fp32 torch}.
+    """
+    images = {name: getattr(config, f"{name}_preprocess") for name in config.branches}
+    inputs: dict[str, Any] = {
+        name: {"dtype": "float32", "shape": ["batch", 3, *prepared.size]} for name, prepared in images.items()
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": config.info.get("name", config.architecture),
+        "architecture": config.architecture,
+        "format": format,
+        "files": {file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in files},
+        "inputs": {**inputs, PRESENT: {"dtype": "bool", "shape": ["batch", len(BRANCHES)], "columns": list(BRANCHES)}},
+        "preprocessing": {name: prepared.to_dict() for name, prepared in images.items()},
+        "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
+        "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
+        "notes": _NOTES,
+        "parity": {
+            "reference": "fp32 torch",
+            "largest_difference_of_a_probability": {str(size): value for size, value in parity.items()},
+        },
+        "info": dict(config.info),
+        "made_with": {"amfzoo": __version__, "torch": torch.__version__},
+    }
+
+
+def _task(config: NetworkConfig, task: str, classes: tuple[str, ...]) -> dict[str, Any]:
+    titles = class_titles(classes) if task == DIAGNOSIS else {}
+    return {
+        "output": output_name(task),
+        "classes": list(classes),
+        "titles": {name: titles.get(name, name) for name in classes},
+        "temperature": config.temperatures.get(task, 1.0),
+    }

@@ -1,0 +1,154 @@
+"""`export_model`: a network as a folder for programs that do without this package.
+
+    model.onnx | model.xml, model.bin | model.pt2     the graph
+    model.json                                        all else that an answer needs
+
+The graph takes preprocessed images and gives logits, see `graph.exported_program`;
+`description.describe` says what model.json holds, and ``examples/onnx_without_amfzoo.py`` how
+to use the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import ConfigError, WeightsError
+from ..inference.batch import Batch, Logits
+from ..models.network import PairNetwork
+from .base import Runtime, require
+from .cache import cached_onnx_graph, forget
+from .description import describe
+from .graph import exported_program
+from .onnx_runtime import OnnxRuntime
+from .openvino_runtime import OpenVinoRuntime
+from .parity import BATCHES, check
+
+DESCRIPTION_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export_model` wrote.
+
+    Attributes:
+        folder: where it is.
+        files: {name: bytes}.
+        parity: {batch size: largest difference of a probability from fp32 torch}.
+    """
+
+    folder: Path
+    files: dict[str, int]
+    parity: dict[int, float]
+
+
+def export_model(network: PairNetwork, format: str, folder: str | os.PathLike[str]) -> Exported:
+    """Write a network as a graph with a description, whole or not at all.
+
+    The written graph is read back and compared with torch, on batches of 1, 2, 5 and 16
+    pairs and with missing images, before the folder gets its name.
+
+    Args:
+        network: with weights; unchanged. Exported in fp32, from the CPU.
+        format: "onnx", "openvino" or "torch-export" (see `FORMATS`).
+        folder: must not exist, or be empty.
+
+    Raises:
+        ConfigError: unknown format, packages that are not installed, a network that the
+            format has no means for.
+        WeightsError: the graph does not answer as the network, or the folder is in the
+            way or cannot be written.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+    network = copy.deepcopy(network).cpu().float().eval()
+    network.remove_auxiliary_heads()
+    with _new_folder(Path(folder)) as work:
+        try:
+            parity = check(network, FORMATS[format](network, work), BATCHES)
+        except WeightsError:
+            forget(network)  # should the cached graph be damaged, the next attempt makes it anew
+            raise
+        description = describe(network.config, format, sorted(work.iterdir()), parity)
+        text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+        (work / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+        files = {file.name: file.stat().st_size for file in sorted(work.iterdir())}
+    return Exported(Path(folder).expanduser(), files, parity)
+
+
+def _onnx(network: PairNetwork, folder: Path) -> Runtime:
+    require(OnnxRuntime.requires, "onnx", "the export to ONNX, which is checked,")
+    file = folder / "model.onnx"
+    file.write_bytes(cached_onnx_graph(network))
+    return OnnxRuntime(file, network.tasks)
+
+
+def _openvino(network: PairNetwork, folder: Path) -> Runtime:
+    require(OpenVinoRuntime.requires, "openvino", "the export to OpenVINO")
+    import openvino
+
+    file = folder / "model.xml"
+    model = openvino.Core().read_model(cached_onnx_graph(network))
+    openvino.save_model(model, file, compress_to_fp16=False)  # which would be its default
+    return OpenVinoRuntime(file, network.tasks)
+
+
+def _torch_export(network: PairNetwork, folder: Path) -> Runtime:
+    file = folder / "model.pt2"
+    torch.export.save(exported_program(network), file)
+    return ExportedProgram(file)
+
+
+class ExportedProgram(Runtime):
+    """A program that `torch.export.save` wrote; here to check it, since `create_predictor` has better ones."""
+
+    name = "torch-export"
+    precisions = ("fp32",)
+
+    def __init__(self, file: str | os.PathLike[str]) -> None:
+        self._module = torch.export.load(file).module()
+
+    def logits(self, batch: Batch) -> Logits:
+        tensors = (None if array is None else torch.from_numpy(array) for array in batch)
+        with torch.no_grad():
+            return {task: values.numpy() for task, values in self._module(**dict(zip(batch._fields, tensors))).items()}
+
+
+# format -> writes the graph's files into a folder and reads them back
+FORMATS: dict[str, Callable[[PairNetwork, Path], Runtime]] = {
+    "onnx": _onnx,
+    "openvino": _openvino,
+    "torch-export": _torch_export,
+}
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` that takes its name at the end, or vanishes after an error."""
+    target = folder.expanduser().resolve()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise WeightsError(f"{target} exists already: name another folder, or remove it first")
+    work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir()
+        yield work
+        for file in work.iterdir():  # without it a power cut can leave the name on empty files
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
+        if target.is_dir():
+            target.rmdir()  # empty
+        work.rename(target)
+    except OSError as error:
+        raise WeightsError(f"cannot write the folder {target}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

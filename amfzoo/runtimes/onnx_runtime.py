@@ -1,0 +1,50 @@
+"""ONNX Runtime on the CPU, https://onnxruntime.ai."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import torch
+
+from ..errors import WeightsError
+from ..inference.batch import Batch, Logits
+from .base import Runtime
+from .graph import feed, output_name
+
+
+class OnnxRuntime(Runtime):
+    """An ONNX graph made by `onnx_graph`, on as many threads as torch uses.
+
+    Args:
+        graph: its bytes or its path.
+        tasks: of the network, in order.
+
+    Raises:
+        WeightsError: the graph cannot be read, or has operations unknown to the
+            installed version.
+    """
+
+    name = "onnx"
+    extra = "onnx"
+    requires = ("onnxruntime", "onnx", "onnxscript")
+    precisions = ("fp32",)
+    devices = ("cpu",)
+
+    def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.log_severity_level = 3  # errors; they are raised as well
+        source = graph if isinstance(graph, bytes) else os.fspath(graph)
+        try:
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base but this
+            raise WeightsError(f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {error}") from error
+        self._outputs = {task: output_name(task) for task in tasks}
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+
+    def logits(self, batch: Batch) -> Logits:
+        values = self._session.run(list(self._outputs.values()), feed(batch, self._inputs))
+        return dict(zip(self._outputs, values))

@@ -1,0 +1,64 @@
+"""`Predictor`: a network behind a runtime, which predicts as `PairNetwork` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AmfzooError
+from ..images import Preprocess
+from ..inference import Prediction, predict, predict_stream
+from ..inference.batch import Batch, Logits
+from .base import Runtime
+
+if TYPE_CHECKING:
+    from ..inference.predictor import Pair
+    from ..models.config import NetworkConfig
+
+
+class Predictor:
+    """Answers as the network that it was made from; `create_predictor` makes it.
+
+    Takes a network's place in `predict_stream` as well.
+
+    Attributes:
+        runtime: what computes the logits.
+        config: of the network, as it was when the predictor was made.
+        precision: "fp32" or "bf16".
+        difference: largest difference of a probability from fp32 torch, measured when
+            the predictor was made on a few random pictures.
+    """
+
+    def __init__(self, runtime: Runtime, config: NetworkConfig, *, precision: str, difference: float) -> None:
+        self.runtime = runtime
+        self.config = config
+        self.precision = precision
+        self.difference = difference
+
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Task -> class names, in the order of the logits."""
+        return dict(self.config.tasks)
+
+    @property
+    def preprocess(self) -> dict[str, Preprocess]:
+        """From file to network input, for each branch that exists."""
+        return {name: getattr(self.config, f"{name}_preprocess") for name in self.config.branches}
+
+    def logits(self, batch: Batch) -> Logits:
+        """{task: (B, classes)} of preprocessed input, before the temperatures."""
+        return self.runtime.logits(batch)
+
+    def predict(
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16
+    ) -> Prediction | list[Prediction]:
+        """As `PairNetwork.predict`."""
+        return predict(self, clinical, dermoscopy, batch_size=batch_size)
+
+    def predict_stream(self, pairs: Iterable[Pair], **options: Any) -> Iterator[Prediction | AmfzooError]:
+        """As `amfzoo.predict_stream`, with its options."""
+        return predict_stream(self, pairs, **options)
+
+    def __repr__(self) -> str:
+        name = self.config.info.get("name", self.config.architecture)
+        return f"Predictor({name!r}, runtime={self.runtime.name!r}, precision={self.precision!r})"

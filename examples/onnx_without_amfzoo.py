@@ -1,0 +1,75 @@
+"""Predict from an exported model with numpy, Pillow and ONNX Runtime alone.
+
+    amfzoo export amf_small --format onnx --out amf_small_onnx
+    python onnx_without_amfzoo.py amf_small_onnx clinical.jpg dermoscopy.jpg     (- for a missing image)
+
+Copy what you need. It reads sRGB photographs; `amfzoo.read_image` also converts other colour
+profiles, lays transparency over white and refuses damaged files. Research software, not a medical device.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+
+def network_input(path: str, size, mean, std, fit, filter, border) -> np.ndarray:
+    """One image file as (3, height, width) float32; the settings are those of model.json."""
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    height, width = size
+    x, y = image.width * border, image.height * border
+    box = x, y, image.width - x, image.height - y
+    across, down = box[2] - box[0], box[3] - box[1]
+    inner = width, height
+    if fit == "crop":  # the largest centred part of the network's aspect ratio
+        x = max(0, (across - down * width / height) / 2)
+        y = max(0, (down - across * height / width) / 2)
+        box = box[0] + x, box[1] + y, box[2] - x, box[3] - y
+    elif fit == "pad":  # the whole picture, centred on black
+        scale = min(width / across, height / down)
+        inner = min(width, max(1, round(across * scale))), min(height, max(1, round(down * scale)))
+    canvas = Image.new("RGB", (width, height))
+    resized = image.resize(inner, Image.Resampling[filter.upper()], box)
+    canvas.paste(resized, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    pixels = (np.asarray(canvas) / 255 - mean) / std
+    return pixels.transpose(2, 0, 1).astype(np.float32)
+
+
+class ExportedModel:
+    """A folder that `amfzoo export --format onnx` wrote."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.description = json.loads((Path(folder) / "model.json").read_text(encoding="utf-8"))
+        self.session = onnxruntime.InferenceSession(Path(folder) / "model.onnx", providers=["CPUExecutionProvider"])
+
+    def predict(self, clinical: str | None, dermoscopy: str | None) -> dict[str, dict[str, float]]:
+        """{task: {class: probability}} of one pair; one of the two images may be None."""
+        paths = {"clinical": clinical, "dermoscopy": dermoscopy}
+        feed = {"present": np.array([[path is not None for path in paths.values()]])}
+        for name, settings in self.description["preprocessing"].items():
+            blank = np.zeros((3, *settings["size"]), np.float32)  # marked as missing, so it has no effect
+            feed[name] = (blank if paths[name] is None else network_input(paths[name], **settings))[None]
+        tasks = self.description["tasks"]
+        logits = self.session.run([task["output"] for task in tasks.values()], feed)
+        answer = {}
+        for (name, task), row in zip(tasks.items(), logits):
+            scaled = row[0].astype(float) / task["temperature"]
+            powers = np.exp(scaled - scaled.max())
+            answer[name] = dict(zip(task["classes"], (powers / powers.sum()).tolist()))
+        return answer
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4 or sys.argv[2:] == ["-", "-"]:
+        sys.exit(__doc__)
+    images = [None if path == "-" else path for path in sys.argv[2:]]
+    model = ExportedModel(sys.argv[1])
+    for task, row in model.predict(*images).items():
+        print(task)
+        for name, p in sorted(row.items(), key=lambda item: -item[1]):
+            print(f"  {p:6.1%}  {model.description['tasks'][task]['titles'][name]}")

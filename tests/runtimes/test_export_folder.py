@@ -1,0 +1,174 @@
+"""`export_model` and `amfzoo export`: complete, checked, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from amfzoo import ConfigError, WeightsError, export_model
+from amfzoo.cli import export as command
+from amfzoo.cli import main, predict
+from amfzoo.data import example_pair
+from amfzoo.runtimes import FORMATS, RUNTIMES, cache, export
+
+FILES = {"onnx": {"model.onnx"}, "openvino": {"model.xml", "model.bin"}, "torch-export": {"model.pt2"}}
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_amfzoo.py"
+
+
+def needs(name: str) -> None:
+    reason = RUNTIMES[name].refusal("cpu", "fp32") if name in RUNTIMES else None
+    if reason:
+        pytest.skip(f"format {name}: {reason}")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
+    needs(format)
+    found = export_model(tiny, format, tmp_path / "deep" / "model")
+    assert set(found.files) == FILES[format] | {"model.json"} and [*tmp_path.glob("deep/*")] == [found.folder]
+    assert list(found.parity) == [1, 2, 5, 16] and max(found.parity.values()) < 1e-3
+    description = json.loads((found.folder / "model.json").read_text())
+    for name, record in description["files"].items():
+        data = (found.folder / name).read_bytes()
+        assert record == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    assert description["preprocessing"] == {name: p.to_dict() for name, p in tiny.preprocess.items()}
+    assert {task: tuple(t["classes"]) for task, t in description["tasks"].items()} == tiny.tasks
+    assert {task: t["temperature"] for task, t in description["tasks"].items()} == tiny.config.temperatures
+    assert description["inputs"]["present"]["columns"] == ["clinical", "dermoscopy"]
+
+
+def test_nothing_is_written_where_the_answers_differ(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder: Wrong())
+    monkeypatch.setattr(export, "forget", lambda network: None)
+    with pytest.raises(WeightsError, match="a probability differs by"):
+        export_model(tiny, "torch-export", tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Wrong:
+    name = "wrong"
+
+    def logits(self, batch):
+        sizes = {"diagnosis": 3, "streaks": 3}
+        return {task: np.eye(len(batch.present), classes, dtype=np.float32) for task, classes in sizes.items()}
+
+
+def test_a_folder_in_the_way(tiny, tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    for taken in (tmp_path, tmp_path / "note.txt"):
+        with pytest.raises(WeightsError, match="exists already"):
+            export_model(tiny, "onnx", taken)
+    assert (tmp_path / "note.txt").read_text() == "mine"
+    with pytest.raises(ConfigError, match="known: onnx, openvino, torch-export"):
+        export_model(tiny, "coreml", tmp_path / "model")
+
+
+def test_what_is_not_installed_is_named(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(RUNTIMES["onnx"], "requires", ("no_such_package",))
+    with pytest.raises(ConfigError, match=r"no_such_package: pip install 'amfzoo\[onnx\]'"):
+        export_model(tiny, "onnx", tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_exported_in_fp32_whatever_the_network_is_in(tiny, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setitem(FORMATS, "onnx", lambda network, folder: seen.append(network) or Wrong())
+    monkeypatch.setattr(export, "check", lambda *arguments: {1: 0.0})
+    monkeypatch.setattr(cache, "forget", lambda network: None)
+    export_model(tiny, "onnx", tmp_path / "model")
+    assert seen[0] is not tiny and not seen[0].training
+
+
+# ---------------------------------------------------------------------- command
+
+
+def test_command_knows_all_formats():
+    assert tuple(FORMATS) == command.FORMATS
+
+
+def test_command(tiny, tmp_path, capsys):
+    needs("onnx")
+    weights = tiny.save_pretrained(tmp_path / "weights")
+    arguments = ["export", f"local-dir:{weights}", "--format", "onnx", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "model.onnx" in printed and "batch of 16" in printed and "missing images" in printed
+    assert main(arguments) == 3 and "exists already" in capsys.readouterr().err
+    assert main([*arguments[:-1], str(tmp_path / "again"), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)) == {"folder", "format", "files", "parity"}
+
+
+@pytest.mark.parametrize("runtime", ["auto", "onnx"])
+def test_predict_behind_a_runtime(runtime, tiny, tmp_path, capsys):
+    needs("onnx")
+    weights = tiny.save_pretrained(tmp_path / "weights")
+    arguments = ["predict", "--example", "--json", "--model", f"local-dir:{weights}"]
+    answers = []
+    for options in ([], ["--runtime", runtime]):
+        assert main([*arguments, *options]) == 0
+        answers.append(json.loads(capsys.readouterr().out)["probabilities"])
+    for task, row in answers[0].items():
+        assert answers[1][task] == pytest.approx(row, abs=1e-3)
+
+
+def test_runtimes_of_the_command():
+    assert predict.RUNTIMES == ("auto", *RUNTIMES)
+
+
+# ---------------------------------------------------------------------- example
+
+
+@pytest.fixture(scope="module")
+def example():
+    needs("onnx")
+    if not EXAMPLE.is_file():
+        pytest.skip("needs a checkout: a wheel has no examples")
+    spec = importlib.util.spec_from_file_location("onnx_without_amfzoo", EXAMPLE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["tiny", pytest.param("small", marks=pytest.mark.slow)])
+def test_example_answers_as_the_package(example, name, request, tmp_path):
+    network = request.getfixturevalue(name)
+    clinical, dermoscopy = map(str, example_pair())
+    model = example.ExportedModel(export_model(network, "onnx", tmp_path / "model").folder)
+    for pair in ((clinical, dermoscopy), (None, dermoscopy), (clinical, None)):
+        expected = network.predict(*pair).probabilities
+        for task, row in model.predict(*pair).items():
+            assert row == pytest.approx(dict(expected[task]), abs=1e-3)
+
+
+def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):
+    exported = export_model(tiny, "onnx", tmp_path / "model").folder
+    code = (
+        f"import sys; sys.argv = ['x', {str(exported)!r}, {str(example_pair()[0])!r}, '-']\n"
+        f"exec(compile(open({str(EXAMPLE)!r}).read(), 'example', 'exec'))\n"
+        "print([name for name in ('amfzoo', 'torch', 'timm', 'onnx') if name in sys.modules])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("diagnosis\n") and ended.stdout.strip().endswith("[]")
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_example_preprocesses_as_the_package(example, fit, turned, tmp_path):
+    from amfzoo import Preprocess
+
+    prepared = Preprocess(size=(64, 48), fit=fit, border=0.1, filter="bilinear")
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    image, path = Image.fromarray(pixels).resize((101, 77)), tmp_path / "image.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    image.save(path, exif=exif)
+    found = example.network_input(str(path), **prepared.to_dict())
+    np.testing.assert_allclose(found, prepared(path), rtol=0, atol=1e-5)

@@ -1,0 +1,254 @@
+"""Every runtime answers as eager fp32 torch does."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from networks import TASKS, build
+from PIL import Image
+
+from amfzoo import ConfigError, ImageError, Prediction, PredictionError, WeightsError, create_predictor, predict_stream
+from amfzoo.inference.batch import calibrated
+from amfzoo.inference.torch_logits import torch_logits
+from amfzoo.runtimes import RUNTIMES, cache, create
+from amfzoo.runtimes.onnx_runtime import OnnxRuntime
+from amfzoo.runtimes.parity import picture_batch
+
+TOLERANCE = 1e-3
+
+
+def needs(name: str) -> None:
+    reason = RUNTIMES[name].refusal("cpu", "fp32")
+    if reason:
+        pytest.skip(f"runtime {name}: {reason}")
+
+
+@pytest.fixture(params=["torch", "onnx", "openvino"])
+def runtime(request):
+    needs(request.param)
+    return request.param
+
+
+def probabilities(model, batch):
+    logits = torch_logits(model, batch) if isinstance(model, torch.nn.Module) else model.logits(batch)
+    return calibrated(logits, model.config.temperatures)
+
+
+def picture(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.asarray(Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8)).resize((90, 70)))
+
+
+PAIRS = [(picture(0), picture(10)), (picture(1), None), (None, picture(12)), (picture(3), picture(13))]
+
+
+def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert (one.missing, one.model, one.sets.keys()) == (other.missing, other.model, other.sets.keys())
+        assert list(one.probabilities) == list(other.probabilities)
+        for task, row in other.probabilities.items():
+            assert dict(one.probabilities[task]) == pytest.approx(dict(row), abs=TOLERANCE)
+
+
+# -------------------------------------------------------------------- equality
+
+
+@pytest.mark.parametrize("name", ["tiny", pytest.param("small", marks=pytest.mark.slow)])
+def test_probabilities_are_those_of_torch(runtime, name, request):
+    network = request.getfixturevalue(name)
+    predictor = create_predictor(network, runtime)
+    assert predictor.difference <= TOLERANCE
+    for size in (1, 2, 3, 7, 2, 1):  # sizes that come back may take another path
+        batch = picture_batch(network, size, seed=size)
+        found, expected = probabilities(predictor, batch), probabilities(network, batch)
+        assert list(found) == list(expected) == list(network.tasks)
+        for task, p in expected.items():
+            assert found[task].shape == (size, len(network.tasks[task]))
+            np.testing.assert_allclose(found[task], p, rtol=0, atol=TOLERANCE)
+
+
+def test_pixels_of_missing_images_have_no_effect(runtime, tiny):
+    predictor = create_predictor(tiny, runtime)
+    batch = picture_batch(tiny, 6)
+    filled = [np.where(batch.present[:, i, None, None, None], batch[i], np.float32(7)) for i in range(2)]
+    found = predictor.logits(batch._replace(clinical=filled[0], dermoscopy=filled[1]))
+    for task, logits in predictor.logits(batch).items():
+        np.testing.assert_allclose(found[task], logits, rtol=0, atol=1e-5)
+
+
+def test_predict_as_the_network_does(runtime, tiny):
+    predictor = create_predictor(tiny, runtime)
+    expected = tiny.predict(*map(list, zip(*PAIRS)))
+    assert_same(predictor.predict(*map(list, zip(*PAIRS)), batch_size=3), expected)
+    assert_same([predictor.predict(*pair) for pair in PAIRS], expected)
+    assert_same(list(predictor.predict_stream(iter(PAIRS), batch_size=2)), expected)
+    broken = [*PAIRS, (None, None), (b"no image", None)]
+    found = list(predict_stream(predictor, broken, batch_size=4, errors="return"))
+    assert_same(found[:4], expected)
+    assert isinstance(found[4], PredictionError) and isinstance(found[5], ImageError)
+
+
+def test_several_threads_may_share_a_predictor(runtime, tiny):
+    predictor = create_predictor(tiny, runtime)
+    batches = [picture_batch(tiny, size, seed) for seed in range(4) for size in (1, 2, 3)]
+    expected = [probabilities(tiny, batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda batch: probabilities(predictor, batch), batches))
+    for one, other in zip(found, expected):
+        for task, p in other.items():
+            np.testing.assert_allclose(one[task], p, rtol=0, atol=TOLERANCE)
+
+
+def test_a_network_of_one_branch():
+    needs("onnx")
+    network = build("amf_test", clinical=None, tasks=TASKS, dermoscopy_preprocess={"size": (64, 64)}).eval()
+    predictor = create_predictor(network, "onnx")
+    assert_same([predictor.predict(dermoscopy=picture(1))], [network.predict(dermoscopy=picture(1))])
+    with pytest.raises(PredictionError, match="reads the dermoscopy image alone"):
+        predictor.predict(clinical=picture(1))
+
+
+# ------------------------------------------------------------- settings of torch
+
+
+def test_channels_last_is_exact(tiny):
+    predictor = create_predictor(tiny, "torch", channels_last=True)
+    assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_bf16_says_how_much_it_changes(name, tiny):
+    needs(name)
+    predictor = create_predictor(tiny, name, precision="bf16")
+    assert 0 < predictor.difference < 0.1 and "bf16" in repr(predictor)
+
+
+@pytest.mark.slow
+def test_compiled(tiny):
+    if shutil.which("c++") is None:
+        pytest.skip("needs a C++ compiler")
+    torch.compiler.reset()
+    predictor = create_predictor(tiny, "torch", compile=True)
+    assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
+
+
+def test_the_network_stays_as_it_was(tiny):
+    network = build("amf_test", tasks=TASKS, auxiliary_heads=True).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    create_predictor(network, "torch", precision="bf16", channels_last=True)
+    assert network.training and network.config.auxiliary_heads
+    assert all(torch.equal(v, before[k]) and v.dtype == before[k].dtype for k, v in network.state_dict().items())
+
+
+# ----------------------------------------------------------------------- choice
+
+
+def test_auto_takes_the_first_that_is_installed(tiny, monkeypatch):
+    assert list(RUNTIMES) == ["openvino", "onnx", "torch"]
+    usable = [name for name, kind in RUNTIMES.items() if kind.available()]
+    predictor = create_predictor(tiny)
+    assert (predictor.runtime.name, predictor.precision) == (usable[0], "fp32")
+    for name in ("openvino", "onnx"):
+        monkeypatch.setattr(RUNTIMES[name], "requires", ("no_such_package",))
+    fallback = create_predictor(tiny)
+    assert fallback.runtime.name == "torch" and fallback.runtime.memory_format is torch.channels_last
+
+
+def test_auto_goes_on_where_a_runtime_fails(tiny, monkeypatch, caplog):
+    def refuse(network):
+        raise ConfigError("an operation has no ONNX form")
+
+    for name in ("openvino", "onnx"):
+        monkeypatch.setattr(RUNTIMES[name], "requires", ())
+    monkeypatch.setattr(create, "cached_onnx_graph", refuse)
+    with caplog.at_level(logging.WARNING, "amfzoo"):
+        assert create_predictor(tiny).runtime.name == "torch"
+    assert caplog.text.count("no ONNX form") == 2
+    with pytest.raises(ConfigError, match="no ONNX form"):
+        create_predictor(tiny, "onnx")
+
+
+def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, graphs):
+    needs("onnx")
+    real = OnnxRuntime.logits
+
+    def wrong(self, batch):
+        return {task: values[:, ::-1] for task, values in real(self, batch).items()}
+
+    create_predictor(tiny, "onnx")
+    file = graphs / f"{cache._key(tiny)}.onnx"
+    assert file.is_file()
+    monkeypatch.setattr(OnnxRuntime, "logits", wrong)
+    with monkeypatch.context() as patch:
+        patch.setattr(create, "forget", lambda network: None)  # the other tests want the graph
+        with pytest.raises(WeightsError, match="does not answer as torch does"):
+            create_predictor(tiny, "onnx")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; known: auto, openvino, onnx, torch"),
+        ({"precision": "int8"}, "unknown precision 'int8'"),
+        ({"runtime": "auto", "compile": True}, "belong to runtime='torch'"),
+        ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, not in bf16|needs"),
+        ({"runtime": "onnx", "device": "meta"}, "runs on cpu, not on meta|needs"),
+    ],
+)
+def test_bad_options(tiny, options, message):
+    with pytest.raises(ConfigError, match=message):
+        create_predictor(tiny, **options)
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_what_is_not_installed_is_named(name, tiny, monkeypatch):
+    monkeypatch.setattr(RUNTIMES[name], "requires", ("no_such_package",))
+    with pytest.raises(ConfigError, match=rf"no_such_package: pip install 'amfzoo\[{name}\]'"):
+        create_predictor(tiny, name)
+
+
+def test_a_name_without_weights_is_refused():
+    with pytest.raises(Exception, match="amf_swin"):
+        create_predictor("amf_swin")
+
+
+# ------------------------------------------------------------------------ cache
+
+
+def test_damaged_cached_graphs_are_noticed_and_made_anew(tiny, monkeypatch, tmp_path, graphs):
+    needs("onnx")
+    create_predictor(tiny, "onnx")
+    name = f"{cache._key(tiny)}.onnx"
+    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path))
+    damaged = tmp_path / "graphs" / name
+    damaged.parent.mkdir()
+    damaged.write_bytes((graphs / name).read_bytes()[:-1000])
+    with pytest.raises(WeightsError, match="cannot load the graph"):
+        create_predictor(tiny, "onnx")
+    assert not damaged.exists()
+
+
+def test_the_cache_knows_weights_and_settings(tiny):
+    other = build("amf_test", seed=1, tasks=TASKS)
+    settings = build("amf_test", seed=1, tasks=TASKS, attention_heads=4)
+    assert len({cache._key(network) for network in (tiny, other, settings)}) == 3
+    assert cache._key(other) == cache._key(build("amf_test", seed=1, tasks=TASKS))
+
+
+def test_few_graphs_are_kept_and_an_unusable_cache_is_no_error(tiny, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "require", lambda *packages: None)
+    monkeypatch.setattr(cache, "onnx_graph", lambda network: b"graph")
+    monkeypatch.setattr(cache, "_KEPT", 2)
+    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path))
+    for seed in range(4):
+        assert cache.cached_onnx_graph(build("amf_test", seed=seed)) == b"graph"
+    assert len(list((tmp_path / "graphs").iterdir())) == 2
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "file"))
+    assert cache.cached_onnx_graph(tiny) == b"graph"
