@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import exit_codes
+from . import data_draw, exit_codes
 from .options import add_json, print_json, usage_errors
-from .sources import add_columns, read_source, with_splits
+from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "data",
-        help="check, split and export lesions for training",
-        description="Work on lesions for training. SOURCE is reader:path, or the path of a CSV or Parquet table.",
+        help="check, split, export and draw lesions for training",
+        description="Work on lesions for training. SOURCE is reader:path, or the path of a CSV or Parquet table; there may be several.",
     )
     inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_check(inner)
     _add_split(inner)
     _add_export(inner)
+    data_draw.add(inner)
 
 
 def _add_check(commands: Any) -> None:
@@ -54,7 +55,7 @@ def _add_split(commands: Any) -> None:
     parser.add_argument("--test", type=float, default=0.0, metavar="F", help="fraction for testing (default: 0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--stratify", default="diagnosis", metavar="TASK", help="spread its classes alike (default: diagnosis); or none"
+        "--stratify", metavar="TASK", help="spread its classes alike (default: diagnosis, else the first task); or none"
     )
     parser.add_argument("--folds", type=int, metavar="K", help="cross-validation: validate on one of K equal parts")
     parser.add_argument("--fold", type=int, default=0, metavar="N", help="which part, from 0")
@@ -89,14 +90,19 @@ def _command(
         epilog=f"readers:\n{readers}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", metavar="SOURCE", help="reader:path, e.g. milk10k:folder, or a table")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        nargs="+",
+        help="reader:path, e.g. milk10k:folder, or a table; several are put together",
+    )
     add_columns(parser)
     parser.set_defaults(run=usage_errors(run))
     return parser
 
 
 def _lesions(args: argparse.Namespace, lenient: bool = False) -> LesionSet:
-    return with_splits(args, read_source(args, args.source, lenient=lenient))
+    return with_splits(args, read_sources(args, args.source, lenient=lenient))
 
 
 def _positive(text: str) -> int:
@@ -120,10 +126,10 @@ def _check(args: argparse.Namespace) -> int:
 def _split(args: argparse.Namespace) -> int:
     from ..data.checking.check import check
     from ..data.records import SPLITS
-    from ..data.split import make_split, write_split
+    from ..data.split import main_task, make_split, write_split
 
-    stratify = None if args.stratify == "none" else args.stratify
     lesions = _lesions(args)
+    stratify = None if args.stratify == "none" else args.stratify or main_task(lesions)
     copies = check(lesions, progress=True).copies if args.copies else ()
     lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)
     write_split(lesions, args.out)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import add_cache, add_json, apply_offline
-from .sources import add_columns, read_source, with_splits
+from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
     from ..evaluation import Cases
@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
         "--subgroups",
         nargs="+",
         metavar="COLUMN",
-        help="metadata columns (default: skin tone, sex, age, site, as far as recorded)",
+        help="metadata columns, printed as well (default: skin tone, sex, age, site as far as recorded, in --out and --json)",
     )
     option("--out", metavar="FOLDER", help="write report.html, scores.json and scores.csv there")
     option(
@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
     model = parser.add_argument_group("with a model")
     option = model.add_argument
     option("--model", metavar="NAME", help="as for `amfzoo predict`")
-    option("--data", metavar="SOURCE", help="labelled lesions")
+    option("--data", metavar="SOURCE", action="append", help="labelled lesions; repeat it for several sources")
     option(
         "--modes",
         nargs="+",
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         if args.model:  # so that every figure can be made again without the model
             paths += [_write_table(part, Path(args.out) / f"predictions_{mode}.csv") for mode, part in cases.items()]
         _say(args, f"wrote {', '.join(map(str, paths))}")
-    print(to_json(result).rstrip("\n") if args.json else to_text(result))
+    print(to_json(result).rstrip("\n") if args.json else to_text(result, subgroups=bool(args.subgroups)))
     return exit_codes.OK
 
 
@@ -157,7 +157,7 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    lesions = with_splits(args, read_source(args, args.data))
+    lesions = with_splits(args, read_sources(args, args.data))
     if args.split:
         lesions = lesions.split(args.split)
     return evaluate_model(

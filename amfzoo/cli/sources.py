@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
@@ -30,24 +31,41 @@ def add_columns(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = (
         metavar="TASK=COLUMN[:CLASS|CLASS]",
         help="a label column, and its classes in order; repeat for more",
     )
-    columns.add_argument("--schema", metavar="NAME", help="label schema: derm7pt or milk10k")
+    columns.add_argument(
+        "--schema",
+        metavar="NAME",
+        help="label schema: derm7pt or milk10k; derm7pt also for isic2018-task2 and dermaknet, whose label "
+        "'present' then leaves the grade open",
+    )
     parser.add_argument("--splits", metavar="FILE", help="take the splits from a file of `amfzoo data split`")
 
 
-def read_source(args: argparse.Namespace, source: str, **more: Any) -> LesionSet:
-    """The lesions of `source`, read as the options say; `more` goes to the reader.
+def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) -> LesionSet:
+    """The lesions of all sources, read as the options say; `more` goes to the readers.
+
+    Of several sources, each is read with those options that its reader has.
 
     Raises:
-        ConfigError: the source cannot be read, or an option does not fit it.
+        ConfigError: a source cannot be read, an option fits none, or the sources do not go together.
     """
-    from ..data.sources import load_source
+    from ..data.records import join
+    from ..data.sources import load_source, options_of
 
     options: dict[str, Any] = {
         name: value for name in (*args.table_columns, "schema") if (value := getattr(args, name)) is not None
     }
     if args.label:
         options["labels"] = dict(map(_label, args.label))
-    return load_source(source, **options, **more)
+    known = {source: options_of(source) for source in sources}
+    fitting = {
+        source: {
+            name: value
+            for name, value in options.items()
+            if name in names or not any(name in others for others in known.values())  # the reader says what is wrong
+        }
+        for source, names in known.items()
+    }
+    return join([load_source(source, **fitting[source], **more) for source in sources])
 
 
 def with_splits(args: argparse.Namespace, lesions: LesionSet) -> LesionSet:

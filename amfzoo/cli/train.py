@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import exit_codes
 from .options import columns, usage_errors
 from .signals import StopSignals
-from .sources import add_columns, read_source, with_splits
+from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -39,14 +40,16 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--model", metavar="NAME", required=True, help="amf_small, amf_small.TAG, local-dir:FOLDER or hf-hub:ORG/REPO"
+        "--model",
+        metavar="NAME",
+        help="amf_small, amf_small.TAG, local-dir:FOLDER or hf-hub:ORG/REPO (default: the recipe's, if it has one)",
     )
     parser.add_argument(
         "--pretrained", action="store_true", help="start from the default weights of a model named without TAG"
     )
     parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
-                        help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv; more than one is put together")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run")
+                        help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv or .parquet; repeat it to train on several together")  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", help="folder of the run (default for a recipe with a model: runs/RECIPE)")
     parser.add_argument("--recipe", metavar="RECIPE", default="default", help=f"{recipes} (default: %(default)s)")
     parser.add_argument(
         "--config", metavar="FILE", help="YAML file of settings, over the recipe; config.yaml of a run will do"
@@ -64,6 +67,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--seed", metavar="N", type=int, help="another one draws other weights, orders and splits (default: 0)"
     )
+    parser.add_argument(
+        "--seeds", metavar="N", type=int,
+        help="N runs with seeds from --seed on, each judged on the test split; writes leaderboard.md",
+    )  # fmt: skip
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     parser.add_argument(
         "--dry-run", action="store_true", help="show settings, classes, size and time per epoch, and write nothing"
@@ -77,6 +84,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..training.config import load_config, parse_setting
 
+    _fill_in(args)
     settings = dict(map(parse_setting, args.set))
     settings.update({name: value for name in ("valid", "seed") if (value := getattr(args, name)) is not None})
     config = load_config(args.recipe, args.config, **settings)
@@ -91,11 +99,21 @@ def run(args: argparse.Namespace) -> int:
     from ..training.errors import TrainingStopped
 
     with StopSignals() as signals:
+        how = {
+            "out": args.out, "config": config, "device": args.device, "overwrite": args.overwrite,
+            "should_stop": signals.stop, "progress": not args.quiet, **start,
+        }  # fmt: skip
         try:
-            result = finetune(
-                args.model, _lesions(args), out=args.out, config=config, device=args.device, overwrite=args.overwrite,
-                should_stop=signals.stop, progress=not args.quiet, **start,
-            )  # fmt: skip
+            if args.seeds:
+                from ..training.protocol import LEADERBOARD_FILE as summary
+                from ..training.protocol import train_seeds
+
+                seeds = range(config.seed, config.seed + args.seeds)
+                train_seeds(args.model, _lesions(args), seeds=seeds, **how)
+            else:
+                from ..training.report import SUMMARY_FILE as summary
+
+                finetune(args.model, _lesions(args), **how)
         except TrainingStopped as stopped:
             again = " (without --overwrite)" if args.overwrite else ""
             print(f"amfzoo: {stopped}{again}", file=sys.stderr)
@@ -103,16 +121,29 @@ def run(args: argparse.Namespace) -> int:
         finally:
             _end_communication()
     if not args.quiet and os.environ.get("RANK", "0") == "0":  # torchrun: once is enough
-        from ..training.report import SUMMARY_FILE
-
-        print((result.folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+        print((Path(args.out).expanduser() / summary).read_text(encoding="utf-8"))
     return exit_codes.OK
 
 
-def _lesions(args: argparse.Namespace) -> LesionSet:
-    from ..training.prepare import read_lesions
+def _fill_in(args: argparse.Namespace) -> None:
+    """Model and folder, where they are left out, as the recipe says."""
+    from ..training.recipes import RECIPES
 
-    return with_splits(args, read_lesions([read_source(args, source) for source in args.data]))
+    own = RECIPES[args.recipe].model if args.recipe in RECIPES else ""
+    if args.seeds is not None and args.seeds < 1:
+        args.parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    if args.model is None:
+        if not own:
+            args.parser.error("--model is needed: this recipe names none")
+        args.model, args.pretrained = own, True
+    if args.out is None:
+        if not own:
+            args.parser.error("--out is needed: this recipe names no folder")
+        args.out = f"runs/{args.recipe}"
+
+
+def _lesions(args: argparse.Namespace) -> LesionSet:
+    return with_splits(args, read_sources(args, args.data))
 
 
 def _end_communication() -> None:

@@ -154,7 +154,9 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         for task, classes in source.tasks.items():
             if tasks.setdefault(task, classes) != classes:
                 raise ConfigError(
-                    f"task {task!r} has classes {tasks[task]} in one source and {classes} in {source.name}"
+                    f"task {task!r} has the classes {', '.join(tasks[task])} in one source and {', '.join(classes)} in "
+                    f"{source.name}; if they are different questions, write one source as a table with "
+                    "`amfzoo data export` and rename its column"
                 )
     lesions = (
         replace(
@@ -176,3 +178,19 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         if all(source.hints.get(key) == value for source in sets)
     }
     return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)
+
+
+def join(sets: Iterable[LesionSet]) -> LesionSet:
+    """One set as it is; several as by `concat`, sources of the same name numbered.
+
+    Raises:
+        ConfigError: see `concat`.
+    """
+    sets = list(sets)
+    if len(sets) == 1:
+        return sets[0]
+    names = [one.name for one in sets]
+    return concat(
+        (replace(one, name=f"{one.name}-{i}") if names.count(one.name) > 1 else one for i, one in enumerate(sets)),
+        name="+".join(dict.fromkeys(names)),
+    )

@@ -57,12 +57,21 @@ def load_source(source: str | os.PathLike[str], **options: Any) -> LesionSet:
             the reader raises.
     """
     name, path = parse_source(os.fspath(source))
-    function = READERS[name].load()
-    known = [key for key in inspect.signature(function).parameters if key not in ("path", "root")]
+    known = options_of(source)
     for key in options:
         if key not in known:
             raise ConfigError(f"the reader {name!r} has no option {key!r}{_near(key, known)}")
-    return function(path, **options)
+    return READERS[name].load()(path, **options)
+
+
+def options_of(source: str | os.PathLike[str]) -> list[str]:
+    """Names of the options that the reader of `source` takes.
+
+    Raises:
+        ConfigError: see `parse_source`.
+    """
+    function = READERS[parse_source(os.fspath(source))[0]].load()
+    return [key for key in inspect.signature(function).parameters if key not in ("path", "root")]
 
 
 def parse_source(source: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..labels import DIAGNOSIS
 from .faults import FaultLog
 from .records import SPLITS, Lesion, LesionSet
 from .readers.tables import read_table
@@ -64,6 +65,11 @@ def make_split(
             name = "test" if middle < test else "valid" if held_out else "train"
             split_of.update(dict.fromkeys(group.members, name))
     return replace(lesions, lesions=tuple(replace(lesion, split=split_of[lesion.id]) for lesion in lesions))
+
+
+def main_task(lesions: LesionSet) -> str | None:
+    """The task to stratify by if none is named: diagnosis, else the first; None if nothing is labelled."""
+    return DIAGNOSIS if DIAGNOSIS in lesions.tasks else next(iter(lesions.tasks), None)
 
 
 @dataclass(frozen=True)

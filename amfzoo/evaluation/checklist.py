@@ -95,7 +95,7 @@ def checklist_scores(
     settings = {"resamples": resamples, "seed": seed, "level": level}
     found: dict[str, Score] = {}
     if not protocol_note(cases):
-        found |= with_intervals(_averages(cases), lambda w: _weighted_averages(cases, w), cases.groups, **settings)
+        found |= with_intervals(averages(cases), lambda w: weighted_averages(cases, w), cases.groups, **settings)
     if not rule_note(cases):
         found |= _rule(cases, settings)
     return found
@@ -114,10 +114,10 @@ def checklist_differences(
     b = a.aligned(b)
 
     def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        first, second = (_weighted_averages(cases, weights) for cases in (a, b))
+        first, second = (weighted_averages(cases, weights) for cases in (a, b))
         return {name: second[name] - first[name] for name in first}
 
-    first, second = _averages(a), _averages(b)
+    first, second = averages(a), averages(b)
     return differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
 
 
@@ -153,7 +153,8 @@ def _melanoma(cases: Cases) -> np.ndarray:
     return cases.labels[DIAGNOSIS] == cases.class_index(DIAGNOSIS, MELANOMA)
 
 
-def _averages(cases: Cases) -> dict[str, Score]:
+def averages(cases: Cases) -> dict[str, Score]:
+    """avg_accuracy, auc_12 and auc_24 of cases with the eight Derm7pt tasks; values only, no intervals."""
     known = {task: cases.known(task) for task in DERM7PT.tasks}
     empty = [task for task, rows in known.items() if not rows.any()]
     if empty:
@@ -181,7 +182,8 @@ def _mean_auc(cases: Cases, pairs: list[tuple[str, str]]) -> Score:
     return undefined(f"no AUROC for {', '.join(absent)}") if absent else Score(float(np.mean(areas)))
 
 
-def _weighted_averages(cases: Cases, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+def weighted_averages(cases: Cases, weights: np.ndarray) -> Mapping[str, np.ndarray]:
+    """The same on (R, N) weights of the cases, (R,) each."""
     accuracies, areas = [], {}
     for task in DERM7PT.tasks:
         rows = cases.known(task)

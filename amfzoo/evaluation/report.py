@@ -78,14 +78,17 @@ def to_csv(result: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def to_text(result: Mapping[str, Any]) -> str:
-    """The main scores as aligned text for a terminal; modes side by side."""
+def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
+    """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode."""
     modes = result["modes"]
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
         lines += ["", task.replace("_", " "), *_mode_table(scores, TASK_SCORES)]
-        lines += _class_table(next(iter(modes.values()))["tasks"].get(task), next(iter(modes)))
+        first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
+        lines += _class_table(part, first)
+        if subgroups and part:
+            lines += _subgroup_tables(part["subgroups"], first)
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
     if protocol:
         lines += [
@@ -166,6 +169,19 @@ def _class_table(task: Mapping[str, Any] | None, mode: str) -> list[str]:
         for name, count in task["counts"].items()
     ]
     return _aligned([head, *table])
+
+
+def _subgroup_tables(subgroups: Mapping[str, Any], mode: str) -> list[str]:
+    lines = []
+    for column, parts in subgroups.items():
+        names = list(dict.fromkeys(name for part in parts for name in part["scores"]))
+        head = (f"{column.replace('_', ' ')} ({MODE_TITLES[mode]})", "cases", *map(score_title, names))
+        table = [
+            (part["subgroup"], str(part["cases"]), *(score_text(part["scores"].get(name)) for name in names))
+            for part in parts
+        ]
+        lines += _aligned([head, *table])
+    return lines
 
 
 def _aligned(table: list[tuple[str, ...]]) -> list[str]:

@@ -6,15 +6,15 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..data.records import LesionSet, concat
-from ..data.split import make_split
+from ..data.records import SPLITS, LesionSet, join
+from ..data.split import groups, main_task, make_split
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
 from ..models.backbone import load_backbone_weights
@@ -39,32 +39,48 @@ def read_lesions(source: Any) -> LesionSet:
     if not several:
         raise ConfigError("no data to train on: give a source")
     sets = [one if isinstance(one, LesionSet) else load_source(one) for one in several]
-    if len(sets) == 1:
-        return sets[0]
-    names = [one.name for one in sets]
-    return concat(
-        (replace(one, name=f"{one.name}-{i}") if names.count(one.name) > 1 else one for i, one in enumerate(sets)),
-        name="+".join(dict.fromkeys(names)),
-    )
+    return join(sets)
 
 
 def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
     """The lesions with a split each: the source's own where it has one.
 
     Lesions without a split, and the training lesions of a source that has no validation
-    ones, are split by `make_split`, if `valid` is above 0.
+    ones, are split by `make_split`; but one that shares a patient or an image with lesions
+    that keep theirs goes where these are.
+
+    Raises:
+        ConfigError: no task is labelled.
     """
-    stratify = "diagnosis" if "diagnosis" in lesions.tasks else next(iter(lesions.tasks))
+    stratify = main_task(lesions)
+    if stratify is None:
+        raise ConfigError(
+            f"{lesions.name}: nothing is labelled, so there is nothing to learn; name the label columns "
+            '(--label TASK=COLUMN, or labels={"task": "column"} of load_source)'
+        )
     free = {lesion.id for lesion in lesions if lesion.split is None}
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}
     if not free:
         return lesions
-    part = make_split(lesions.select(lambda lesion: lesion.id in free), valid=valid, seed=seed, stratify=stratify)
-    given = {lesion.id: lesion.split for lesion in part}
+    given = _company(lesions, free)
+    part = lesions.select(lambda lesion: lesion.id in free and lesion.id not in given)
+    part = make_split(part, valid=valid, seed=seed, stratify=stratify)
+    given.update({lesion.id: str(lesion.split) for lesion in part})
     return replace(
         lesions, lesions=tuple(replace(lesion, split=given.get(lesion.id, lesion.split)) for lesion in lesions)
     )
+
+
+def _company(lesions: LesionSet, free: Set[str]) -> dict[str, str]:
+    """Free lesion -> the split of those that must not be parted from it; the last of several, to be safe."""
+    fixed = {lesion.id: lesion.split for lesion in lesions if lesion.split and lesion.id not in free}
+    found: dict[str, str] = {}
+    for group in groups(lesions):
+        if splits := [fixed[name] for name in group.members if name in fixed]:
+            split = max(splits, key=SPLITS.index)
+            found.update({name: split for name in group.members if name in free})
+    return found
 
 
 def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
@@ -74,15 +90,17 @@ def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
 
 
 def check_leaks(lesions: LesionSet) -> None:
-    """Warn of patients in both training and validation."""
-    sides = [{lesion.group for lesion in lesions.split(name)} for name in ("train", "valid")]
-    both = sides[0] & sides[1]
-    if both:
-        logger.warning(
-            "%s: %d patients have lesions in both training and validation; validation will flatter",
-            lesions.name,
-            len(both),
-        )
+    """Warn of patients in training and in validation or test."""
+    trained = {lesion.group for lesion in lesions.split("train")}
+    for split, title in (("valid", "validation"), ("test", "test")):
+        both = trained & {lesion.group for lesion in lesions.split(split)}
+        if both:
+            logger.warning(
+                "%s: %d patients have lesions in both training and %s; figures on it will flatter",
+                lesions.name,
+                len(both),
+                title,
+            )
 
 
 def build_model(
@@ -106,7 +124,7 @@ def build_model(
     torch.manual_seed(seed_of("weights", config.seed))
     if isinstance(model, PairNetwork):
         network, start = PairNetwork(model.config.replace(**settings)), "the given network"
-        load_weights(network, model.state_dict(), start, fresh_auxiliary=True)
+        load_weights(network, {name: value.clone() for name, value in model.state_dict().items()}, start, fresh_auxiliary=True)
         if network.tasks != dict(tasks):
             change_heads(network, dict(tasks), start)
     else:
@@ -127,7 +145,7 @@ def build_model(
         changes["border"] = config.border
     preprocess = {f"{branch}_preprocess": replace(p, **changes) for branch, p in network.preprocess.items()}
     network.config = network.config.replace(**preprocess)
-    network.config = network.config.replace(temperatures={}, info=_info_kept(network))
+    network.config = network.config.replace(temperatures={}, conformal={}, info=_info_kept(network))
     _check_crops(network, config)
     return network, start
 

@@ -83,14 +83,12 @@ def finish(
         logits = logits_of(network, valid, accelerator, size)
         scores["both"] = scores_of(logits, valid)
         if len(network.preprocess) == 2:
-            scores.update(
-                {
-                    branch: scores_of(logits_of(network, valid, accelerator, size, only=branch), valid)
-                    for branch in BRANCHES
-                }
-            )
+            for branch, having in zip(BRANCHES, valid.has.unbind(1)):
+                alone = logits_of(network, valid, accelerator, size, only=branch)
+                scores[branch] = scores_of(alone, valid, having)
         network.config = network.config.replace(temperatures=_temperatures(logits, valid), conformal={})
-        network.config = network.config.replace(conformal=_conformal(_cases(logits, valid, network)))
+        complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
+        network.config = network.config.replace(conformal=_conformal(_cases(logits, valid, network).select(complete)))
     network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
     network = network.to("cpu")
     if accelerator.is_main_process:
@@ -154,7 +152,11 @@ def _temperatures(logits: Logits, valid: PairDataset) -> dict[str, float]:
 
 
 def _conformal(cases: Cases) -> dict[str, ConformalSets]:
-    """Prediction sets of every task with enough lesions, at fit_conformal's default coverage."""
+    """Prediction sets of every task with enough lesions, at fit_conformal's default coverage.
+
+    Args:
+        cases: lesions with every image that the network reads: `predict` gives sets for these alone.
+    """
     from ..evaluation.conformal import fit_conformal
 
     return {task: fit_conformal(cases, task) for task in cases.tasks if int(cases.known(task).sum()) >= _LEAST_CASES}

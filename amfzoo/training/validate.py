@@ -60,11 +60,14 @@ def logits_of(
     return found
 
 
-def scores_of(logits: Logits, dataset: PairDataset) -> dict[str, float]:
+def scores_of(logits: Logits, dataset: PairDataset, rows: Tensor | None = None) -> dict[str, float]:
     """Scores per task, "task/score", and their unweighted means over tasks, "score".
 
     "loss" is the mean of -log(summed probability of the candidates), in nats, over all
     labelled lesions; the others are of lesions whose class is known. NaN where undefined.
+
+    Args:
+        rows: (N,) bool, the lesions that count; default all.
 
     Raises:
         TrainingError: a logit is not finite.
@@ -79,6 +82,8 @@ def scores_of(logits: Logits, dataset: PairDataset) -> dict[str, float]:
                 "the last checkpoint is intact"
             )
         candidates = dataset.targets[task]
+        if rows is not None:
+            values, candidates = values[rows], candidates[rows]
         known = exact(candidates)
         labels = candidates[known].int().argmax(1).numpy()
         scores: dict[str, Any] = {"loss": float("nan")}

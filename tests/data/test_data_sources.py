@@ -8,6 +8,7 @@ from PIL import Image
 
 from amfzoo.data.sources import READERS, load_source
 from amfzoo.errors import ConfigError
+from amfzoo.labels import CHECKLIST
 
 
 @pytest.fixture
@@ -245,6 +246,32 @@ def test_isic2018_task2_from_masks_and_from_a_table(table, touch):
     table("isic2018_task2.csv", [{"image_id": "ISIC_1", "pigment_network": "0", "streaks": "1", "globules": "1"}])
     (lesion,) = load_source(f"isic2018-task2:{root}")
     assert lesion.labels == {"pigment_network": "absent", "streaks": "present", "dots_and_globules": "present"}
+
+
+def test_with_the_checklists_classes_a_present_structure_leaves_its_grade_open(table, touch):
+    root = touch("images/ISIC_1.jpg")
+    structures = ["reticular_pigment_network", "blue_white_veil", "vascular_structures", "streaks",
+                  "globules_cobblestone", "regression_structures"]  # fmt: skip
+    table("dermaknet.csv", [{"image_id": "ISIC_1", **dict.fromkeys(structures, "1"), "streaks": "0"}])
+    table("isic2018_task2.csv", [{"image_id": "ISIC_1", "pigment_network": "0", "streaks": "1", "globules": "1"}])
+    human, masks = (load_source(f"{name}:{root}", schema="derm7pt") for name in ("dermaknet", "isic2018-task2"))
+    for lesions in (human, masks):
+        assert lesions.tasks == {task: CHECKLIST[task].classes for task in lesions.tasks}
+    assert human.lesions[0].labels == {
+        "pigment_network": ("typical", "atypical"),
+        "blue_whitish_veil": "present",  # has one grade only
+        "vascular_structures": ("regular", "irregular"),
+        "streaks": "absent",
+        "dots_and_globules": ("regular", "irregular"),
+        "regression_structures": "present",
+    }
+    assert masks.lesions[0].labels["pigment_network"] == "absent"
+    assert masks.lesions[0].labels["streaks"] == ("regular", "irregular")
+    (root / "isic2018_task2.csv").unlink()
+    Image.new("L", (32, 32), 255).save(root / "ISIC_1_attribute_streaks.png")
+    assert load_source(f"isic2018-task2:{root}", schema="derm7pt").lesions[0].labels == {"streaks": ("regular", "irregular")}
+    with pytest.raises(ConfigError, match="no structure 'pigment_network'; use derm7pt"):
+        load_source(f"dermaknet:{root}", schema="milk10k")
 
 
 def test_isic2018_task2_without_labels(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.split import make_split, read_split, write_split
+from amfzoo.data.split import main_task, make_split, read_split, write_split
 from amfzoo.errors import ConfigError
 
 CLASSES = ("common", "rare", "rarest")
@@ -174,3 +174,10 @@ def test_a_split_of_other_lesions_is_refused(singles, tmp_path, change, message)
     file.write_text(change(file.read_text()))
     with pytest.raises(ConfigError, match=message):
         read_split(singles, file)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "main"), [(("streaks", "diagnosis"), "diagnosis"), (("streaks", "veil"), "streaks"), ((), None)]
+)
+def test_the_task_to_stratify_by_is_the_diagnosis_else_the_first(tasks, main):
+    assert main_task(LesionSet("x", (), dict.fromkeys(tasks, ("a", "b")))) == main

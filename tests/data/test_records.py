@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from amfzoo.data.faults import Fault
-from amfzoo.data.records import Lesion, LesionSet, concat
+from amfzoo.data.records import Lesion, LesionSet, concat, join
 from amfzoo.errors import ConfigError
 
 TASKS = {"diagnosis": ("nv", "mel")}
@@ -84,8 +84,14 @@ def test_concat_keeps_names_apart_and_faults():
 
 
 def test_concat_refuses_other_classes():
-    with pytest.raises(ConfigError, match="task 'diagnosis' has classes"):
+    with pytest.raises(ConfigError, match="task 'diagnosis' has the classes .*amfzoo data export"):
         concat([LesionSet("a", (), TASKS), LesionSet("b", (), {"diagnosis": ("mel", "nv")})])
+
+
+def test_join_numbers_sources_of_the_same_name():
+    one = LesionSet("one", (Lesion("1"),), TASKS)
+    assert join([one]) is one
+    assert [lesion.id for lesion in join([one, one])] == ["one-0/1", "one-1/1"]
 
 
 def test_reading_checking_and_splitting_load_no_torch():

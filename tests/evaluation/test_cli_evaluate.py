@@ -52,6 +52,18 @@ def test_tables_of_two_modes_against_another_model(tables, capsys):
     assert "second minus first, both images" in out
 
 
+def test_subgroups_are_printed_if_they_are_named(tmp_path, capsys):
+    sexes = {"sex": ["female"] * 60 + ["male"] * 40}
+    make(100, metadata=sexes).write(tmp_path / "cases.csv")
+    code, out, _ = run(capsys, tmp_path / "cases.csv", "--subgroups", "sex", *FAST)
+    table = out[out.index("sex (both images)") :].splitlines()
+    assert code == 0 and [line.split()[:2] for line in table[1:3]] == [["female", "60"], ["male", "40"]]
+    female = evaluate(Cases.read(tmp_path / "cases.csv"), subgroups=["sex"], resamples=20)
+    (first, _) = female["modes"]["both"]["tasks"]["diagnosis"]["subgroups"]["sex"]
+    assert f"{first['scores']['accuracy']['value']:.3f} [" in table[1]
+    assert "sex (both images)" not in run(capsys, tmp_path / "cases.csv", *FAST)[1]
+
+
 def test_report_folder(tables, capsys):
     code, _, err = run(capsys, tables / "both.csv", "--out", tables / "report", *FAST)
     assert code == 0 and "report.html" in err

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from amfzoo.training.prepare import build_model, with_advice
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.errors import ConfigError
+from amfzoo.inference.sets import ConformalSets
+from amfzoo.training.prepare import build_model, split_lesions, with_advice
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 0.05), (0.1, 0.1), (0.0, 0.0)])
@@ -15,6 +18,41 @@ def test_an_advised_border_is_cut_off_unless_set(data, config, setting, expected
     assert {p.border for p in network.preprocess.values()} == {expected}
 
 
+def test_what_was_calibrated_on_other_lesions_is_left_behind(data, config):
+    network, _ = build_model("amf_test", data.tasks, config)
+    classes = data.tasks["colour"]
+    sets = ConformalSets("lac", 0.9, dict.fromkeys(classes, 0.5), dict.fromkeys(classes, 20))
+    network.config = network.config.replace(temperatures={"colour": 2.0}, conformal={"colour": sets})
+    again, _ = build_model(network, data.tasks, config)
+    assert not again.config.temperatures and not again.config.conformal
+
+
 def test_without_advice_the_network_keeps_its_border(data, config):
     network, _ = build_model("amf_test", data.tasks, with_advice(config, data))
     assert {p.border for p in network.preprocess.values()} == {0.0}
+
+
+def test_lesions_without_a_split_follow_their_patient(tmp_path):
+    """Every patient has a lesion with a split and one without; P5's picture is also named for P9."""
+    given = [
+        Lesion(f"A{n}", tmp_path / f"{n}.jpg", patient=f"P{n}", split=("train", "valid", "test")[n % 3])
+        for n in range(9)
+    ]
+    free = [Lesion(f"B{n}", patient=f"P{n}") for n in range(9)] + [Lesion("C", tmp_path / "5.jpg", patient="P9")]
+    lesions = split_lesions(LesionSet("x", (*given, *free), {"diagnosis": ("nv", "mel")}), valid=0.5, seed=0)
+    splits = {lesion.id: lesion.split for lesion in lesions}
+    assert [splits[f"B{n}"] for n in range(9)] == [splits[f"A{n}"] for n in range(9)]
+    assert splits["C"] == splits["A5"] == "test"
+
+
+def test_without_validation_lesions_some_of_training_are_taken_and_none_of_test():
+    given = [Lesion(f"{n}", patient=f"P{n // 2}", split="test" if n < 10 else "train") for n in range(40)]
+    lesions = split_lesions(LesionSet("x", tuple(given), {"diagnosis": ("nv", "mel")}), valid=0.2, seed=0)
+    assert {lesion.id for lesion in lesions.split("test")} == {str(n) for n in range(10)}
+    valid, train = ({lesion.patient for lesion in lesions.split(name)} for name in ("valid", "train"))
+    assert valid and train and not valid & train
+
+
+def test_data_without_labels_says_how_to_name_them():
+    with pytest.raises(ConfigError, match="nothing is labelled.*--label TASK=COLUMN"):
+        split_lesions(LesionSet("x", (Lesion("1"),), {}), valid=0.2, seed=0)

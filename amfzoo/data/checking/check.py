@@ -125,7 +125,7 @@ def _copies(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[F
                 _ids(members),
             )
         else:
-            yield Fault("shared-image", f"{what}; `make_split` keeps them together", _ids(members))
+            yield Fault("shared-image", f"{what}; `amfzoo data split` keeps them together", _ids(members))
 
 
 def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fault]:

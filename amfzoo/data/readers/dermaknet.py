@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from ...labels import Schema
 from ..faults import FaultLog
 from .paths import ImageIndex, first_file, source_folder
 from ..records import LesionSet
@@ -25,15 +26,18 @@ COLUMNS = {
 }
 
 
-def read_dermaknet(root: str | os.PathLike[str], *, lenient: bool = False) -> LesionSet:
+def read_dermaknet(
+    root: str | os.PathLike[str], *, schema: str | Schema | None = None, lenient: bool = False
+) -> LesionSet:
     """Read six criteria of the checklist as absent or present; dermoscopy only.
 
     Nothing says typical or atypical, regular or irregular, so there are no points for
-    the seven-point score. Other columns, e.g. melanoma, are metadata.
+    the seven-point score. With ``schema="derm7pt"`` a structure that is present has its
+    grades as candidates, to train together with a source that tells them apart. Other columns, e.g. melanoma, are metadata.
 
     Raises:
         ConfigError: a file or column is missing, or (unless lenient) another value than 0, 1, 2.
     """
     folder, log = source_folder(root, "dermaknet"), FaultLog(lenient)
     table = read_table(first_file(folder, ["dermaknet.csv"], "dermaknet"), log)
-    return read_presence("dermaknet", table, ImageIndex(folder), COLUMNS, ("1", "2"), log)
+    return read_presence("dermaknet", table, ImageIndex(folder), COLUMNS, ("1", "2"), log, schema)

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from ...errors import ConfigError
 from ...images import read_image
+from ...labels import Schema
 from ..faults import FaultLog
 from .paths import ImageIndex, source_folder
 from ..records import Lesion, LesionSet
-from .structures import PRESENCE, read_presence
+from .structures import ABSENT, present_among, read_presence, structure_classes
 from .tables import read_table
 
 COLUMNS = {"pigment_network": "pigment_network", "streaks": "streaks", "dots_and_globules": "globules"}
@@ -25,9 +26,13 @@ _TABLE = "isic2018_task2.csv"
 _MASK = "_attribute_"
 
 
-def read_isic2018_task2(root: str | os.PathLike[str], *, lenient: bool = False) -> LesionSet:
+def read_isic2018_task2(
+    root: str | os.PathLike[str], *, schema: str | Schema | None = None, lenient: bool = False
+) -> LesionSet:
     """Read pigment network, streaks and globules as absent or present; dermoscopy only.
 
+    With ``schema="derm7pt"`` a structure that is present has its grades (typical,
+    atypical ...) as candidates, to train together with a source that tells them apart.
     A structure is present if its mask has a pixel. Masks are labels, so these images are
     opened; the dermoscopy is not. Of a table, other columns are metadata.
 
@@ -38,7 +43,7 @@ def read_isic2018_task2(root: str | os.PathLike[str], *, lenient: bool = False) 
     folder, log = source_folder(root, "isic2018-task2"), FaultLog(lenient)
     if (folder / _TABLE).is_file():
         table = read_table(folder / _TABLE, log)
-        return read_presence("isic2018-task2", table, ImageIndex(folder), COLUMNS, ("1",), log)
+        return read_presence("isic2018-task2", table, ImageIndex(folder), COLUMNS, ("1",), log, schema)
     masks = _masks(folder)
     if not masks:
         raise ConfigError(
@@ -47,14 +52,16 @@ def read_isic2018_task2(root: str | os.PathLike[str], *, lenient: bool = False) 
         )
     with ThreadPoolExecutor() as pool:
         present = dict(zip(masks, pool.map(_marked, masks.values())))
-    images = ImageIndex(folder)
+    images, tasks = ImageIndex(folder), structure_classes(COLUMNS, schema)
     lesions = []
     for image in sorted({image for image, _ in masks}):
         labels = {
-            task: PRESENCE[present[image, column]] for task, column in COLUMNS.items() if (image, column) in present
+            task: present_among(tasks[task]) if present[image, column] else ABSENT
+            for task, column in COLUMNS.items()
+            if (image, column) in present
         }
         lesions.append(Lesion(image, dermoscopy=images.find(image), labels=labels))
-    return LesionSet("isic2018-task2", tuple(lesions), {task: PRESENCE for task in COLUMNS}, tuple(log.faults))
+    return LesionSet("isic2018-task2", tuple(lesions), tasks, tuple(log.faults))
 
 
 def _masks(folder: Path) -> dict[tuple[str, str], Path]:

@@ -47,7 +47,7 @@ def plan(table: Table, labels: Labels | None, schema: str | Schema | None) -> di
     Raises:
         ConfigError: no such column or schema, or bad classes.
     """
-    known = _schema_tasks(schema)
+    known = schema_tasks(schema)
     if labels is None:
         return _found(table, known)
     if isinstance(labels, str):
@@ -56,7 +56,12 @@ def plan(table: Table, labels: Labels | None, schema: str | Schema | None) -> di
     return {task: _given(table, task, value, known) for task, value in given.items()}
 
 
-def _schema_tasks(schema: str | Schema | None) -> Mapping[str, Task]:
+def schema_tasks(schema: str | Schema | None) -> Mapping[str, Task]:
+    """The tasks of a schema, given itself or by name; none without a schema.
+
+    Raises:
+        ConfigError: no such schema.
+    """
     if schema is None or isinstance(schema, Schema):
         return schema.tasks if schema else {}
     if schema not in SCHEMAS:

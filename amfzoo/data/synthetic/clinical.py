@@ -23,10 +23,10 @@ class _View:
     y: float
 
 
-def render_clinical(lesion: Lesion, layers: list[Layer]) -> tuple[Array, Array]:
-    """The photo, (H, W, 3) float32 sRGB 0..255, and the lesion's place in it, (H, W) bool."""
-    rng = lesion.stream("clinical view")
-    view = _View(rng.uniform(0.5, 0.6), rng.uniform(-0.35, 0.35), rng.uniform(-0.12, 0.12), rng.uniform(-0.1, 0.1))
+def render_clinical(lesion: Lesion, layers: list[Layer]) -> Array:
+    """The photo, (H, W, 3) float32 sRGB 0..255."""
+    rng, view = lesion.stream("clinical view"), _view(lesion)
+    rng.random(4)  # the view's
     angle = rng.uniform(0, 2 * np.pi)
     light = math.cos(angle), math.sin(angle)
     flat = np.broadcast_to(dermoscopic_skin_colour(lesion.skin_tone), (*lesion.depth.shape, 3))
@@ -34,11 +34,27 @@ def render_clinical(lesion: Lesion, layers: list[Layer]) -> tuple[Array, Array]:
     ratio = np.log(np.maximum(lay_over(flat, lesion, layers, naked_eye=True), 1) / flat)
     seen = np.stack([_see(ratio[..., channel], lesion, view) for channel in range(3)], axis=-1)
     dome = _see(smoothstep(-0.08, 0.75, lesion.depth), lesion, view)
-    rgb = _skin(lesion) * np.exp(seen) * _shading(lesion, dome, light)[..., None]
+    skin = _skin(lesion)
+    if lesion.freckles:
+        skin = skin * np.exp(-_freckles(lesion)[..., None] * lesion.melanin)
+    rgb = skin * np.exp(seen) * _shading(lesion, dome, light)[..., None]
     rgb = rgb + _gloss(lesion, dome, light)[..., None]
     rgb = rgb * (1 - 0.75 * _hairs(lesion)[..., None])
     grain = 2 * lesion.stream("clinical grain").standard_normal(rgb.shape[:2], dtype=np.float32)
-    return rgb + grain[..., None], _see(lesion.mask.astype(np.float32), lesion, view) > 0.5
+    return rgb + grain[..., None]
+
+
+def clinical_mask(lesion: Lesion, mask: Array) -> Array:
+    """(H, W) bool: where something of the dermoscopy picture, (H, W) bool, lies in the photo.
+
+    More than half of a photo's pixel must be covered: of a fine mesh nothing may be left.
+    """
+    return _see(mask.astype(np.float32), lesion, _view(lesion)) > 0.5
+
+
+def _view(lesion: Lesion) -> _View:
+    rng = lesion.stream("clinical view")
+    return _View(rng.uniform(0.5, 0.6), rng.uniform(-0.35, 0.35), rng.uniform(-0.12, 0.12), rng.uniform(-0.1, 0.1))
 
 
 def _see(sheet: Array, lesion: Lesion, view: _View) -> Array:
@@ -68,6 +84,15 @@ def _skin(lesion: Lesion) -> Array:
     shade = 1 + 0.0009 * slope - 0.16 * pores.array(blur=0.008)
     tint = np.array((0.012, 0.030, 0.028), np.float32)
     return skin_colour(lesion.skin_tone) * (shade[..., None] + mottle * tint)
+
+
+def _freckles(lesion: Lesion) -> Array:
+    """(H, W) optical density of brown spots of sun-damaged skin."""
+    rng, ink = lesion.stream("freckles"), Ink(lesion.frame)
+    for _ in range(lesion.freckles):
+        x, y, radius = rng.uniform(-1.4, 1.4), rng.uniform(-1.0, 1.0), rng.uniform(0.015, 0.06)
+        ink.dot(x, y, radius, strength=rng.uniform(0.3, 1.0))
+    return 0.35 * ink.array(blur=0.015)
 
 
 def _shading(lesion: Lesion, dome: Array, light: tuple[float, float]) -> Array:

@@ -36,7 +36,7 @@ class Layer:
         return self.amount > 0
 
 
-# (lesion, class) -> layers from below to above; never called for "absent".
+# (lesion, class or raw label of it) -> layers from below to above; never called for "absent".
 Painter = Callable[[Lesion, str], list[Layer]]
 
 
@@ -50,7 +50,10 @@ def lay_over(skin: Array, lesion: Lesion, layers: list[Layer], naked_eye: bool =
     for layer in layers:
         if layer.colour is None:
             density += layer.amount * np.float32(layer.clinical if naked_eye else 1.0)
-    rgb = skin * np.exp(-density[..., None] * lesion.melanin)
+    absorbed = density[..., None] * lesion.melanin
+    if lesion.tint.any():
+        absorbed += lesion.edge[..., None] * lesion.tint
+    rgb = skin * np.exp(-absorbed)
     for layer in layers:
         if layer.colour is not None:
             opacity = layer.amount[..., None] * np.float32(layer.clinical if naked_eye else 1.0)

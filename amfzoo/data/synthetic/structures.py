@@ -1,11 +1,11 @@
-"""Painters of findings made of lines and dots: network, globules, streaks, vessels."""
+"""Painters of findings made of brown lines and dots: network, globules, streaks."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .layers import Layer
-from .lesion import SKIN_TONES, Lesion
+from .lesion import Lesion
 from .raster import Array, Ink, cell_borders, smooth_noise, smoothstep
 
 
@@ -83,52 +83,3 @@ def streaks(lesion: Lesion, kind: str) -> list[Layer]:
         ink.dot(float(x[-1]), float(y[-1]), thick * knob)
     fade = smoothstep(0.24, 0.1, lesion.depth)  # they grow out of the lesion's own brown
     return [Layer(1.3 * ink.array(blur=0.012) * fade, clinical=0.2)]
-
-
-def vascular_structures(lesion: Lesion, kind: str) -> list[Layer]:
-    """Red vessels. Regular: branching trees and commas; irregular: dots and linear irregular ones."""
-    rng, ink = lesion.stream("vascular structures"), Ink(lesion.frame)
-    if kind == "regular":
-        for turn in rng.uniform(0, 2 * np.pi) + np.array((0.0, 2.2, 4.1)) + rng.uniform(-0.3, 0.3, 3):
-            x, y = lesion.point(turn, 0.9)
-            _tree(ink, rng, float(x), float(y), float(turn + np.pi + rng.uniform(-0.5, 0.5)), 0.75, 0.017, 2)
-        for turn, reach in zip(rng.uniform(0, 2 * np.pi, 7), rng.uniform(0.2, 0.8, 7)):
-            _comma(ink, rng, *map(float, lesion.point(turn, reach)))
-    else:
-        _red_dots(ink, rng, lesion)
-        for turn, reach in zip(rng.uniform(0, 2 * np.pi, 10), rng.uniform(0.15, 0.8, 10)):
-            _wriggle(ink, rng, *map(float, lesion.point(turn, reach)))
-    glow = 0.75 + 0.25 * lesion.skin_tone / (SKIN_TONES - 1)
-    red = np.array((196, 38, 48), np.float32) * glow
-    return [Layer(0.85 * ink.array(blur=0.004) * smoothstep(0.0, 0.06, lesion.depth), red, clinical=0.25)]
-
-
-def _tree(
-    ink: Ink, rng: np.random.Generator, x: float, y: float, heading: float, length: float, radius: float, depth: int
-) -> None:
-    """A vessel that thins along its way and sprouts side branches."""
-    course = heading + np.cumsum(rng.normal(0, 0.3, 10))
-    xs, ys = ink.walk(x, y, course, length / 10, np.linspace(radius, 0.6 * radius, 11))
-    if depth == 0:
-        return
-    for at in (3, 5, 8, 10):
-        side = rng.choice((-1.0, 1.0)) * rng.uniform(0.4, 0.9)
-        _tree(ink, rng, xs[at], ys[at], course[at - 1] + side, 0.5 * length, 0.6 * radius, depth - 1)
-
-
-def _comma(ink: Ink, rng: np.random.Generator, x: float, y: float) -> None:
-    angle = rng.uniform(0, 2 * np.pi) + np.linspace(0, 2.0, 10)
-    bow = rng.uniform(0.05, 0.075)
-    ink.stroke(x + bow * np.cos(angle), y + bow * np.sin(angle), np.linspace(0.02, 0.009, 10))
-
-
-def _wriggle(ink: Ink, rng: np.random.Generator, x: float, y: float) -> None:
-    heading = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.8, 9))
-    ink.walk(x, y, heading, rng.uniform(0.022, 0.04), rng.uniform(0.007, 0.016, 10))
-
-
-def _red_dots(ink: Ink, rng: np.random.Generator, lesion: Lesion) -> None:
-    for turn, reach in zip(rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.2, 0.7, 4)):
-        x0, y0 = lesion.point(turn, reach)
-        for dx, dy, radius in zip(rng.normal(0, 0.11, 22), rng.normal(0, 0.11, 22), rng.uniform(0.012, 0.019, 22)):
-            ink.dot(float(x0 + dx), float(y0 + dy), radius)

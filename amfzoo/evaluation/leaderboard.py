@@ -1,0 +1,143 @@
+"""The published results on Derm7pt's official test split, and a row for a method of one's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..labels import DERM7PT
+from .checklist import positive_classes
+from .seeds import MEAN_BALANCED, SeedScore
+
+OFFICIAL = {"train": 413, "valid": 203, "test": 395}  # cases of the official split
+_NAN = math.nan
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published result: accuracies in %, sd over its runs where it is stated.
+
+    metadata: patient data is an input as well. second_hand: read in a later paper's table.
+    """
+
+    method: str
+    avg: float
+    diagnosis: float
+    avg_sd: float = _NAN
+    diagnosis_sd: float = _NAN
+    metadata: bool = False
+    second_hand: bool = False
+    available: str = "none"
+    note: str = ""
+
+
+PUBLISHED = (
+    Published("Inception-combine 2019", 73.7, 74.2, metadata=True, second_hand=True, available="Keras file by hand"),
+    Published("HcCNN 2020", 74.9, 69.9),
+    Published("AMFAM 2022", 76.0, 75.4, second_hand=True),
+    Published("FusionM4Net stage 1, 5 seeds", 75.12, 75.75, 0.38, 1.32, available="script"),
+    Published("FusionM4Net, 5 seeds", 76.25, 77.32, 0.57, 1.45, metadata=True, available="script"),
+    Published("TFormer 2023", 77.99, 80.03, metadata=True, available="script and weights",
+              note="a user's rerun gave an AVG of about 76.3"),
+    Published("SkinM2Former 2025", 77.27, 77.85, metadata=True),
+)  # fmt: skip
+
+
+def leaderboard(
+    method: str, scores: Mapping[str, SeedScore], *, remarks: Sequence[str] = (), level: float = 0.95
+) -> str:
+    """Markdown: the method's row beside the published ones, and all its figures.
+
+    Args:
+        method: what the row is called.
+        scores: of `seed_scores`, on the test split, both images.
+        remarks: what a reader must know of the data or the runs; printed first.
+    """
+    runs = len(next(iter(scores.values())).values)
+    protocol = "avg_accuracy" in scores
+    lines = [f"# {method}", "", *(f"> {text}\n" for text in remarks)]
+    spread = "mean, standard deviation over the runs" if runs > 1 else "one run"
+    lines += [f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients].", ""]
+    if protocol:
+        lines += [*_rows(method, scores), ""]
+    lines += ["## Tasks", "", *_tasks(scores), "", "## Labels", "", *_labels(scores, protocol)]
+    if protocol:
+        lines += ["", _EXPLAINED]
+    return "\n".join(lines) + "\n"
+
+
+_EXPLAINED = (
+    "AVG: unweighted mean of the accuracies of the diagnosis and the seven criteria. A method that always answers the "
+    "most frequent class of the training split has an AVG of 61.84 and a diagnosis of 55.44 on the official test "
+    "split, so read the balanced accuracy beside it. AUC over 12 labels: the five diagnoses and the seven classes that "
+    "score points; over 24: all. Sensitivity, specificity and precision: a class against the rest, from "
+    "the most probable class."
+)
+
+
+def _rows(method: str, scores: Mapping[str, SeedScore]) -> list[str]:
+    table = [("method", "inputs", "AVG", "diagnosis", "code, usable weights", "source")]
+    for row in PUBLISHED:
+        source = "second-hand" if row.second_hand else "its paper"
+        table.append(
+            (row.method, "images and metadata" if row.metadata else "images", _stated(row.avg, row.avg_sd),
+             _stated(row.diagnosis, row.diagnosis_sd), row.available, f"{source}; {row.note}" if row.note else source)
+        )  # fmt: skip
+    own = [_percent(scores[name]) for name in ("avg_accuracy", "diagnosis/accuracy")]
+    table.append((f"**{method}**", "images", *(f"**{text}**" for text in own), "this package", "measured here"))
+    return ["Accuracy in %, official split for the published rows.", "", *_markdown(table)]
+
+
+def _tasks(scores: Mapping[str, SeedScore]) -> list[str]:
+    table = [("task", "accuracy %", "balanced accuracy %", "macro-F1 %", "AUROC")]
+    if "avg_accuracy" in scores:
+        balanced = _percent(scores[MEAN_BALANCED])
+        table.append(("**AVG**", _percent(scores["avg_accuracy"]), balanced, "", ""))
+        table.append(("12 labels", "", "", "", _share(scores["auc_12"])))
+        table.append(("24 labels", "", "", "", _share(scores["auc_24"])))
+    for task in dict.fromkeys(name.partition("/")[0] for name in scores if "/" in name):
+        percents = [_percent(scores[f"{task}/{name}"]) for name in ("accuracy", "balanced_accuracy", "macro_f1")]
+        table.append((task.replace("_", " "), *percents, _share(scores[f"{task}/auroc"])))
+    return _markdown(table)
+
+
+def _labels(scores: Mapping[str, SeedScore], protocol: bool) -> list[str]:
+    names = [tuple(name.replace("/auroc:", "\n").split("\n")) for name in scores if "/auroc:" in name]
+    first = positive_classes() if protocol else []
+    rest = [pair for pair in names if pair not in first]
+    table = [("task", "class", "AUROC", "sensitivity %", "specificity %", "precision %")]
+    for task, label in [*first, *rest]:
+        figures = [_percent(scores[f"{task}/{kind}:{label}"]) for kind in ("sensitivity", "specificity", "precision")]
+        title = DERM7PT.tasks[task].titles.get(label, label) if task in DERM7PT.tasks else label
+        table.append((task.replace("_", " "), title, _share(scores[f"{task}/auroc:{label}"]), *figures))
+    return _markdown(table)
+
+
+def _stated(value: float, sd: float) -> str:
+    return f"{value:g}" if math.isnan(sd) else f"{value:.2f} sd {sd:.2f}"
+
+
+def _percent(score: SeedScore) -> str:
+    return _text(score, 100, 2)
+
+
+def _share(score: SeedScore) -> str:
+    return _text(score, 1, 3)
+
+
+def _text(score: SeedScore, factor: float, digits: int) -> str:
+    """``75.12 sd 0.38 [72.00, 78.10]``, or a dash."""
+    if not math.isfinite(score.mean):
+        return "–"
+    text = f"{factor * score.mean:.{digits}f}"
+    if math.isfinite(score.sd):
+        text += f" sd {factor * score.sd:.{digits}f}"
+    if math.isfinite(score.low):
+        text += f" [{factor * score.low:.{digits}f}, {factor * score.high:.{digits}f}]"
+    return text
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> list[str]:
+    head, *rows = ([str(cell).replace("|", "\\|") for cell in row] for row in table)
+    return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]

@@ -1,0 +1,209 @@
+"""Several seeds of one training run, judged on the test split: what a paper reports.
+
+The test split is touched once per run, after the epoch was chosen on validation.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..data.records import LesionSet
+from ..errors import ConfigError
+from .api import FinetuneResult, finetune
+from .checkpoint import write_whole
+from .prepare import read_lesions
+from .report import shown_progress
+from .run import MODEL_FOLDER
+
+if TYPE_CHECKING:
+    from ..evaluation.cases import Cases
+    from ..evaluation.seeds import SeedScore
+
+logger = logging.getLogger("amfzoo")
+LEADERBOARD_FILE, SCORES_FILE = "leaderboard.md", "leaderboard.json"
+_CARD_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """What the runs give.
+
+    Attributes:
+        folder: of all runs; has leaderboard.md and leaderboard.json.
+        runs: seed -> its run; ``runs[seed].folder / "model"`` can be pushed as it is.
+        scores: of the test split, both images, over the runs; see `evaluation.seeds`.
+    """
+
+    folder: Path
+    runs: Mapping[int, FinetuneResult]
+    scores: Mapping[str, SeedScore]
+
+
+def train_seeds(
+    model: Any,
+    source: Any,
+    *,
+    out: str | os.PathLike[str],
+    seeds: Sequence[int],
+    config: Any = None,
+    progress: bool = True,
+    device: str | None = None,
+    resamples: int = 1000,
+    **settings: Any,
+) -> ProtocolResult | None:
+    """Train once per seed, predict the test split with each, and write the leaderboard.
+
+    The same call again goes on where a stopped one ended. Each seed has a folder
+    ``seed-<n>`` in `out` with what `finetune` writes and ``test_<mode>.csv``, predictions of
+    every test case from which `amfzoo evaluate` makes all figures again; its model's card
+    has the test figures.
+
+    Args:
+        model, source, config, progress, device: as for `finetune`.
+        seeds: of the runs, all different. They share the splits that the source gives.
+        resamples: of the bootstrap.
+        **settings: other arguments of `finetune`, but neither `out` nor `seed`.
+
+    Returns:
+        The result; None in the processes of a torchrun that write nothing.
+
+    Raises:
+        ConfigError: no lesion is for training, validation or testing; no seed, or one twice.
+        TrainingError, TrainingStopped, and others: see `finetune`.
+    """
+    lesions = _with_split(read_lesions(source))
+    _check(lesions, seeds)
+    folder = Path(out).expanduser()
+    runs = {
+        seed: finetune(
+            model,
+            lesions,
+            out=folder / f"seed-{seed}",
+            config=config,
+            progress=progress,
+            device=device,
+            seed=seed,
+            **settings,
+        )
+        for seed in seeds
+    }
+    if os.environ.get("RANK", "0") != "0":
+        return None
+    predicted = [_predict(run, lesions.split("test"), device, progress, resamples) for run in runs.values()]
+    scores = _scores(predicted, resamples)
+    _write(folder, lesions, runs, scores)
+    return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
+
+
+def _with_split(lesions: LesionSet) -> LesionSet:
+    """Without those of no split, which every seed would put elsewhere."""
+    kept = lesions.select(lambda lesion: lesion.split is not None)
+    if len(kept) < len(lesions):
+        logger.warning("%s: %d lesions have no split and are left out", lesions.name, len(lesions) - len(kept))
+    return kept
+
+
+def _check(lesions: LesionSet, seeds: Sequence[int]) -> None:
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must be at least one, and all different, got {list(seeds)}")
+    for split in ("train", "valid", "test"):
+        if not len(lesions.split(split)):
+            raise ConfigError(
+                f"{lesions.name}: several seeds are compared on one split of the lesions, and none is in {split!r}; "
+                "add a split column, or make a file with `amfzoo data split --test 0.2` and name it with --splits"
+            )
+
+
+def _predict(
+    run: FinetuneResult, lesions: LesionSet, device: str | None, progress: bool, resamples: int
+) -> dict[str, Cases]:
+    """Predictions of the test split in every mode, written beside the run; their figures go into its card."""
+    from ..evaluation.cases_file import write_cases
+    from ..evaluation.run import evaluate_model
+
+    network = run.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    found = evaluate_model(network, lesions, ignore_other_classes=True, progress=shown_progress if progress else None)
+    network.to("cpu")
+    for mode, cases in found.items():
+        write_cases(cases, run.folder / f"test_{mode}.csv")
+    _describe(run, next(iter(found.values())), lesions.name, resamples)
+    return found
+
+
+def _describe(run: FinetuneResult, cases: Cases, data: str, resamples: int) -> None:
+    """Put the test figures, which chose nothing, into the model's card in place of those of validation."""
+    from ..evaluation.intervals import score_intervals
+
+    metrics = []
+    for task in cases.tasks:
+        scores = score_intervals(cases, task, resamples=resamples)
+        for name in _CARD_SCORES:
+            plain = scores[name].to_dict()
+            if plain["value"] is not None:
+                metrics.append(
+                    {"task": task, "name": name, "value": plain["value"], "low": plain["low"], "high": plain["high"],
+                     "data": f"{data}, test", "cases": int(cases.known(task).sum())}
+                )  # fmt: skip
+    run.model.config = run.model.config.replace(info={**run.model.config.info, "metrics": metrics})
+    run.model.save_pretrained(run.folder / MODEL_FOLDER, overwrite=True)
+
+
+def _scores(predicted: Sequence[Mapping[str, Cases]], resamples: int) -> dict[str, dict[str, SeedScore]]:
+    """{mode: figures}, both images first; a single image has no intervals, to save time."""
+    from ..evaluation.seeds import seed_scores
+
+    first = next(iter(predicted[0]))
+    return {
+        mode: seed_scores([found[mode] for found in predicted], resamples=resamples if mode == first else 0)
+        for mode in predicted[0]
+    }
+
+
+def _write(
+    folder: Path,
+    lesions: LesionSet,
+    runs: Mapping[int, FinetuneResult],
+    scores: Mapping[str, Mapping[str, SeedScore]],
+) -> None:
+    from ..evaluation.leaderboard import leaderboard
+
+    network = next(iter(runs.values())).model
+    parameters = sum(p.numel() for p in network.parameters()) / 1e6
+    name = f"amfzoo {network.config.architecture} ({parameters:.1f} M), {len(runs)} seed{'s' * (len(runs) > 1)}"
+    text = leaderboard(name, next(iter(scores.values())), remarks=_remarks(lesions))
+    alone = {mode: found for mode, found in list(scores.items())[1:]}
+    for mode, found in alone.items():
+        key = "avg_accuracy" if "avg_accuracy" in found else next(iter(found))
+        title = "AVG" if key == "avg_accuracy" else key.replace("_", " ")
+        text += f"\nWith the {mode} image alone the mean over the runs is {title} {100 * found[key].mean:.2f} %.\n"
+    data = {
+        "method": name, "data": lesions.name, "seeds": list(runs), "remarks": _remarks(lesions),
+        "scores": {mode: {key: score.to_dict() for key, score in found.items()} for mode, found in scores.items()},
+    }  # fmt: skip
+    write_whole(folder / SCORES_FILE, lambda file: file.write((json.dumps(data, indent=1) + "\n").encode()))
+    write_whole(folder / LEADERBOARD_FILE, lambda file: file.write(text.encode()))
+
+
+def _remarks(lesions: LesionSet) -> list[str]:
+    """What keeps the figures from being comparable with the published ones."""
+    from ..data.synthetic.tables import NOTE
+    from ..evaluation.leaderboard import OFFICIAL
+
+    found = []
+    if any(lesion.metadata.get("notes") == NOTE for lesion in lesions):
+        found.append("The pictures are drawn, not real: these figures say nothing of real lesions.")
+    counts = {split: len(lesions.split(split)) for split in OFFICIAL}
+    if lesions.name == "derm7pt" and counts != OFFICIAL:
+        stated, official = (" / ".join(map(str, part.values())) for part in (counts, OFFICIAL))
+        found.append(f"Not the official split: {stated} cases for train / valid / test, where that has {official}.")
+    if lesions.name != "derm7pt":
+        found.append(f"Measured on {lesions.name}, not on Derm7pt: published figures are not comparable.")
+    return found

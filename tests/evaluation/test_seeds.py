@@ -1,0 +1,76 @@
+"""Figures over several runs, and the leaderboard made of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evaluation_cases import make, make_derm7pt
+
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation.checklist import checklist_scores
+from amfzoo.evaluation.leaderboard import OFFICIAL, PUBLISHED, leaderboard
+from amfzoo.evaluation.metrics import task_scores
+from amfzoo.evaluation.seeds import seed_scores
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return [make_derm7pt(seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def scores(runs):
+    return seed_scores(runs, resamples=100)
+
+
+def test_mean_and_sd_are_those_of_the_runs(runs, scores):
+    each = [checklist_scores(run, resamples=0)["avg_accuracy"].value for run in runs]
+    found = scores["avg_accuracy"]
+    assert found.values == pytest.approx(each) and found.mean == pytest.approx(np.mean(each))
+    assert found.sd == pytest.approx(np.std(each, ddof=1)) and found.low < found.mean < found.high
+    streaks = [task_scores(run, "streaks")["sensitivity:irregular"].value for run in runs]
+    assert scores["streaks/sensitivity:irregular"].values == pytest.approx(streaks)
+
+
+def test_balanced_average_is_over_the_tasks(runs, scores):
+    each = [np.mean([task_scores(run, task)["balanced_accuracy"].value for task in run.tasks]) for run in runs]
+    assert scores["avg_balanced_accuracy"].values == pytest.approx(each)
+
+
+def test_order_of_the_lesions_does_not_matter(runs, scores):
+    shuffled = runs[1].select(np.arange(len(runs[1]))[::-1])
+    again = seed_scores([runs[0], shuffled, runs[2]], resamples=100)
+    assert again["auc_24"].values == pytest.approx(scores["auc_24"].values)
+    assert again["streaks/accuracy"].low == pytest.approx(scores["streaks/accuracy"].low)
+
+
+def test_one_run_has_no_sd_and_one_task_no_protocol():
+    found = seed_scores([make()], resamples=0)
+    assert "avg_accuracy" not in found and math.isnan(found["diagnosis/accuracy"].sd)
+    assert json.loads(json.dumps(found["diagnosis/accuracy"].to_dict(), allow_nan=False))["sd"] is None
+    assert "1 run," in leaderboard("mine", found)
+
+
+def test_runs_on_other_lesions_are_refused(runs):
+    with pytest.raises(ConfigError):
+        seed_scores([runs[0], replace(runs[1], ids=[f"X{name}" for name in runs[1].ids])])
+    with pytest.raises(ConfigError, match="no runs"):
+        seed_scores([])
+
+
+def test_the_row_stands_beside_the_published_ones(scores):
+    text = leaderboard("mine", scores, remarks=["drawn"])
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    names = [row[0] for row in rows]
+    for published in PUBLISHED:
+        row = rows[names.index(f"| {published.method}")]
+        assert ("second-hand" in row[-1]) is published.second_hand
+        assert row[1] == ("images and metadata" if published.metadata else "images")
+    own = rows[names.index("| **mine**")]
+    assert f"{100 * scores['avg_accuracy'].mean:.2f} sd {100 * scores['avg_accuracy'].sd:.2f}" in own[2]
+    assert "> drawn" in text and "24 labels" in text
+    assert sum(OFFICIAL.values()) == 1011

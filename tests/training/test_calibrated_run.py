@@ -1,0 +1,40 @@
+"""A run ends with prediction sets in its model folder, fitted on the lesions that they will be given for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lesions import squares
+
+import amfzoo
+from amfzoo.evaluation import Cases, fit_conformal
+from amfzoo.training import finetune
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory):
+    return squares(tmp_path_factory.mktemp("squares"), 96)
+
+
+def test_prediction_sets_are_fitted_on_complete_lesions_and_answered(lesions, tiny, tmp_path):
+    finetune("amf_test", lesions, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.5})
+    model = amfzoo.create_model(f"local-dir:{tmp_path / 'model'}")
+    complete = {lesion.id for lesion in lesions if len(lesion.images) == 2}
+    cases = Cases.read(tmp_path / "validation.csv")
+    cases = cases.select([name in complete for name in cases.ids])
+    wanted, found = fit_conformal(cases, "colour"), model.config.conformal["colour"]
+    assert found.cases == wanted.cases and found.coverage == 0.9
+    assert found.thresholds == pytest.approx(wanted.thresholds, abs=1e-6)  # the table is rounded
+    pair = next(lesion for lesion in lesions if lesion.id in complete)
+    answer = model.predict(pair.clinical, pair.dermoscopy)
+    assert answer.top("colour")[0] in answer.sets["colour"].classes
+    assert not model.predict(dermoscopy=pair.dermoscopy).sets
+
+
+def test_without_complete_lesions_there_are_no_sets(lesions, tiny, tmp_path):
+    alone = replace(lesions, lesions=tuple(replace(lesion, clinical=None) for lesion in lesions if lesion.dermoscopy))
+    found = finetune(
+        "amf_test", alone, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.5}
+    )
+    assert found.model.config.temperatures and not found.model.config.conformal

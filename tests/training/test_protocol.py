@@ -1,0 +1,136 @@
+"""Several seeds of one run and their leaderboard, on drawn pairs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from amfzoo import create_model
+from amfzoo.cli import exit_codes, main
+from amfzoo.data.sources import load_source
+from amfzoo.data.synthetic import draw_set
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import Cases
+from amfzoo.evaluation.checklist import checklist_scores
+from amfzoo.folder_check import check_folder
+from amfzoo.training import protocol
+from amfzoo.training.protocol import train_seeds
+from amfzoo.training.recipes import RECIPES
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """40 drawn cases in Derm7pt's layout."""
+    return draw_set(tmp_path_factory.mktemp("drawn") / "set", 40, layout="derm7pt", size=(64, 48), workers=1)
+
+
+@pytest.fixture(scope="module")
+def trained(release, tmp_path_factory):
+    """Two seeds of one epoch, by the command."""
+    out = tmp_path_factory.mktemp("runs") / "out"
+    command = ["train", "--recipe", "derm7pt", "--model", "amf_test", "--data", f"derm7pt:{release}", "--seeds", "2",
+               "--out", str(out), "--device", "cpu", "-q"]  # fmt: skip
+    for setting in ("epochs=1", "image_size=64", "batch_size=8", "crop_start=1", "crop_end=1", "workers=1"):
+        command += ["--set", setting]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train_seeds.__kwdefaults__, "resamples", 50)  # for speed
+        assert main(command) == exit_codes.OK
+        yield out, command
+
+
+def test_the_leaderboard_is_recomputed_from_the_predictions(trained, release):
+    out, _ = trained
+    data = json.loads((out / "leaderboard.json").read_text())
+    assert data["seeds"] == [0, 1] and set(data["scores"]) == {"both", "dermoscopy", "clinical"}
+    tested = {lesion.id for lesion in load_source(f"derm7pt:{release}").split("test")}
+    for number, value in enumerate(data["scores"]["both"]["avg_accuracy"]["values"]):
+        cases = Cases.read(out / f"seed-{number}" / "test_both.csv")
+        assert set(cases.ids) == tested and set(cases.splits) == {"test"}
+        assert checklist_scores(cases, resamples=0)["avg_accuracy"].value == pytest.approx(value)
+    text = (out / "leaderboard.md").read_text()
+    assert "FusionM4Net" in text and "**amfzoo amf_test" in text
+    assert "drawn, not real" in text and "Not the official split" in text
+
+
+def test_each_seed_has_a_model_folder_to_push(trained):
+    out, _ = trained
+    for seed in (0, 1):
+        folder = out / f"seed-{seed}" / "model"
+        check_folder(folder)
+        metrics = create_model(f"local-dir:{folder}").config.info["metrics"]
+        assert {metric["data"] for metric in metrics} == {"derm7pt, test"}
+        assert "derm7pt, test" in (folder / "README.md").read_text()
+
+
+def test_the_same_command_again_trains_nothing_and_gives_the_same(trained, monkeypatch):
+    out, command = trained
+    before = (out / "leaderboard.json").read_bytes()
+    monkeypatch.setattr("amfzoo.training.loop.Trainer.run_epoch", None)
+    assert main(command) == exit_codes.OK
+    assert (out / "leaderboard.json").read_bytes() == before
+
+
+def test_lesions_of_no_split_are_left_out_with_a_word(release, caplog):
+    lesions = load_source(f"derm7pt:{release}")
+    first = replace(lesions.lesions[0], split=None)
+    kept = protocol._with_split(replace(lesions, lesions=(first, *lesions.lesions[1:])))
+    assert len(kept) == len(lesions) - 1 and "1 lesions have no split" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("seeds", "keep", "says"), [([], "test", "at least one"), ([1, 1], "test", "different"), ([0], "valid", "'test'")]
+)
+def test_what_cannot_be_compared_is_said_before_training(release, tmp_path, seeds, keep, says):
+    lesions = load_source(f"derm7pt:{release}").select(lambda lesion: lesion.split != "test" or keep == "test")
+    with pytest.raises(ConfigError, match=says):
+        train_seeds("amf_test", lesions, out=tmp_path / "out", seeds=seeds)
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_and_folder_may_be_left_to_the_recipe(release, tmp_path, monkeypatch, capsys):
+    seen = {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(protocol, "train_seeds", lambda model, lesions, **how: seen.update(how, model=model))
+    assert main(["train", "--recipe", "derm7pt", "--data", f"derm7pt:{release}", "--seeds", "5", "-q"]) == exit_codes.OK
+    assert (seen["model"], seen["out"], seen["pretrained"]) == (RECIPES["derm7pt"].model, "runs/derm7pt", True)
+    assert list(seen["seeds"]) == [0, 1, 2, 3, 4] and seen["config"].metric == "accuracy"
+    assert main(["train", "--data", f"derm7pt:{release}"]) == exit_codes.USAGE
+    assert "--model" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def copy_of_the_real_labels(tmp_path_factory):
+    """The first 90 cases of the real label table, drawn in Derm7pt's layout."""
+    shared = Path(__file__).resolve().parents[3] / "shared" / "data" / "derm7pt_labels"
+    if not shared.is_dir():
+        pytest.skip("needs the label table of Derm7pt, which is not part of the project")
+    meta = tmp_path_factory.mktemp("real") / "meta"
+    meta.mkdir()
+    with open(shared / "meta.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))[:90]
+    with open(meta / "meta.csv", "w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    for split in ("train", "valid", "test"):
+        numbers = (shared / "splits" / f"asymmetric_{split}_indexes_filtered.csv").read_text().split()[1:]
+        (meta / f"{split}_indexes.csv").write_text("\n".join(["indexes", *(n for n in numbers if int(n) < 90), ""]))
+    drawn = draw_set(
+        meta.parent / "copy", labels=meta / "meta.csv", every_row=True, layout="derm7pt", size=(64, 48), workers=1
+    )
+    return load_source(f"derm7pt:{drawn}"), rows
+
+
+def test_a_drawn_copy_has_the_real_labels_and_can_be_trained_on(copy_of_the_real_labels, tmp_path, tiny):
+    lesions, rows = copy_of_the_real_labels
+    assert [lesion.metadata["notes"] for lesion in lesions] == ["drawn, not real"] * 90
+    assert sum(lesion.labels["blue_whitish_veil"] == "present" for lesion in lesions) == sum(
+        row["blue_whitish_veil"] == "present" for row in rows
+    )
+    result = train_seeds("amf_test", lesions, out=tmp_path, seeds=[7], device="cpu", progress=False, resamples=20,
+                         **{**tiny, "epochs": 1, "metric": "accuracy"})  # fmt: skip
+    assert list(result.runs) == [7] and 0 < result.scores["avg_accuracy"].mean < 1
