@@ -1,0 +1,141 @@
+"""What a study leaves in its folder, and whether two runs may be compared.
+
+study.json, split.csv                        the plan, the data, the split
+runs/<family>/<row>/seed-<n>/run.json        what the run was made of, and its figures once it has ended
+runs/<family>/<row>/seed-<n>/validation.csv  its prediction of every validation lesion
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from amfzoo.data.records import LesionSet
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import Cases
+from amfzoo.training.checkpoint import write_whole
+from amfzoo.training.config import HOW_IT_IS_RUN
+from amfzoo.training.run import CASES_FILE
+
+from .plan import Row, Study
+
+RUN_FILE, STUDY_FILE, SPLIT_FILE, RUNS = "run.json", "study.json", "split.csv", "runs"
+
+
+def run_folder(out: Path, row: Row, seed: int) -> Path:
+    return out / RUNS / row.family / row.name / f"seed-{seed}"
+
+
+def identity(row: Row, seed: int, weights: Mapping[str, str], data: str) -> dict[str, Any]:
+    """What makes a run what it is: plain data.
+
+    Args:
+        weights: backbone name -> sha256 of its weights, "timm" or "random".
+        data: of `digest`.
+    """
+    recipe = {name: value for name, value in row.config(seed).to_dict().items() if name not in HOW_IT_IS_RUN}
+    network = row.described().to_dict()
+    described = {key: network[key] for key in ("architecture", "network", "preprocessing")}
+    start = {name: weights[name] for name in row.backbones if name in weights}
+    everything = {"row": row.id, "seed": seed, "recipe": recipe, **described, "weights": start, "data": data}
+    return json.loads(json.dumps(everything))  # as it will be read back
+
+
+def check_same(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the folder holds a run of another identity."""
+    before = read_json(folder / RUN_FILE)
+    other = list(_differing(before, wanted)) if before else []
+    if other:
+        raise ConfigError(
+            f"{folder} holds a run that was made otherwise ({'; '.join(other[:5])}): rows can be compared only if all "
+            "are made alike. Name another folder with --out, or remove that one"
+        )
+
+
+def finished(folder: Path) -> bool:
+    """Whether the run in a folder has ended and its predictions are there."""
+    record = read_json(folder / RUN_FILE)
+    return bool(record and record.get("finished")) and (folder / CASES_FILE).exists()
+
+
+def finished_cases(out: Path, study: Study) -> dict[str, dict[int, Cases]]:
+    """{row id: {seed: validation predictions}} of the runs that have ended; rows without any are left out.
+
+    Raises:
+        ConfigError: there is none, or they were made on other data or from other weights of one backbone.
+    """
+    found: dict[str, dict[int, Cases]] = {}
+    shared: dict[str, str] = {}
+    for row, seed in ((row, seed) for row in study.rows for seed in study.seeds):
+        folder = run_folder(out, row, seed)
+        if not finished(folder):
+            continue
+        record = read_json(folder / RUN_FILE) or {}
+        for name, value in {"its lesions or split": record["data"], **record["weights"]}.items():
+            if shared.setdefault(name, value) != value:
+                raise ConfigError(f"{folder} cannot be compared with the runs before it: {name} differ")
+        found.setdefault(row.id, {})[seed] = Cases.read(folder / CASES_FILE)
+    if not found:
+        raise ConfigError(f"{out} holds no finished run of these rows; train some first, with `run`")
+    return found
+
+
+def read_study(out: Path) -> dict[str, Any]:
+    """study.json of a folder: plan, data, tasks, lesions, weights.
+
+    Raises:
+        ConfigError: the folder has no study.
+    """
+    found = read_json(out / STUDY_FILE)
+    if found is None:
+        raise ConfigError(f"{out} holds no study ({STUDY_FILE} is missing): train it first, with `run`")
+    return found
+
+
+def digest(lesions: LesionSet) -> str:
+    """A hash of ids, splits, labels and names of the image files; not of where they lie."""
+    records = [
+        [
+            lesion.id,
+            lesion.split,
+            {task: lesion.candidates(task) for task in lesion.labels},
+            [[branch, path.name] for branch, path in lesion.images.items()],
+        ]
+        for lesion in lesions
+    ]
+    return hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """None if there is no such file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a file whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in now.items():
+        old = before.get(key)
+        if key == "data" and old != value:
+            yield "other lesions, labels, split or image files"
+        elif isinstance(value, Mapping) and isinstance(old, Mapping):
+            names = sorted(name for name in {*old, *value} if old.get(name) != value.get(name))
+            yield from (f"{key}: {name} was {old.get(name)!r}, is {value.get(name)!r}" for name in names)
+        elif old != value:
+            yield f"{key} was {old!r}, is {value!r}"

@@ -1,0 +1,158 @@
+"""A whole study of some seconds: run, stopped, taken up, reported."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from lesions import TINY, squares
+
+from amfzoo.data.export import write_csv
+from amfzoo.evaluation import Cases, task_scores
+from benchmarks.asymmetry import runs
+from benchmarks.asymmetry.__main__ import main
+from benchmarks.asymmetry.runs import with_one_split
+
+RECIPE = {key: value for key, value in TINY.items() if key != "valid"} | {
+    "epochs": 1,
+    "modality_dropout": 0.0,
+    "auxiliary": 0.0,
+}
+PLAN = {
+    "recipe": RECIPE,
+    "seeds": [0, 1],
+    "families": {"test": {"model": "amf_test"}},
+    "control": "symmetric",
+    "variants": {
+        "asymmetric": {"title": "asymmetric"},
+        "symmetric": {"title": "symmetric | mutual", "network": {"clinical": "heavy", "fusion": "mutual"}},
+        "dermoscopy": {"network": {"clinical": None}},
+    },
+    "ablated": "asymmetric",
+    "ablations": {"auxiliary": {"recipe": {"auxiliary": 0.3}}},
+}
+ROWS = 4
+
+
+def command(folder: Path, out: Path, *more: str) -> list[str]:
+    return ["run", "--data", str(folder / "lesions.csv"), "--config", str(folder / "study.yaml"), "--out", str(out), "-q",
+            "--device", "cpu", *more]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Table of 32 drawn lesions, and the plan."""
+    folder = tmp_path_factory.mktemp("study")
+    write_csv(with_one_split(squares(folder / "images", 32, gaps=False)), folder / "lesions.csv")
+    (folder / "study.yaml").write_text(yaml.safe_dump(PLAN, sort_keys=False))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(data) -> Path:
+    """The folder of the finished study."""
+    assert main(command(data, data / "out")) == 0
+    return data / "out"
+
+
+def test_every_run_leaves_its_predictions(done):
+    files = sorted(done.glob("runs/test/*/seed-*/validation.csv"))
+    assert len(files) == ROWS * len(PLAN["seeds"])
+    ids = {tuple(Cases.read(file).ids) for file in files}
+    held_out = [row["lesion_id"] for row in csv.DictReader((done / "split.csv").open()) if row["split"] == "valid"]
+    assert ids == {tuple(held_out)}
+    assert not list(done.glob("runs/**/checkpoint.pt"))
+
+
+def test_finished_runs_are_not_trained_again(data, done, monkeypatch):
+    monkeypatch.setattr(runs, "finetune", lambda *_, **__: pytest.fail("trained again"))
+    assert main(command(data, done)) == 0
+
+
+def test_a_missing_run_alone_is_trained(data, done, monkeypatch):
+    folder = done / "runs" / "test" / "dermoscopy" / "seed-1"
+    (folder / "run.json").write_text(json.dumps({**json.loads((folder / "run.json").read_text()), "finished": None}))
+    before = (folder / "validation.csv").read_bytes()
+    trained = []
+    original = runs.finetune
+    monkeypatch.setattr(runs, "finetune", lambda *args, **more: trained.append(more["out"]) or original(*args, **more))
+    assert main(command(data, done)) == 0
+    assert trained == [folder]
+    assert (folder / "validation.csv").read_bytes() == before
+
+
+def test_a_stopped_study_goes_on_to_the_same_predictions(data, done, tmp_path, monkeypatch, capsys):
+    original = runs.finetune
+    asked = []
+    stop = {"should_stop": lambda: len(asked) >= 2 or bool(asked.append(1))}
+    monkeypatch.setattr(runs, "finetune", lambda *args, **more: original(*args, **{**more, **stop}))
+    arguments = command(data, tmp_path, "--row", "asymmetric", "--seeds", "1")
+    assert main(arguments) == 130
+    folder = Path("runs/test/asymmetric/seed-1")
+    assert (tmp_path / folder / "checkpoint.pt").exists() and not (tmp_path / folder / "validation.csv").exists()
+    monkeypatch.setattr(runs, "finetune", original)
+    assert main(arguments) == 0
+    assert (tmp_path / folder / "validation.csv").read_bytes() == (done / folder / "validation.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change", [["--set", "lr=0.001"], ["--weights", "test_resnet=random", "--weights", "test_efficientnet=random"]]
+)
+def test_runs_that_were_made_otherwise_are_refused(data, done, change, capsys):
+    before = (done / "study.json").read_bytes()
+    assert main(command(data, done, *change)) == 1
+    error = capsys.readouterr().err
+    assert "was made otherwise" in error and ("lr was 0.003, is 0.001" in error or "weights" in error)
+    assert (done / "study.json").read_bytes() == before
+
+
+def test_another_split_is_refused(data, done, tmp_path, capsys):
+    rows = (done / "split.csv").read_text().splitlines()
+    other = "train" if rows[1].endswith("valid") else "valid"
+    (tmp_path / "split.csv").write_text("\n".join([rows[0], f"{rows[1].split(',')[0]},{other}", *rows[2:]]) + "\n")
+    assert main(command(data, done, "--splits", str(tmp_path / "split.csv"))) == 1
+    assert "other lesions, labels, split or image files" in capsys.readouterr().err
+
+
+def test_report_recomputes_from_the_predictions(done, capsys):
+    assert main(["cost", "--out", str(done), "--rounds", "1", "--batch-size", "2", "--device", "cpu"]) == 0
+    assert main(["report", "--out", str(done), "--resamples", "50"]) == 0
+    text = (done / "results.md").read_text()
+    assert "symmetric / mutual" in text and "Not complete" not in text
+    rows = {row["row"]: row for row in csv.DictReader((done / "results.csv").open())}
+    assert list(rows) == [*PLAN["variants"], *PLAN["ablations"]]
+    scores = {
+        name: [
+            task_scores(Cases.read(file), "colour")["macro_f1"].value
+            for file in sorted(done.glob(f"runs/test/{name}/*/validation.csv"))
+        ]
+        for name in rows
+    }
+    for name, control in (("asymmetric", "symmetric"), ("dermoscopy", "symmetric"), ("auxiliary", "asymmetric")):
+        expected = sum(scores[name]) / 2 - sum(scores[control]) / 2
+        assert float(rows[name]["macro_f1_difference"]) == pytest.approx(expected)
+        assert rows[name]["control"] == control and float(rows[name]["macro_f1"]) == pytest.approx(
+            sum(scores[name]) / 2
+        )
+    assert rows["symmetric"]["macro_f1_difference"] == "" and float(rows["symmetric"]["speed_ratio"]) == 1
+    assert rows["auxiliary"]["parameters"] == rows["asymmetric"]["parameters"] < rows["symmetric"]["parameters"]
+    assert (done / "accuracy_against_parameters.svg").read_text().startswith("<?xml")
+    assert (done / "accuracy_against_parameters.png").stat().st_size > 10_000
+
+
+def test_report_of_an_unfinished_study_says_so(data, tmp_path, capsys):
+    assert main(["report", "--out", str(tmp_path)]) == 1
+    assert "holds no study" in capsys.readouterr().err
+    assert main(command(data, tmp_path, "--row", "dermoscopy", "--seeds", "0")) == 0
+    assert main(command(data, tmp_path, "--row", "asymmetric", "--seeds", "1")) == 0
+    assert main(["report", "--out", str(tmp_path), "--resamples", "20"]) == 0
+    text = capsys.readouterr().out
+    assert "Not complete" in text and "test/dermoscopy seed 1" in text and "paired by lesion" not in text
+
+
+def test_lesions_without_a_split_are_left_out_where_others_have_one(tmp_path):
+    lesions = with_one_split(squares(tmp_path, 12, gaps=False))
+    some = replace(lesions, lesions=tuple(replace(le, split=None) if i < 3 else le for i, le in enumerate(lesions)))
+    assert [le.id for le in with_one_split(some)] == [le.id for le in lesions][3:]
