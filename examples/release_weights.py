@@ -2,8 +2,8 @@
 
     python examples/release_weights.py --run runs/milk10k --data milk10k:folder --name amf_small.milk10k
 
-Takes the folder that `amfzoo train` wrote, measures the half-precision network on the lesions
-that the run held out, through the same code as `amfzoo evaluate`, and writes
+Takes the folder that `amfzoo train` wrote, measures the network, in half precision where that changes
+nothing that matters, on the lesions that the run held out, through the same code as `amfzoo evaluate`, and writes
 
     amfzoo/weights/NAME/    the model folder, with golden outputs for the drawn example pair
     results/NAME/           per-case validation predictions; `amfzoo evaluate results/NAME/*.csv`

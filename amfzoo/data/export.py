@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..files import replacing
 from .readers.csv_source import metadata_column, read_csv
 from .readers.labelling import OR, header
 from .records import MODALITIES, Lesion, LesionSet
@@ -26,15 +27,12 @@ def write_csv(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
     file = Path(os.path.abspath(os.path.expanduser(path)))
     if file.suffix.lower() == ".parquet":
         raise ConfigError(f"{file}: only CSV is written; give a name that ends in .csv")
-    partial = file.with_name(f".{file.name}.partial")
     try:
-        _write(lesions, partial)
-        _compare(lesions, read_csv(partial, delimiter=",", lenient=True), file)
-        os.replace(partial, file)
+        with replacing(file) as partial:
+            _write(lesions, partial)
+            _compare(lesions, read_csv(partial, delimiter=",", lenient=True), file)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(lesions: LesionSet, file: Path) -> None:

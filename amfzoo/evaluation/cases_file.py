@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, TableError
+from ..files import replacing
 from .cases import UNKNOWN, Cases
 
 ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
@@ -58,10 +59,9 @@ def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
             row += [f"{p:.8g}" for p in cases.probabilities[task][i]]
         writer.writerow(row + [column[i] for column in cases.metadata.values()])
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.write_text(text.getvalue(), encoding="utf-8", newline="")
     except OSError as error:
         raise TableError(f"{path} cannot be written: {error.strerror or error}") from error
 

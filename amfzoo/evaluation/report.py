@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
+from ..files import replacing
 from .cases import Cases
 from .metrics import TASK_SCORES
 from .summary import FIELDS, as_modes, rows
@@ -56,9 +57,8 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            partial = folder / f"{name}.partial"
-            partial.write_text(text, encoding="utf-8", newline="")
-            os.replace(partial, folder / name)
+            with replacing(folder / name) as partial:
+                partial.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise TableError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
     return [folder / name for name in texts]

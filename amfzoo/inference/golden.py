@@ -23,6 +23,7 @@ from PIL import Image
 from ..errors import AmfzooError, ImageError, WeightsError
 from ..folder import EXAMPLE_FOLDER
 from ..manifest import is_plain_name
+from .batch import BRANCHES
 from .predictor import predict
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 GOLDEN_FILE = "golden.json"
 TOLERANCE = 1e-3  # of a probability; processors round differently, damage shows far above
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "GIF": "gif"}
-_BRANCHES = ("clinical", "dermoscopy")
 
 
 def has_golden(folder: str | os.PathLike[str]) -> bool:
@@ -57,12 +57,12 @@ def write_golden(
     Raises:
         ImageError: an image cannot be read.
     """
-    data = {name: _content(image) for name, image in zip(_BRANCHES, (clinical, dermoscopy))}
+    data = {name: _content(image) for name, image in zip(BRANCHES, (clinical, dermoscopy))}
     files = {name: f"{name}.{_suffix(content, name)}" for name, content in data.items()}
-    outputs = {case: _answer(model, case, data) for case in ("both", *_BRANCHES) if _can_answer(model, case)}
+    outputs = {case: _answer(model, case, data) for case in ("both", *BRANCHES) if _can_answer(model, case)}
     golden = {**files, "tolerance": tolerance, "outputs": outputs}
     text = json.dumps(golden, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    return {GOLDEN_FILE: text.encode(), **{files[name]: data[name] for name in _BRANCHES}}
+    return {GOLDEN_FILE: text.encode(), **{files[name]: data[name] for name in BRANCHES}}
 
 
 def check_golden(model: PairNetwork, folder: str | os.PathLike[str]) -> float:
@@ -78,7 +78,7 @@ def check_golden(model: PairNetwork, folder: str | os.PathLike[str]) -> float:
     example = Path(folder) / EXAMPLE_FOLDER
     golden = _read(example / GOLDEN_FILE)
     try:
-        data = {name: (example / golden[name]).read_bytes() for name in _BRANCHES}
+        data = {name: (example / golden[name]).read_bytes() for name in BRANCHES}
     except OSError as error:
         raise WeightsError(f"the example image {error.filename} cannot be read: {error.strerror}") from error
     worst, where = 0.0, ""
@@ -99,7 +99,7 @@ def check_golden(model: PairNetwork, folder: str | os.PathLike[str]) -> float:
 
 
 def _answer(model: PairNetwork, case: str, data: Mapping[str, bytes]) -> dict[str, dict[str, float]]:
-    images = {name: data[name] if case in ("both", name) else None for name in _BRANCHES}
+    images = {name: data[name] if case in ("both", name) else None for name in BRANCHES}
     answer = predict(model, images["clinical"], images["dermoscopy"])
     return {task: dict(row) for task, row in answer.probabilities.items()}
 
@@ -132,13 +132,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path} cannot be read as JSON ({error})") from error
     if not isinstance(golden, dict):
         raise WeightsError(f"{path} must hold an object")
-    for name in _BRANCHES:
+    for name in BRANCHES:
         if not is_plain_name(golden.get(name)):
             raise WeightsError(f"{path}: {name!r} must name an image file beside it, got {golden.get(name)!r}")
     if not _is_number(golden.get("tolerance")):
         raise WeightsError(f"{path}: 'tolerance' must be a number, got {golden.get('tolerance')!r}")
     outputs = golden.get("outputs")
-    if not isinstance(outputs, dict) or not outputs or set(outputs) - {"both", *_BRANCHES}:
+    if not isinstance(outputs, dict) or not outputs or set(outputs) - {"both", *BRANCHES}:
         raise WeightsError(f"{path}: 'outputs' must have answers for both, clinical or dermoscopy")
     return golden
 

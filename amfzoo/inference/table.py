@@ -135,7 +135,8 @@ def predict_table(
         source: CSV as `PairTable` reads it.
         out: CSV to write: the input's columns, then `model`, for each task its most
             probable class, the probabilities of all and, where the weights give it, its
-            prediction set ("diagnosis set"); `missing`; `seven_point_score` where the weights give it, and `error`.
+            prediction set ("diagnosis set"); `missing`; `seven_point_score` where the
+            weights give it, and `error`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers.

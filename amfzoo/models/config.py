@@ -11,12 +11,12 @@ from typing import Any
 from ..errors import ConfigError
 from ..folder import SCHEMA_VERSION
 from ..images import Preprocess
+from ..inference.batch import BRANCHES
 from ..inference.sets import ConformalSets
 from ..labels import MILK10K, as_tasks
 
 _TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures",
               "conformal", "info", "weights"}  # fmt: skip
-BRANCHES = ("clinical", "dermoscopy")  # also the order of the columns of `present`
 FUSIONS = ("asymmetric", "mutual", "none")
 
 
@@ -131,6 +131,11 @@ class NetworkConfig:
     def branches(self) -> tuple[str, ...]:
         """The branches that exist, in the order of `BRANCHES`."""
         return tuple(branch for branch in BRANCHES if getattr(self, branch))
+
+    @property
+    def preprocess(self) -> dict[str, Preprocess]:
+        """From file to network input, for each branch that exists."""
+        return {branch: getattr(self, f"{branch}_preprocess") for branch in self.branches}
 
     def replace(self, **changes: Any) -> NetworkConfig:
         """A copy with other values.

@@ -228,7 +228,7 @@ class PairNetwork(nn.Module):
     @property
     def preprocess(self) -> dict[str, Preprocess]:
         """From file to network input, for each branch that exists."""
-        return {name: getattr(self.config, f"{name}_preprocess") for name in self.config.branches}
+        return self.config.preprocess
 
     def predict(
         self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16

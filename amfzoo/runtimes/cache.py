@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from .. import __version__
+from ..files import replacing
 from .base import require
 from .graph import onnx_graph
 
@@ -74,14 +74,9 @@ def _key(network: PairNetwork) -> str:
 
 
 def _store(file: Path, content: bytes) -> None:
-    """Write whole or not at all; two processes may do so at once."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(file) as partial:
+        partial.write_bytes(content)
     by_use = sorted(file.parent.glob("*.onnx"), key=lambda path: path.stat().st_mtime)
     for old in by_use[:-_KEPT]:
         old.unlink(missing_ok=True)

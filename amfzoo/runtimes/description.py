@@ -39,9 +39,8 @@ def describe(
         files: the graph's, which are named with their sha256.
         parity: {batch size: largest difference of a probability from fp32 torch}.
     """
-    images = {name: getattr(config, f"{name}_preprocess") for name in config.branches}
     inputs: dict[str, Any] = {
-        name: {"dtype": "float32", "shape": ["batch", 3, *prepared.size]} for name, prepared in images.items()
+        name: {"dtype": "float32", "shape": ["batch", 3, *prepared.size]} for name, prepared in config.preprocess.items()
     }
     return {
         "schema_version": SCHEMA_VERSION,
@@ -50,7 +49,7 @@ def describe(
         "format": format,
         "files": {file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in files},
         "inputs": {**inputs, PRESENT: {"dtype": "bool", "shape": ["batch", len(BRANCHES)], "columns": list(BRANCHES)}},
-        "preprocessing": {name: prepared.to_dict() for name, prepared in images.items()},
+        "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
         "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
         "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
         "notes": _NOTES,

@@ -43,7 +43,7 @@ class Predictor:
     @property
     def preprocess(self) -> dict[str, Preprocess]:
         """From file to network input, for each branch that exists."""
-        return {name: getattr(self.config, f"{name}_preprocess") for name in self.config.branches}
+        return self.config.preprocess
 
     def logits(self, batch: Batch) -> Logits:
         """{task: (B, classes)} of preprocessed input, before the temperatures."""

@@ -19,11 +19,11 @@ from torch.utils.data import Dataset
 from ..data.records import Lesion, LesionSet
 from ..errors import ConfigError
 from ..images import Preprocess
+from ..models.config import BRANCHES
 from .pixels import Pictures, PixelStore, Progress, fits, open_store
 from .targets import Targets, candidate_masks, informative
 
 logger = logging.getLogger("amfzoo")
-BRANCHES = ("clinical", "dermoscopy")  # the columns of `present`
 _T, _R = TypeVar("_T"), TypeVar("_R")
 
 

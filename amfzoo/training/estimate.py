@@ -7,10 +7,10 @@ import time
 
 import torch
 
+from ..models.config import BRANCHES
 from ..models.network import PairNetwork
 from .augment import Augmentation
 from .config import TrainConfig
-from .dataset import BRANCHES
 from .draws import generator
 from .prepare import crop_size
 

@@ -18,6 +18,7 @@ from ..data.split import groups, main_task, make_split
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
 from ..models.backbone import load_backbone_weights
+from ..models.config import BRANCHES
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from .config import HOW_IT_IS_RUN, TrainConfig
@@ -258,9 +259,7 @@ def _check_crops(network: PairNetwork, config: TrainConfig) -> None:
     """Some Transformers take one size only: say so now, not in an epoch."""
     for epoch in {0, config.epochs - 1}:
         sizes = {branch: crop_size(config, p.size, epoch) for branch, p in network.preprocess.items()}
-        blank = [
-            torch.zeros(1, 3, *sizes[branch]) if branch in sizes else None for branch in ("clinical", "dermoscopy")
-        ]
+        blank = [torch.zeros(1, 3, *sizes[branch]) if branch in sizes else None for branch in BRANCHES]
         try:
             network.eval()(*blank)
         except Exception as error:

@@ -86,9 +86,11 @@ def finish(
             for branch, having in zip(BRANCHES, valid.has.unbind(1)):
                 alone = logits_of(network, valid, accelerator, size, only=branch)
                 scores[branch] = scores_of(alone, valid, having)
-        network.config = network.config.replace(temperatures=_temperatures(logits, valid), conformal={})
+        network.config = network.config.replace(temperatures={}, conformal={})
+        network.config = network.config.replace(temperatures=_temperatures(_cases(logits, valid, network)))
+        cases = _cases(logits, valid, network)
         complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
-        network.config = network.config.replace(conformal=_conformal(_cases(logits, valid, network).select(complete)))
+        network.config = network.config.replace(conformal=_conformal(cases.select(complete)))
     network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
     network = network.to("cpu")
     if accelerator.is_main_process:
@@ -96,7 +98,7 @@ def finish(
         if valid is not None:
             from ..evaluation.cases_file import write_cases
 
-            write_cases(_cases(logits, valid, network), folder / CASES_FILE)
+            write_cases(cases, folder / CASES_FILE)
         report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores))
     accelerator.wait_for_everyone()
     return network.eval(), scores.get("both", {})
@@ -139,16 +141,12 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
     return copy.eval()
 
 
-def _temperatures(logits: Logits, valid: PairDataset) -> dict[str, float]:
-    from ..evaluation.calibration import fit_temperature
+def _temperatures(cases: Cases) -> dict[str, float]:
+    """Temperatures of every task with enough lesions, from probabilities without any."""
+    from ..evaluation.calibration import fit_temperatures
 
-    found = {}
-    for task, values in logits.items():
-        known = exact(valid.targets[task])
-        if int(known.sum()) >= _LEAST_CASES:
-            labels = valid.targets[task][known].int().argmax(1).numpy()
-            found[task] = fit_temperature(labels, values[known].double().softmax(1).numpy())
-    return found
+    fitted = fit_temperatures(cases)
+    return {task: value for task, value in fitted.items() if int(cases.known(task).sum()) >= _LEAST_CASES}
 
 
 def _conformal(cases: Cases) -> dict[str, ConformalSets]:
@@ -163,7 +161,7 @@ def _conformal(cases: Cases) -> dict[str, ConformalSets]:
 
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
-    """Calibrated probabilities of the validation lesions."""
+    """Probabilities of the validation lesions, with the temperatures that the network has."""
     from ..evaluation.cases import UNKNOWN, Cases
 
     temperatures = network.config.temperatures

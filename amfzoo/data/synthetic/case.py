@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from amfzoo.files import replacing
 from amfzoo.labels import CHECKLIST, DIAGNOSIS
 
 from .lesion import draw_skin_tone
@@ -85,12 +85,8 @@ def write_case(folder: Path, case: Case, files: Files, size: tuple[int, int]) ->
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under another name, then rename it; its folder must be there."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _truth(folder: Path, case: Case, image: str, file: str) -> list[dict[str, str]]:
