@@ -56,7 +56,7 @@ def main() -> None:
         "name": args.name,
         "load_as": args.name,
         "training_data": f"{len(lesions.split('train'))} lesions of {lesions.name}. {len(valid)} others, the {data}, chose "
-        f"the epoch and the temperatures, so figures on them flatter a little. Recipe: {facts['recipe']}",
+        f"the run, its epoch, the temperatures and the prediction sets, so figures on them flatter a little. Recipe: {facts['recipe']}",
     }
     target = ROOT / "amfzoo" / "weights" / args.name
     full = PairNetwork.from_pretrained(args.run / "model")
