@@ -154,13 +154,26 @@ _DERM7PT_DIAGNOSIS = Task(
     raw={
         "basal cell carcinoma": "BCC",
         **dict.fromkeys(
-            ("blue nevus", "clark nevus", "combined nevus", "congenital nevus", "dermal nevus", "recurrent nevus",
-             "reed or spitz nevus"),
+            (
+                "blue nevus",
+                "clark nevus",
+                "combined nevus",
+                "congenital nevus",
+                "dermal nevus",
+                "recurrent nevus",
+                "reed or spitz nevus",
+            ),
             "NEV",
         ),
         **dict.fromkeys(
-            ("melanoma", "melanoma (in situ)", "melanoma (less than 0.76 mm)", "melanoma (0.76 to 1.5 mm)",
-             "melanoma (more than 1.5 mm)", "melanoma metastasis"),
+            (
+                "melanoma",
+                "melanoma (in situ)",
+                "melanoma (less than 0.76 mm)",
+                "melanoma (0.76 to 1.5 mm)",
+                "melanoma (more than 1.5 mm)",
+                "melanoma metastasis",
+            ),
             "MEL",
         ),
         **dict.fromkeys(("dermatofibroma", "lentigo", "melanosis", "miscellaneous", "vascular lesion"), "MISC"),
@@ -214,6 +227,29 @@ def criterion_points(task: str, classes: Iterable[str]) -> dict[str, int] | None
     if criterion is None or set(criterion.classes) != set(classes):
         return None
     return dict(criterion.points)
+
+
+def criterion_bounds(task: str, classes: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Fewest and most points that each class of a criterion can mean, as far as its labels tell.
+
+    Of classes that are those of Derm7pt both are the points of the rule. "present", where the
+    rule asks for typical or atypical, may mean any class but absent.
+
+    Raises:
+        ConfigError: `task` is no criterion.
+    """
+    if task not in CHECKLIST:
+        raise ConfigError(f"{task!r} is not a criterion of the seven-point checklist; it has {', '.join(CHECKLIST)}")
+    points, names = CHECKLIST[task].points, set(classes)
+    graded = names == set(points)
+    found = {}
+    for name in names:
+        if name in points and (graded or name == "absent"):
+            found[name] = (points[name], points[name])
+        else:
+            others = [n for label, n in points.items() if label != "absent" or name != "present"]
+            found[name] = (min(others), max(others))
+    return found
 
 
 def seven_point_score(findings: Mapping[str, str]) -> int:

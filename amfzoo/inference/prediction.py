@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import PredictionError
-from ..labels import CHECKLIST, DIAGNOSIS, REFER_ORIGINAL, class_titles, criterion_points, seven_point_score
+from ..labels import (
+    CHECKLIST,
+    DIAGNOSIS,
+    REFER_ORIGINAL,
+    class_titles,
+    criterion_bounds,
+    criterion_points,
+    seven_point_score,
+)
 
 RESEARCH_ONLY = "Research software, not a medical device."
 
@@ -83,12 +91,11 @@ class Prediction:
         absent = [name for name in CHECKLIST if name not in self.probabilities]
         if len(absent) == len(CHECKLIST):
             return "no seven-point score: these weights have no checklist tasks"
-        if absent:
-            return f"no seven-point score: these weights do not answer {', '.join(absent)}"
         coarse = [name for name, row in self.checklist.items() if criterion_points(name, row) is None]
+        reasons = [f"these weights do not answer {_listed(absent)}"] if absent else []
         if coarse:
-            return f"no seven-point score: {', '.join(coarse)} lack the classes that the rule asks for"
-        return None
+            reasons.append(f"{_listed(coarse)} lack the classes that the rule asks for")
+        return f"no seven-point score: {'; '.join(reasons)}" if reasons else None
 
     @property
     def seven_point_score(self) -> int | None:
@@ -104,6 +111,23 @@ class Prediction:
             return None
         rows = self.checklist.items()
         return sum(p * CHECKLIST[name].points[label] for name, row in rows for label, p in row.items())
+
+    @property
+    def seven_point_bounds(self) -> tuple[int, int] | None:
+        """Least and greatest score that the most probable classes allow; None without any checklist task.
+
+        Equal where there is a score. They differ where a criterion is not answered, or answered
+        only as present where the rule asks for more; `seven_point_note` says which.
+        """
+        if not self.checklist:
+            return None
+        low = high = 0
+        for name, criterion in CHECKLIST.items():
+            least, most = min(criterion.points.values()), max(criterion.points.values())
+            if name in self.probabilities:
+                least, most = criterion_bounds(name, self.probabilities[name])[self.top(name)[0]]
+            low, high = low + least, high + most
+        return low, high
 
     def refer(self, threshold: int = REFER_ORIGINAL) -> bool:
         """Whether the score reaches `threshold` (3: the original rule, 1: the revised one).
@@ -130,6 +154,7 @@ class Prediction:
             "seven_point": {
                 "score": score,
                 "expected_score": self.expected_seven_point_score,
+                "bounds": self.seven_point_bounds and list(self.seven_point_bounds),
                 "refer": None if score is None else self.refer(),
                 "note": self.seven_point_note,
             },
@@ -147,6 +172,8 @@ class Prediction:
         """One line on the score, the prediction sets and the missing images."""
         score = self.seven_point_score
         parts = [self.seven_point_note or f"seven-point score {score} (expected {self.expected_seven_point_score:.1f})"]
+        if score is None and self.seven_point_bounds:
+            parts.append("the findings allow {} to {} points".format(*self.seven_point_bounds))
         parts += [
             f"{task.replace('_', ' ')} among {', '.join(found.classes)} ({found.coverage:.0%} coverage)"
             for task, found in self.sets.items()
@@ -179,3 +206,7 @@ class Prediction:
             )
         caption = html.escape(f"{self.model}: {self.summary()}. {RESEARCH_ONLY}")
         return f'<table><caption style="caption-side:bottom">{caption}</caption>{"".join(body)}</table>'
+
+
+def _listed(tasks: Iterable[str]) -> str:
+    return ", ".join(task.replace("_", " ") for task in tasks)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from amfzoo import Prediction, PredictionError
-from amfzoo.labels import CHECKLIST, DERM7PT
+from amfzoo.labels import CHECKLIST, DERM7PT, seven_point_score
 
 # class -> points, in the order of the seven-point rule; every criterion's most probable class is marked
 POINTS = {
@@ -47,6 +47,36 @@ def prediction() -> Prediction:
 
 
 # ------------------------------------------------------------ seven-point rule
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bounds_are_those_of_all_scores_that_the_labels_allow(seed: int) -> None:
+    """Against every way in which absent / present and unanswered criteria could turn out."""
+    rng = np.random.default_rng(seed)
+    rows, open_classes = {}, []
+    for task, points in POINTS.items():
+        form = ("full", "coarse", "unanswered")[rng.integers(3 if task != "streaks" else 2)]
+        if form == "unanswered":
+            open_classes.append(list(points))
+            continue
+        classes = list(points) if form == "full" else ["absent", "present"]
+        top = classes[rng.integers(len(classes))]
+        rows[task] = {name: 0.9 if name == top else 0.1 / (len(classes) - 1) for name in classes}
+        known = top in points and (form == "full" or top == "absent")
+        open_classes.append([top] if known else [name for name in points if name != "absent"])
+    scores = [seven_point_score(dict(zip(POINTS, one))) for one in itertools.product(*open_classes)]
+    found = Prediction(rows)
+    assert found.seven_point_bounds == (min(scores), max(scores))
+    if found.seven_point_score is None:
+        text = "the findings allow {} to {} points".format(*found.seven_point_bounds)
+        assert text in found.summary() and found.to_dict()["seven_point"]["bounds"] == [min(scores), max(scores)]
+    else:
+        assert min(scores) == max(scores) == found.seven_point_score
+
+
+def test_no_bounds_without_a_checklist() -> None:
+    assert Prediction({"diagnosis": DIAGNOSIS}).seven_point_bounds is None
+    assert Prediction({"diagnosis": DIAGNOSIS}).to_dict()["seven_point"]["bounds"] is None
 
 
 @pytest.mark.parametrize(
@@ -125,7 +155,9 @@ def test_plain_data_survives_json(prediction):
     assert plain["model"] == "amf_small.x" and plain["missing"] == ["clinical"]
     assert plain["top"]["diagnosis"] == "MEL" and list(plain["top"]) == ["diagnosis", *POINTS]
     expected = pytest.approx(sum(p * POINTS[t][c] for t, row in prediction.checklist.items() for c, p in row.items()))
-    assert plain["seven_point"] == {"score": 3, "expected_score": expected, "refer": True, "note": None}
+    assert plain["seven_point"] == {
+        "score": 3, "expected_score": expected, "bounds": [3, 3], "refer": True, "note": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
