@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .checks import is_number, is_plain_name
+
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
 _HUB_LICENSES = {
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"),
@@ -20,8 +22,9 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
     """Markdown card, with YAML front matter, for a model with this `config`.
 
     `record_fields` may hold name, license, attribution, training_data, parameters,
-    not_validated_for, metrics (as in the manifest) and load_as, the name to give to
-    `create_model`; what it lacks is taken from config["info"], and what both lack is
+    not_validated_for, metrics (as in the manifest), subgroups (a list of task, by,
+    subgroup, cases and scores: name -> value, low, high), calibration_plot (a file in
+    ``example/``) and load_as, the name to give to `create_model`; what it lacks is taken from config["info"], and what both lack is
     said to be not stated or not measured. Never raises for missing fields.
     """
     fields = {**(config.get("info") or {}), **(record_fields or {})}
@@ -32,6 +35,8 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
         ("Tasks and classes", _tasks(config)),
         ("Training data", _text(fields.get("training_data"))),
         ("Metrics", _metrics(fields.get("metrics") or ())),
+        *([("Subgroups", _subgroups(fields["subgroups"]))] if fields.get("subgroups") else []),
+        *([("Calibration", _calibration(fields["calibration_plot"]))] if fields.get("calibration_plot") else []),
         ("Preprocessing", _preprocessing(config)),
         ("Intended use and limits", _limits(fields)),
         ("Licence and attribution", _licence(fields)),
@@ -92,6 +97,33 @@ def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
     return _table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
+
+
+def _subgroups(rows: Iterable[Mapping[str, Any]]) -> str:
+    scores = [(row, dict(row.get("scores") or {})) for row in rows if isinstance(row, Mapping)]
+    names = list(dict.fromkeys(name for _, of in scores for name in of))
+    lines = [
+        (row.get("by"), row.get("subgroup"), row.get("cases"), *(_triple(of.get(name)) for name in names))
+        for row, of in scores
+    ]
+    words = (
+        "Both images, value [95 % interval]; macro averages run over the classes that occur in the subgroup, so "
+        "compare them with care. Subgroups with too few lesions get no figures."
+    )
+    return f"{words}\n\n" + _table(("By", "Subgroup", "Cases", *names), lines)
+
+
+def _triple(values: Any) -> str:
+    if not (isinstance(values, (list, tuple)) and len(values) == 3 and all(map(is_number, values))):
+        return "too few"
+    value, low, high = values
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _calibration(file: object) -> str:
+    if not is_plain_name(file):
+        return _UNKNOWN
+    return f"Share of right answers against the probability of the most probable class, both images.\n\n![Calibration](example/{file})"
 
 
 def _value(metric: Mapping[str, Any]) -> str:

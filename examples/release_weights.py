@@ -5,20 +5,26 @@
 Takes the folder that `amfzoo train` wrote, measures the network, in half precision where that changes
 nothing that matters, on the lesions that the run held out, through the same code as `amfzoo evaluate`, and writes
 
-    amfzoo/weights/NAME/    the model folder, with golden outputs for the drawn example pair
+    amfzoo/weights/NAME/    the model folder, with golden outputs for the drawn example pair and a calibration plot
+                            (with --repository: weights/NAME/, which is not part of the installed package)
     results/NAME/           per-case validation predictions; `amfzoo evaluate results/NAME/*.csv`
                             recomputes every figure
     weights_manifest.json   the entry
 
-`--facts` is a JSON file with what no run knows: license, attribution, not_validated_for, recipe.
+Heads of tasks without a label in validation, which only taught the features, are dropped.
+`--facts` is a JSON file with what no run knows: license, attribution, not_validated_for, recipe, and, where
+tasks come from several data sets, held_out: task -> words for the lesions that its figures are of.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,15 +33,20 @@ from amfzoo.data.example import example_pair
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
-from amfzoo.evaluation import evaluate_model, score_intervals
+from amfzoo.evaluation import Cases, evaluate_model, score_intervals
+from amfzoo.evaluation.plots import calibration
+from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
 from amfzoo.folder import check_folder, sha256_of
 from amfzoo.inference.golden import write_golden
 from amfzoo.manifest import load_manifest
+from amfzoo.models.loading import change_heads
 
 ROOT = Path(__file__).resolve().parent.parent
+SUBGROUP_METRICS = ("accuracy", "balanced_accuracy", "auroc")
 METRICS = ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss", "ece")
 IMAGES = {"both": "both images", "clinical": "clinical image only", "dermoscopy": "dermoscopy image only"}
 HALF_TOLERANCE = 1e-3  # largest change of a probability that half precision may cause
+CALIBRATION_PLOT = "calibration.svg"
 RECORD = ("license", "attribution", "training_data", "not_validated_for")  # fields of the manifest that info holds
 
 
@@ -44,7 +55,15 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder that `amfzoo train` wrote")
     parser.add_argument("--data", required=True, help="the source it was trained on")
     parser.add_argument("--name", required=True, help="architecture.tag")
-    parser.add_argument("--facts", type=Path, required=True, help="JSON: license, attribution, not_validated_for, recipe")
+    parser.add_argument(
+        "--facts", type=Path, required=True, help="JSON: license, attribution, not_validated_for, recipe"
+    )
+    parser.add_argument(
+        "--repository", action="store_true", help="into weights/ of the repository, not into the package"
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="store half precision even if that changes the probabilities"
+    )
     args = parser.parse_args()
 
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
@@ -58,32 +77,96 @@ def main() -> None:
         "training_data": f"{len(lesions.split('train'))} lesions of {lesions.name}. {len(valid)} others, the {data}, chose "
         f"the run, its epoch, the temperatures and the prediction sets, so figures on them flatter a little. Recipe: {facts['recipe']}",
     }
-    target = ROOT / "amfzoo" / "weights" / args.name
+    target = (ROOT if args.repository else ROOT / "amfzoo") / "weights" / args.name
     full = PairNetwork.from_pretrained(args.run / "model")
+    tasks = {task: classes for task, classes in full.tasks.items() if sum(valid.counts(task).values())}
+    change_heads(full, tasks, args.name)
+    valid = only(valid, tasks)
     full.config = full.config.replace(info=info)
     half = PairNetwork.from_pretrained(full.save_pretrained(target, half=True, overwrite=True))
-    some = LesionSet(valid.name, valid.lesions[:100], valid.tasks)  # enough to see a change; all of them where there is none
+    some = LesionSet(
+        valid.name, valid.lesions[:100], valid.tasks
+    )  # enough to see a change; all of them where there is none
     change = largest_change(half, full, some)
-    change = change if change > HALF_TOLERANCE else largest_change(half, full, valid)
-    model = half if change <= HALF_TOLERANCE else full
-    print(f"half precision changes probabilities by up to {change:.1e}: {'half' if model is half else 'full'} precision is kept")
+    change = change if change > HALF_TOLERANCE or args.half else largest_change(half, full, valid)
+    model = half if change <= HALF_TOLERANCE or args.half else full
+    print(
+        f"half precision changes probabilities by up to {change:.1e}: {'half' if model is half else 'full'} precision is kept"
+    )
 
     metrics = []
     cases = evaluate_model(model, valid)
+    held_out = {task: facts.get("held_out", {}).get(task, data) for task in tasks}
     (ROOT / "results" / args.name).mkdir(parents=True, exist_ok=True)
     for mode, found in cases.items():
+        found = found.select(np.any([found.known(task) for task in tasks], axis=0))
         found.write(ROOT / "results" / args.name / f"validation_{mode}.csv")
-        for task in model.tasks:
+        for task in tasks:
+            if not found.known(task).any():
+                continue
             scores = score_intervals(found, task)
-            print(mode, task, {name: f"{scores[name].value:.3f} [{scores[name].low:.3f}, {scores[name].high:.3f}]" for name in METRICS})
+            print(
+                mode,
+                task,
+                {
+                    name: f"{scores[name].value:.3f} [{scores[name].low:.3f}, {scores[name].high:.3f}]"
+                    for name in METRICS
+                },
+            )
             metrics += [
-                {"task": task, "name": name, "data": f"{data}, {IMAGES[mode]}", "cases": int(found.known(task).sum()),
+                {"task": task, "name": name, "data": f"{held_out[task]}, {words(valid, task, mode)}", "cases": int(found.known(task).sum()),
                  **{key: round(getattr(scores[name], key), 6) for key in ("value", "low", "high")}}
                 for name in METRICS
             ]  # fmt: skip
-    model.config = model.config.replace(info={**info, "metrics": metrics})
-    model.save_pretrained(target, half=model is half, overwrite=True, examples=write_golden(model, *example_pair()))
-    add_to_manifest(args.name, target, model)
+    main_task = next(iter(tasks))
+    info = {
+        **info,
+        "metrics": metrics,
+        "subgroups": subgroup_rows(cases["both"], main_task),
+        "calibration_plot": CALIBRATION_PLOT,
+    }
+    model.config = model.config.replace(info=info)
+    examples = write_golden(model, *example_pair())
+    examples[CALIBRATION_PLOT] = calibration(cases["both"], main_task).encode()
+    model.save_pretrained(target, half=model is half, overwrite=True, examples=examples)
+    add_to_manifest(args.name, target, model, "repository" if args.repository else "bundled")
+
+
+def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
+    """The lesions that are labelled for one of the tasks, with these labels alone."""
+    kept = [
+        replace(lesion, labels=labels)
+        for lesion in lesions
+        if (labels := {task: label for task, label in lesion.labels.items() if task in tasks})
+    ]
+    return LesionSet(lesions.name, tuple(kept), tasks)
+
+
+def words(lesions: LesionSet, task: str, mode: str) -> str:
+    """Which images the figures of a task are of."""
+    pairs = any(lesion.clinical for lesion in lesions if lesion.labels.get(task))
+    return IMAGES[mode] if pairs else IMAGES["dermoscopy"]
+
+
+def subgroup_rows(cases: Cases, task: str) -> list[dict[str, Any]]:
+    """Scores by skin tone, sex, age and site, as the card shows them."""
+    return [
+        {
+            "task": task,
+            "by": COLUMNS[column],
+            "subgroup": row["subgroup"],
+            "cases": row["cases"],
+            "scores": {
+                name: [round(value, 4) for value in (score.value, score.low, score.high)]
+                for name in SUBGROUP_METRICS
+                if math.isfinite((score := row["scores"][name]).value)
+            }
+            if row["scores"]
+            else {},
+        }
+        for column, rows in all_subgroups(cases, task).items()
+        for row in rows
+    ]
 
 
 def largest_change(one: PairNetwork, other: PairNetwork, lesions: LesionSet) -> float:
@@ -92,7 +175,7 @@ def largest_change(one: PairNetwork, other: PairNetwork, lesions: LesionSet) -> 
     return max(np.abs(a[m].probabilities[t] - b[m].probabilities[t]).max() for m in a for t in one.tasks)
 
 
-def add_to_manifest(name: str, folder: Path, model: PairNetwork) -> None:
+def add_to_manifest(name: str, folder: Path, model: PairNetwork, kind: str) -> None:
     """Write the entry of `name`, which becomes the default of its architecture if there is none."""
     check_folder(folder)
     path = ROOT / "weights_manifest.json"
@@ -102,7 +185,7 @@ def add_to_manifest(name: str, folder: Path, model: PairNetwork) -> None:
     manifest["weights"][name] = {
         "architecture": architecture,
         "tag": tag,
-        "source": {"type": "bundled", "folder": name},
+        "source": {"type": kind, "folder": name},
         "files": {f: {"sha256": sha256_of(folder / f), "bytes": (folder / f).stat().st_size} for f in files},
         "parameters": sum(p.numel() for p in model.parameters()),
         **{key: model.config.info[key] for key in RECORD},

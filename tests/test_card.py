@@ -92,3 +92,17 @@ def test_manifest_metrics_are_accepted_and_text_stays_in_its_section():
 
 def test_same_input_same_card():
     assert render_card(CONFIG, {"metrics": METRICS}) == render_card(CONFIG, {"metrics": METRICS})
+
+
+def test_subgroups_and_calibration_plot():
+    rows = [
+        {"by": "sex", "subgroup": "female", "cases": 300, "scores": {"auroc": [0.9, 0.85, 0.94]}},
+        {"by": "sex", "subgroup": "other | unknown", "cases": 3, "scores": {}},
+    ]
+    found = sections(render_card(CONFIG, {"subgroups": rows, "calibration_plot": "calibration.svg"}))
+    table = [line for line in found["Subgroups"].splitlines() if line.startswith("|")]
+    assert table[0] == "| By | Subgroup | Cases | auroc |"
+    assert table[2:] == ["| sex | female | 300 | 0.900 [0.850, 0.940] |", r"| sex | other \| unknown | 3 | too few |"]
+    assert "![Calibration](example/calibration.svg)" in found["Calibration"]
+    assert "../" not in sections(render_card(CONFIG, {"calibration_plot": "../secret"}))["Calibration"]
+    assert not {"Subgroups", "Calibration"} & set(sections(render_card(CONFIG)))
