@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .checks import is_number, is_plain_name
+from .markdown import cell, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
 _HUB_LICENSES = {
@@ -43,7 +44,7 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
         ("Citation", _CITATION),
     ]
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in sections)
-    return f"{_front_matter(fields)}\n# {_line(fields['name'])}\n\n{body}\n"
+    return f"{_front_matter(fields)}\n# {cell(fields['name'])}\n\n{body}\n"
 
 
 def _front_matter(fields: Mapping[str, Any]) -> str:
@@ -65,7 +66,7 @@ def _what(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
     count = fields.get("parameters")
     size = f", {count / 1e6:.2f} million parameters" if isinstance(count, (int, float)) else ""
     return (
-        f"An amfzoo network (architecture `{_line(config.get('architecture'))}`{size}) that reads "
+        f"An amfzoo network (architecture `{cell(config.get('architecture'))}`{size}) that reads "
         "a pair of photographs of one skin lesion, a clinical one and a dermoscopic one, of which one may be missing, "
         "and gives a probability for every class of every task below."
     )
@@ -86,7 +87,7 @@ def _tasks(config: Mapping[str, Any]) -> str:
     tasks = config.get("tasks") or {}
     temperatures = config.get("temperatures") or {}
     rows = [(task, ", ".join(classes), temperatures.get(task, 1.0)) for task, classes in tasks.items()]
-    return _table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else _UNKNOWN
+    return table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else _UNKNOWN
 
 
 def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
@@ -96,7 +97,7 @@ def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
     ]
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
-    return _table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
+    return table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
 
 
 def _subgroups(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -110,7 +111,7 @@ def _subgroups(rows: Iterable[Mapping[str, Any]]) -> str:
         "Both images, value [95 % interval]; macro averages run over the classes that occur in the subgroup, so "
         "compare them with care. Subgroups with too few lesions get no figures."
     )
-    return f"{words}\n\n" + _table(("By", "Subgroup", "Cases", *names), lines)
+    return f"{words}\n\n" + table(("By", "Subgroup", "Cases", *names), lines)
 
 
 def _triple(values: Any) -> str:
@@ -161,16 +162,6 @@ _CITATION = (
     "not come from the authors of the paper. If you use them, please cite it: "
     "[arXiv:2407.09999](https://arxiv.org/abs/2407.09999)."
 )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_line(cell) for cell in line) + " |" for line in lines)
-
-
-def _line(value: object) -> str:
-    """One line that cannot break out of a table cell."""
-    return " ".join(str(_or(value, _UNKNOWN)).split()).replace("|", "\\|")
 
 
 def _text(value: object) -> str:

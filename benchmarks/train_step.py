@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from amfzoo.benchmark.timing import interleaved
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.synthetic import draw_pair
 from amfzoo.training.api import make_accelerator
@@ -40,17 +41,6 @@ def drawn_lesions(folder: Path, count: int) -> LesionSet:
             image.save(path, quality=90)
         lesions.append(Lesion(str(number), *paths, {"blue_whitish_veil": veil}))
     return LesionSet("drawn", tuple(lesions), {"blue_whitish_veil": CLASSES})
-
-
-def timed(repeats: int, **functions: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each, taken in turn so that a busy machine slows all alike; the first round is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(repeats + 1):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def main() -> None:
@@ -97,13 +87,16 @@ def report(trainer: Trainer, decoding: float, repeats: int) -> None:
         trainer._images = make_images  # type: ignore[method-assign]
         trainer._step(draw, parts, epoch)
 
-    found = timed(
+    times = interleaved(
+        {
+            "whole": lambda: step(trainer._load(draw)[1], augment),
+            "bare": lambda: step(parts, lambda branch, *_: images[branch]),
+            "pixels": lambda: trainer._load(draw),
+            "augmentation": lambda: [augment(branch, parts[0], draw, present, epoch) for branch in images],
+        },
         repeats,
-        whole=lambda: step(trainer._load(draw)[1], augment),
-        bare=lambda: step(parts, lambda branch, *_: images[branch]),
-        pixels=lambda: trainer._load(draw),
-        augmentation=lambda: [augment(branch, parts[0], draw, present, epoch) for branch in images],
     )
+    found = {name: statistics.median(values) for name, values in times.items()}
     whole, bare = found["whole"], found["bare"]
     print(
         f"{trainer.batch_size} pairs, crops {tuple(images['dermoscopy'].shape[2:])}, {torch.get_num_threads()} threads"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AmfzooError
-from . import data, download, evaluate, exit_codes, export, info, list_models, predict, push, train, verify
+from . import benchmark, data, download, evaluate, exit_codes, export, info, list_models, predict, push, train, verify
 
 _DESCRIPTION = "Deep learning on pairs of skin-lesion images: models, weights, predictions."
 _START = "Start with `amfzoo list`, or with `amfzoo predict --example`, which needs no data of yours."
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"amfzoo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (list_models, info, download, verify, predict, export, data, train, evaluate, push):
+    for module in (list_models, info, download, verify, predict, export, data, train, evaluate, push, benchmark):
         module.add(commands)
     return parser
 

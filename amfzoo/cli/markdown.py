@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
+from ..markdown import table
 from ..manifest import WeightsRecord, load_manifest
 from ..registry import list_models, model_entry
 
@@ -13,10 +12,10 @@ _SHOWN = ("macro_f1", "balanced_accuracy", "auroc")
 def markdown() -> str:
     """Two tables: every public model as its defaults build it, and all weights with their first metrics."""
     records = load_manifest().weights.values()
-    models = _table(
+    models = table(
         ("model", "clinical", "dermoscopy", "fusion", "parameters", "what it is for"), map(_model, list_models())
     )
-    weights = _table(
+    weights = table(
         ("weights", "classes", "macro-F1", "balanced accuracy", "AUROC", "cases", "size", "licence"), map(_weights, records)
     )
     return f"{models}\n\n{weights}" if records else models
@@ -39,8 +38,3 @@ def _weights(record: WeightsRecord) -> list[str]:
     cases = next(iter(metrics.values())).cases if metrics else ""
     size = sum(file.bytes for file in record.files.values()) / 1e6
     return [f"`{record.name}`", f"{len(classes)} ({task})", *cells, str(cases), f"{size:.1f} MB", record.license]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

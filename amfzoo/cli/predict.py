@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "amf_small"
 RUNTIMES = ("auto", "openvino", "onnx", "torch")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _USAGE = """\
 amfzoo predict CLINICAL DERMOSCOPY [options]
        amfzoo predict --dermoscopy IMAGE [options]      (or --clinical: one image alone)
@@ -33,7 +33,7 @@ are the table's columns, then model, for each task its most probable class and t
 probability of every class and its prediction set, missing, seven_point_score (sets and
 score where the weights give them) and error. Rows are written to ANSWERS.csv.part as
 they come; the same command goes on where a stopped run ended, and adds rows that are new
-in the table.
+in the table. --out FOLDER/ writes shards instead, for long lists and Parquet tables.
 """
 
 
@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
     add_json(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     table = parser.add_argument_group("for tables")
-    table.add_argument("--out", metavar="FILE", help="where the answers go")
+    table.add_argument("--out", metavar="FILE|DIR/", help="where the answers go; a folder gets shards, for long lists")
     table.add_argument(
         "--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)"
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import TableError
 from . import exit_codes
 from .options import print_json
 from .signals import StopSignals
@@ -23,13 +25,14 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
     Raises:
         TableError: see `predict_table`. Other errors as of `load`.
     """
-    from ..inference.table import PairTable, check_output, predict_table
-
     source = Path(args.inputs[0])
-    check_output(PairTable(source), args.out)  # before the weights are fetched
+    predict = _checked(source, args.out)  # before the weights are fetched
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, this one speaks
+    if args.device == "cuda" and "LOCAL_RANK" in os.environ:
+        args.device = f"cuda:{os.environ['LOCAL_RANK']}"
     model = load()
-    with StopSignals() as signals, _Bar(shown=not args.quiet and sys.stderr.isatty()) as bar:
-        result = predict_table(
+    with StopSignals() as signals, _Bar(shown=first and not args.quiet and sys.stderr.isatty()) as bar:
+        result = predict(
             model.network,
             source,
             args.out,
@@ -41,6 +44,8 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
             should_stop=signals.stop,
             progress=bar.show,
         )
+    if not first:
+        return exit_codes.OK if result.finished else 128 + signals.received
     if args.json:
         print_json(_summary(result, model.label, args.out))
     _report(result, args)
@@ -49,13 +54,35 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
     return exit_codes.SOME_FAILED if result.failed else exit_codes.OK
 
 
+def _checked(source: Path, out: str) -> Callable[..., TableResult]:
+    """What answers the table: into one CSV file, or into a folder of shards.
+
+    Raises:
+        TableError: the table cannot be read, or `out` cannot be written.
+    """
+    from ..inference.table import PairTable, check_output, predict_table
+    from ..inference.table_folder import check_folder, names_folder
+    from ..inference.table_parquet import SUFFIX
+    from ..inference.table_shards import open_pairs, predict_shards
+
+    if names_folder(out):
+        open_pairs(source)
+        check_folder(out)
+        return predict_shards
+    if SUFFIX in (source.suffix.lower(), Path(out).suffix.lower()):
+        raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {Path(out).stem}/")
+    check_output(PairTable(source), out)
+    return predict_table
+
+
 def _report(result: TableResult, args: argparse.Namespace) -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
     if not result.finished:
         again = "the same command without --overwrite" if args.overwrite else "the same command"
-        say(f"amfzoo: interrupted: {args.out}.part has {result.done} of {result.rows} rows; {again} goes on from there")
+        part = args.out if result.out.is_dir() else f"{args.out}.part"
+        say(f"amfzoo: interrupted: {part} has {result.done} of {result.rows} rows; {again} goes on from there")
     elif result.earlier == result.rows and not args.retry_errors and not args.quiet:
         say(f"{args.out} was complete already, {result.rows} rows; nothing to do")
     elif not args.quiet:
@@ -63,7 +90,7 @@ def _report(result: TableResult, args: argparse.Namespace) -> None:
     if result.failed:
         say(f"amfzoo: {result.failed} of {result.done} rows have an error, see the column {args.prefix}error:")
         for line, error in result.failures:
-            say(f"  line {line}: {error}")
+            say(f"  {result.counted} {line}: {error}")
         if result.failed > len(result.failures):
             say(f"  and {result.failed - len(result.failures)} more")
         say("When the images are mended, the same command with --retry-errors answers these rows again.")
@@ -77,7 +104,7 @@ def _summary(result: TableResult, model: str, out: str) -> dict[str, Any]:
         "rows": result.rows,
         "answered": result.done - result.failed,
         "failed": result.failed,
-        "first_failures": [{"line": line, "error": error} for line, error in result.failures],
+        "first_failures": [{result.counted: line, "error": error} for line, error in result.failures],
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..labels import DERM7PT
+from ..markdown import table
 from .checklist import positive_classes
 from .seeds import MEAN_BALANCED, SeedScore
 
@@ -77,41 +78,41 @@ _EXPLAINED = (
 
 
 def _rows(method: str, scores: Mapping[str, SeedScore]) -> list[str]:
-    table = [("method", "inputs", "AVG", "diagnosis", "code, usable weights", "source")]
+    rows = [("method", "inputs", "AVG", "diagnosis", "code, usable weights", "source")]
     for row in PUBLISHED:
         source = "second-hand" if row.second_hand else "its paper"
-        table.append(
+        rows.append(
             (row.method, "images and metadata" if row.metadata else "images", _stated(row.avg, row.avg_sd),
              _stated(row.diagnosis, row.diagnosis_sd), row.available, f"{source}; {row.note}" if row.note else source)
         )  # fmt: skip
     own = [_percent(scores[name]) for name in ("avg_accuracy", "diagnosis/accuracy")]
-    table.append((f"**{method}**", "images", *(f"**{text}**" for text in own), "this package", "measured here"))
-    return ["Accuracy in %, official split for the published rows.", "", *_markdown(table)]
+    rows.append((f"**{method}**", "images", *(f"**{text}**" for text in own), "this package", "measured here"))
+    return ["Accuracy in %, official split for the published rows.", "", *table(rows[0], rows[1:]).splitlines()]
 
 
 def _tasks(scores: Mapping[str, SeedScore]) -> list[str]:
-    table = [("task", "accuracy %", "balanced accuracy %", "macro-F1 %", "AUROC")]
+    rows = [("task", "accuracy %", "balanced accuracy %", "macro-F1 %", "AUROC")]
     if "avg_accuracy" in scores:
         balanced = _percent(scores[MEAN_BALANCED])
-        table.append(("**AVG**", _percent(scores["avg_accuracy"]), balanced, "", ""))
-        table.append(("12 labels", "", "", "", _share(scores["auc_12"])))
-        table.append(("24 labels", "", "", "", _share(scores["auc_24"])))
+        rows.append(("**AVG**", _percent(scores["avg_accuracy"]), balanced, "", ""))
+        rows.append(("12 labels", "", "", "", _share(scores["auc_12"])))
+        rows.append(("24 labels", "", "", "", _share(scores["auc_24"])))
     for task in dict.fromkeys(name.partition("/")[0] for name in scores if "/" in name):
         percents = [_percent(scores[f"{task}/{name}"]) for name in ("accuracy", "balanced_accuracy", "macro_f1")]
-        table.append((task.replace("_", " "), *percents, _share(scores[f"{task}/auroc"])))
-    return _markdown(table)
+        rows.append((task.replace("_", " "), *percents, _share(scores[f"{task}/auroc"])))
+    return table(rows[0], rows[1:]).splitlines()
 
 
 def _labels(scores: Mapping[str, SeedScore], protocol: bool) -> list[str]:
     names = [tuple(name.replace("/auroc:", "\n").split("\n")) for name in scores if "/auroc:" in name]
     first = positive_classes() if protocol else []
     rest = [pair for pair in names if pair not in first]
-    table = [("task", "class", "AUROC", "sensitivity %", "specificity %", "precision %")]
+    rows = [("task", "class", "AUROC", "sensitivity %", "specificity %", "precision %")]
     for task, label in [*first, *rest]:
         figures = [_percent(scores[f"{task}/{kind}:{label}"]) for kind in ("sensitivity", "specificity", "precision")]
         title = DERM7PT.tasks[task].titles.get(label, label) if task in DERM7PT.tasks else label
-        table.append((task.replace("_", " "), title, _share(scores[f"{task}/auroc:{label}"]), *figures))
-    return _markdown(table)
+        rows.append((task.replace("_", " "), title, _share(scores[f"{task}/auroc:{label}"]), *figures))
+    return table(rows[0], rows[1:]).splitlines()
 
 
 def _stated(value: float, sd: float) -> str:
@@ -136,8 +137,3 @@ def _text(score: SeedScore, factor: float, digits: int) -> str:
     if math.isfinite(score.low):
         text += f" [{factor * score.low:.{digits}f}, {factor * score.high:.{digits}f}]"
     return text
-
-
-def _markdown(table: Sequence[Sequence[str]]) -> list[str]:
-    head, *rows = ([str(cell).replace("|", "\\|") for cell in row] for row in table)
-    return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]

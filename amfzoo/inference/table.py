@@ -23,7 +23,8 @@ from .table_earlier import EarlierAnswers, Survey
 from .table_files import Appender, PairTable, Row, repeated_columns
 
 if TYPE_CHECKING:
-    from ..models.network import PairNetwork
+    from .predictor import Model
+    from .table_parquet import ParquetPairs
 
 FAILURES_SHOWN = 5
 _WINDOW = 64  # batches per stream of predictions: bounds the memory, costs one idle moment per window
@@ -40,6 +41,7 @@ class TableResult:
         done: rows that are there now, `failed` ones included.
         failed: rows with an error.
         failures: (line of the input, error) of the first few of them.
+        counted: what their number counts: "line", or "row" of a Parquet table, which has no lines.
     """
 
     out: Path
@@ -48,6 +50,7 @@ class TableResult:
     done: int = 0
     failed: int = 0
     failures: list[tuple[int, str]] = field(default_factory=list)
+    counted: str = "line"
 
     @property
     def finished(self) -> bool:
@@ -65,20 +68,34 @@ class AnswerColumns:
     """The columns added to the input's: names, and the cells of a prediction or an error.
 
     Args:
-        label: what the column `model` says.
+        label: what the column `model` says; default the model's name.
         prefix: put before every name, where they would repeat one of the input's.
+
+    Attributes:
+        names: of the columns, the prefix included.
+        types: str, float or int: what the cells of each say, where they are not empty.
     """
 
-    def __init__(self, model: PairNetwork, label: str, prefix: str = "") -> None:
-        self.label, self.tasks, self.conformal = label, model.tasks, model.config.conformal
+    def __init__(self, model: Model, label: str | None = None, prefix: str = "") -> None:
+        self.label = label or model.config.info.get("name", model.config.architecture)
+        self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
         self.has_score = Prediction(even).seven_point_note is None
-        names = ["model"]
+        added: list[tuple[str, type]] = [("model", str)]
         for task, classes in self.tasks.items():
-            names += [task, *(f"{task}:{label}" for label in classes)]
-            names += [f"{task} set"] if task in self.conformal else []
-        names += ["missing", *(["seven_point_score"] if self.has_score else []), "error"]
-        self.names = [prefix + name for name in names]
+            added += [(task, str), *((f"{task}:{name}", float) for name in classes)]
+            added += [(f"{task} set", str)] if task in self.conformal else []
+        added += [("missing", str), *([("seven_point_score", int)] if self.has_score else []), ("error", str)]
+        self.names = [prefix + name for name, _ in added]
+        self.types = [kind for _, kind in added]
+
+    def check(self, table: PairTable | ParquetPairs) -> None:
+        """Raise TableError if the input has a column of one of these names."""
+        repeated_columns(
+            [*table.columns, *self.names],
+            f"the column {{}} of {table.path.name} is also one of those to be added; rename it, or put a text "
+            "before the added ones, e.g. --prefix amf_",
+        )
 
     def cells(self, answer: Prediction | AmfzooError) -> list[str]:
         if isinstance(answer, AmfzooError):
@@ -114,7 +131,7 @@ def check_output(table: PairTable, out: str | os.PathLike[str]) -> Path:
 
 
 def predict_table(
-    model: PairNetwork,
+    model: Model,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
@@ -151,17 +168,13 @@ def predict_table(
     """
     table = PairTable(source)
     path = check_output(table, out)
-    columns = AnswerColumns(model, label or model.config.info.get("name", model.config.architecture), prefix)
+    columns = AnswerColumns(model, label, prefix)
     run = _Run(model, table, path, columns, batch_size, should_stop, progress)
-    repeated_columns(
-        run.header,
-        f"the column {{}} of {table.path.name} is also one of those to be added; rename it, or put a text "
-        "before the added ones, e.g. --prefix amf_",
-    )
-    with _only_writer(path):
+    columns.check(table)
+    with only_writer(path):
         if overwrite:
             for file in (_part(path), path):
-                _write(file, partial(file.unlink, missing_ok=True))
+                writing(file, partial(file.unlink, missing_ok=True))
         before = _part(path).exists(), path.exists()
         result = run.complete(retry=retry_errors and before == (False, True))
         # what a stopped run left is first brought to its end, as one cannot tell which of its errors are old
@@ -172,7 +185,7 @@ def predict_table(
 
 @dataclass
 class _Run:
-    model: PairNetwork
+    model: Model
     table: PairTable
     out: Path
     columns: AnswerColumns
@@ -208,7 +221,7 @@ class _Run:
         finally:
             writer.close()
         if result.finished:
-            _write(self.out, lambda: os.replace(part, self.out))
+            writing(self.out, lambda: os.replace(part, self.out))
         return result
 
     def _any_error(self) -> bool:
@@ -248,7 +261,7 @@ def _part(out: Path) -> Path:
     return out.with_name(f"{out.name}.part")
 
 
-def _write(file: Path, action: Callable[[], None]) -> None:
+def writing(file: Path, action: Callable[[], None]) -> None:
     try:
         action()
     except OSError as error:
@@ -256,7 +269,7 @@ def _write(file: Path, action: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _only_writer(out: Path) -> Iterator[None]:
+def only_writer(out: Path) -> Iterator[None]:
     """Hold the output alone. The system frees the lock of a killed run."""
     from filelock import FileLock, Timeout
 

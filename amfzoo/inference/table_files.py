@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import itertools
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ..errors import TableError
 
@@ -36,6 +37,21 @@ class Row:
     line: int
     cells: tuple[str, ...]
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of the input that follow each other.
+
+    Attributes:
+        number: of the block, from 0.
+        rows: in order.
+        content: a `pyarrow.Table` of the same rows with all their columns, if the input is Parquet.
+    """
+
+    number: int
+    rows: list[Row]
+    content: Any = None
 
 
 class PairTable:
@@ -71,15 +87,27 @@ class PairTable:
                 header_seen = header_seen or bool(cells)
                 start = reader.line_num + 1
 
+    def count(self) -> int:
+        """Number of rows, counted."""
+        return sum(1 for _ in self.rows())
+
+    def blocks(self, size: int, wanted: Container[int]) -> Iterator[Block]:
+        """Those of the blocks of `size` rows (the last may have fewer) whose numbers are `wanted`, in order."""
+        rows = self.rows()
+        for number in itertools.count():
+            block = list(itertools.islice(rows, size))
+            if not block:
+                return
+            if number in wanted:
+                yield Block(number, block)
+
     def pair(self, row: Row) -> tuple[str | Path | None, str | Path | None]:
         """The clinical and the dermoscopy image of a row, None where the cell is empty."""
         clinical, dermoscopy = (self._image(row.cells[index].strip()) for index in self._images)
         return clinical, dermoscopy
 
     def _image(self, text: str) -> str | Path | None:
-        if not text or _URL.match(text):  # a URL is refused by its own name
-            return text or None
-        return self.path.parent / text
+        return image_path(text, self.path.parent)
 
     def _row(self, line: int, cells: list[str]) -> Row:
         width = len(self.columns)
@@ -131,6 +159,21 @@ def repeated_columns(columns: Sequence[str], message: str) -> None:
     for index, column in enumerate(columns):
         if column in columns[:index]:
             raise TableError(message.format(repr(column)))
+
+
+def image_path(text: str, folder: Path) -> str | Path | None:
+    """The image that a cell names, relative to its table's folder; None if it is empty."""
+    if not text or _URL.match(text):  # a URL is refused by its own name
+        return text or None
+    return folder / text
+
+
+def csv_line(cells: Sequence[str], delimiter: str, *, bom: bool = False) -> bytes:
+    """One row as it stands in a CSV file, line end included."""
+    buffer = io.StringIO()
+    # csv quotes cells that hold a character of its line end, so it is given both, and one is taken off
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return (_BOM if bom else b"") + (buffer.getvalue()[:-2] + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -201,10 +244,7 @@ class Appender:
             raise self._failure(error) from error
 
     def write(self, cells: Sequence[str], *, bom: bool = False) -> None:
-        buffer = io.StringIO()
-        # csv quotes cells that hold a character of its line end, so it is given both, and one is taken off
-        csv.writer(buffer, delimiter=self._delimiter, lineterminator="\r\n").writerow(cells)
-        data = (_BOM if bom else b"") + (buffer.getvalue()[:-2] + "\n").encode()
+        data = csv_line(cells, self._delimiter, bom=bom)
         try:
             rest = memoryview(data)
             while rest:

@@ -24,7 +24,7 @@ from .torch_runtime import TorchRuntime
 
 logger = logging.getLogger("amfzoo")
 
-# fastest first, as `benchmarks/runtimes.py` measures on CPUs; torch runs everywhere
+# fastest first, as `amfzoo benchmark` measures on CPUs; torch runs everywhere
 RUNTIMES: dict[str, type[Runtime]] = {r.name: r for r in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
 AUTO = "auto"
 _CHECKED = (3,)  # rows: a whole pair, and one without each image

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from amfzoo.markdown import table
+
 from .figures import SCORES, Figure, RowScores
 from .plan import Row
 
@@ -105,7 +107,7 @@ def _figures(lines: Sequence[Line]) -> str:
                 str(line.scores[SCORES[0]].seeds),
             ]
         )
-    return _table(head, rows)
+    return table(head, rows) + "\n"
 
 
 def _differences(lines: Sequence[Line]) -> str:
@@ -113,7 +115,7 @@ def _differences(lines: Sequence[Line]) -> str:
         [line.row.title, f"`{line.row.control}`", *(_score(line.differences[score], signed=True) for score in SCORES)]
         for line in lines
     ]
-    return _table(["", "control", *(NAMES[score] for score in SCORES)], rows)
+    return table(["", "control", *(NAMES[score] for score in SCORES)], rows) + "\n"
 
 
 def _score(figure: Figure, signed: bool = False) -> str:
@@ -122,11 +124,6 @@ def _score(figure: Figure, signed: bool = False) -> str:
     if math.isfinite(figure.low):
         text += f" [{figure.low:{form}}, {figure.high:{form}}]"
     return text + (f" sd {figure.sd:.3f}" if math.isfinite(figure.sd) else "")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
 def _plain(value: float) -> Any:

@@ -164,3 +164,25 @@ def test_interrupted_before_it_began(monkeypatch, capsys):
     monkeypatch.setattr("amfzoo.cli.predict.load_model", interrupt)
     assert main(["predict", "--example"]) == exit_codes.INTERRUPTED
     assert capsys.readouterr().err == "amfzoo: error: interrupted\n"
+
+
+def test_a_table_into_a_folder_of_shards(run, tiny, folder):
+    source = write_table(folder / "pairs.csv", [*ROWS, ("x", "none.jpg", "")])
+    out = folder / "answers"
+    ended = run("predict", source, "--out", f"{out}/", "--model", tiny, "--runtime", "torch")
+    assert (
+        ended.code == exit_codes.SOME_FAILED and "4 rows, 3 answered, 1 failed" in ended.err and "line 5" in ended.err
+    )
+    (shard,) = out.glob("part-*.csv")
+    assert [row["id"] for row in read_table(shard)] == ["a", "b", "c", "x"]
+    again = run("predict", source, "--out", out, "--model", tiny, "--json")
+    assert "complete already" in again.err and again.json["answered"] == 3
+    ended = run("predict", source, "--out", out, "--model", tiny, "--prefix", "p_")
+    assert ended.code == exit_codes.USAGE and "another columns" in ended.err
+
+
+@pytest.mark.parametrize("names", [("pairs.parquet", "answers.csv"), ("pairs.csv", "answers.parquet")])
+def test_parquet_goes_to_a_folder(run, tiny, folder, names):
+    source = write_table(folder / names[0], ROWS)
+    ended = run("predict", source, "--out", folder / names[1], "--model", tiny)
+    assert ended.code == exit_codes.USAGE and "--out answers/" in ended.err and not list(folder.glob("answers*"))

@@ -1,0 +1,132 @@
+"""Throughput with input in memory: networks beside each other, and runtimes by batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..models.network import PairNetwork
+from ..runtimes import Predictor
+from .cost import gmac, noise, noise_batch, parameters
+from .result import Cell, Section
+from .subjects import Subject
+from .timing import interleaved, milliseconds, rate, times_as_fast
+from .variants import EAGER
+
+WARM_UPS = 3  # OpenVINO compiles a batch size the second time it sees it
+
+
+def network_times(
+    networks: Mapping[str, tuple[nn.Module, int]], *, batch_size: int, rounds: int, device: str
+) -> dict[str, list[float]]:
+    """Seconds of one batch of noise through each network in torch, round by round.
+
+    Args:
+        networks: name -> (network, side of its input in pixels).
+    """
+    ready = {name: network.eval().to(device) for name, (network, _) in networks.items()}
+    inputs = {name: noise(network, batch_size, size, device) for name, (network, size) in networks.items()}
+
+    def call(name: str) -> Any:
+        return lambda: ready[name](*inputs[name])
+
+    with torch.inference_mode():
+        return interleaved({name: call(name) for name in ready}, rounds, device=device)
+
+
+def compare_networks(
+    networks: Mapping[Subject, nn.Module],
+    models: Sequence[Subject],
+    size: int,
+    *,
+    batch_size: int,
+    rounds: int,
+    device: str,
+    peaks: Mapping[str, float | None],
+) -> Section:
+    """Every network in eager fp32 torch: parameters, GMAC, memory, pairs per second, and how the models compare.
+
+    Args:
+        networks: the models first.
+        size: side of the input in pixels, the same for all.
+        peaks: label -> peak memory in MB; empty if it was not measured.
+    """
+    times = network_times(
+        {subject.label: (network, size) for subject, network in networks.items()},
+        batch_size=batch_size, rounds=rounds, device=device,
+    )  # fmt: skip
+    rows: list[dict[str, Cell]] = []
+    for subject, network in networks.items():
+        row: dict[str, Cell] = {
+            "network": subject.label,
+            "parameters (M)": parameters(network) / 1e6,
+            "GMAC": gmac(network.cpu(), size),
+        }
+        if peaks:
+            row["memory (MB)"] = peaks.get(subject.label)
+        row["pairs/s"] = rate(times[subject.label], batch_size)
+        for model in models:
+            same = model.label == subject.label
+            row[f"{model.label} is faster by"] = (
+                None if same else times_as_fast(times[model.label], times[subject.label])
+            )
+        rows.append(row)
+    notes = [f"Eager fp32 torch, {size} x {size} pixels, batch {batch_size}, input in memory."]
+    if peaks:
+        notes.append(
+            "Memory: the most that a process took on the CPU to build the network and answer one such batch, imports not counted."
+        )
+    return Section("networks", "Networks", rows, notes)
+
+
+def compare_runtimes(
+    label: str,
+    network: PairNetwork,
+    predictors: Mapping[str, Predictor],
+    left_out: Mapping[str, str],
+    *,
+    batches: Sequence[int],
+    rounds: int,
+    device: str,
+) -> Section:
+    """Every runtime of one model beside eager fp32 torch, by batch size."""
+    size = side_of(network)
+    rows: list[dict[str, Cell]] = []
+    for batch_size in batches:
+        batch = noise_batch(network, batch_size, size)
+
+        def call(predictor: Predictor, batch: Any = batch) -> Any:
+            return lambda: predictor.logits(batch)
+
+        calls = {name: call(predictor) for name, predictor in predictors.items()}
+        times = interleaved(calls, rounds, warm_ups=WARM_UPS, device=device)
+        rows += [
+            {
+                "batch": batch_size,
+                "runtime": shown_name(name, predictor),
+                "ms": milliseconds(times[name]),
+                "pairs/s": rate(times[name], batch_size),
+                "times eager torch": None if name == EAGER else times_as_fast(times[name], times[EAGER]),
+                "differs by": predictor.difference,
+            }
+            for name, predictor in predictors.items()
+        ]
+    notes = [
+        f"{size} x {size} pixels, arrays in memory.",
+        "'differs by': largest difference of a probability from fp32 torch on a few random pictures.",
+        *(f"Left out: {name}: {reason}." for name, reason in left_out.items()),
+    ]
+    return Section("runtimes", f"Runtimes of {label}", rows, notes)
+
+
+def shown_name(variant: str, predictor: Predictor) -> str:
+    """The variant, and for "auto" what it came to."""
+    return f"auto ({predictor.runtime.name})" if variant.startswith("auto") else variant
+
+
+def side_of(network: PairNetwork) -> int:
+    """Pixels per side of its input; of a rectangle the height."""
+    return next(reversed(network.preprocess.values())).size[0]

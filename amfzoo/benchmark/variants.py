@@ -1,0 +1,50 @@
+"""A network behind several runtimes, named by short texts such as "openvino:bf16"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ConfigError, WeightsError
+from ..models.network import PairNetwork
+from ..runtimes import Predictor, create_predictor
+from ..runtimes.base import PRECISIONS
+
+EAGER = "torch"  # fp32; what all others are compared with
+_SWITCHES = ("channels_last", "compile")
+
+
+def options_of(variant: str) -> dict[str, Any]:
+    """Keywords of `create_predictor`: a runtime, then a precision and switches of torch, with colons.
+
+    Raises:
+        ConfigError: a part is unknown.
+    """
+    runtime, *parts = variant.split(":")
+    options: dict[str, Any] = {"runtime": runtime}
+    for part in parts:
+        if part in PRECISIONS:
+            options["precision"] = part
+        elif part in _SWITCHES:
+            options[part] = True
+        else:
+            raise ConfigError(f"{variant!r}: unknown {part!r}; known are {', '.join((*PRECISIONS, *_SWITCHES))}")
+    return options
+
+
+def predictors_of(
+    network: PairNetwork, variants: list[str], device: str
+) -> tuple[dict[str, Predictor], dict[str, str]]:
+    """({variant: predictor}, {variant: why it is left out}); eager fp32 torch always comes first.
+
+    Raises:
+        ConfigError: a variant names an unknown part.
+    """
+    made: dict[str, Predictor] = {}
+    left_out: dict[str, str] = {}
+    for variant in dict.fromkeys([EAGER, *variants]):
+        options = options_of(variant)
+        try:
+            made[variant] = create_predictor(network, device=device, **options)
+        except (ConfigError, WeightsError) as error:
+            left_out[variant] = str(error)
+    return made, left_out

@@ -1,0 +1,38 @@
+"""Why a network answers as it does: where it looked, what it read across, what each image added.
+
+    from amfzoo.explain import explain, modality_contribution
+    seen = explain(model, "clinical.jpg", "dermoscopy.jpg")
+    seen.class_map("dermoscopy").overlay().save("why.png")        # of the most probable diagnosis
+    seen.class_map("clinical", "streaks", "irregular").array()    # (H, W) of the picture, 0..1
+    seen.attention[0].drawn_from(200, 150).overlay()              # what that dermoscopy point drew on
+    modality_contribution(model, "clinical.jpg", "dermoscopy.jpg").shift("clinical")
+
+A map says what moved this network, not where the disease is; `benchmarks/explain_faithfulness.py`
+measures how far to trust it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# public name -> module; loaded on first use, so that the names cost no torch
+_PUBLIC = {
+    "explain": ".explanation",
+    "Explanation": ".explanation",
+    "FusionAttention": ".attention",
+    "RegionMap": ".region_map",
+    "Contribution": ".contribution",
+    "modality_contribution": ".contribution",
+}
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

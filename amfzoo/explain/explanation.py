@@ -1,0 +1,127 @@
+"""`explain`: one pass of a network over a pair, from which maps of any class can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from ..errors import ConfigError, PredictionError
+from ..images import read_image
+from ..inference.batch import BRANCHES, calibrated, stack
+from ..labels import DIAGNOSIS
+from .attention import FusionAttention
+from .class_activation import METHODS, class_activation
+from .contribution import reusable
+from .placement import Placement
+from .record import Record, record
+from .region_map import RegionMap
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+
+class Explanation:
+    """What one pass over a pair left behind; `explain` makes it.
+
+    Attributes:
+        probabilities: {task: {class: p}}, calibrated, as `predict` gives them.
+        pictures: branch -> the picture as read, of the images given; maps are in its coordinates.
+        attention: of each fusion block; empty where there is none, or an image is missing.
+    """
+
+    def __init__(self, model: PairNetwork, pictures: Mapping[str, Image.Image], recorded: Record) -> None:
+        self.tasks = model.tasks
+        self.pictures = dict(pictures)
+        self._record = recorded
+        self._strides = {name: branch.strides for name, branch in model.branches.items()}
+        self._placements = {
+            name: Placement.of(model.preprocess[name], picture.size) for name, picture in pictures.items()
+        }
+        rows = calibrated(
+            {task: values.detach().float().cpu().numpy() for task, values in recorded.logits.items()},
+            model.config.temperatures,
+        )
+        self.probabilities = {task: dict(zip(classes, rows[task][0].tolist())) for task, classes in self.tasks.items()}
+        self.attention = tuple(
+            FusionAttention(found.reader, found.source, found.stride, found.weights, self.pictures, self._placements)
+            for found in recorded.attended
+        )
+
+    def class_map(
+        self,
+        branch: str,
+        task: str = DIAGNOSIS,
+        label: str | None = None,
+        *,
+        method: str = "hirescam",
+        stride: int | None = None,
+    ) -> RegionMap:
+        """Where the evidence for a class lies in one of the pictures.
+
+        Args:
+            branch: "clinical" or "dermoscopy".
+            label: a class of the task; default the most probable one.
+            method: "hirescam" or "gradcam", see `class_activation`.
+            stride: of the feature map to look at; default all that the network pools, added up.
+
+        Raises:
+            PredictionError: the network has no such task or class, or saw no such image.
+            ConfigError: unknown method or stride.
+        """
+        if branch not in self.pictures:
+            seen = " and ".join(self.pictures)
+            raise PredictionError(f"there is no map of the {branch} image: the network saw the {seen} image alone")
+        if task not in self.tasks:
+            raise PredictionError(f"these weights have no task {task!r}; they have {', '.join(self.tasks)}")
+        row = self.probabilities[task]
+        label = max(row, key=row.__getitem__) if label is None else label
+        if label not in row:
+            raise PredictionError(f"task {task!r} has no class {label!r}; it has {', '.join(row)}")
+        if method not in METHODS:
+            raise ConfigError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+        strides = self._strides[branch]
+        if stride is not None and stride not in strides:
+            raise ConfigError(
+                f"the {branch} branch has no map at stride {stride}; it has {', '.join(map(str, strides))}"
+            )
+        cells = class_activation(
+            self._record.logits[task],
+            list(row).index(label),
+            self._record.maps[branch],
+            method=method,
+            stride=None if stride is None else strides.index(stride),
+        )
+        title = f"{task.replace('_', ' ')}: {label}, in the {branch} image"
+        return RegionMap(cells, title, self.pictures[branch], self._placements[branch])
+
+
+def explain(model: PairNetwork, clinical: Any = None, dermoscopy: Any = None) -> Explanation:
+    """Run a pair through a network and keep what explains the answer.
+
+    The network is left as it was: modes, gradients, hooks.
+
+    Args:
+        model: the network itself, not one behind another runtime.
+        clinical, dermoscopy: as for `PairNetwork.predict`; one may be None.
+
+    Raises:
+        ImageError: an image cannot be read.
+        PredictionError: no image is given that the network reads.
+        ConfigError: `model` is not a `PairNetwork`.
+    """
+    if not hasattr(model, "branches"):
+        raise ConfigError(
+            f"a {type(model).__name__} cannot be explained, as its feature maps are out of reach: "
+            "pass the network, e.g. create_model(name, pretrained=True)"
+        )
+    images = {name: reusable(image) for name, image in zip(BRANCHES, (clinical, dermoscopy))}
+    given = [name for name in model.preprocess if images[name] is not None]
+    if not given:
+        raise PredictionError(f"nothing to explain: give the {' or the '.join(model.preprocess)} image")
+    inputs = {
+        name: preprocess(images[name]) if name in given else None for name, preprocess in model.preprocess.items()
+    }
+    pictures = {name: read_image(images[name]) for name in given}
+    return Explanation(model, pictures, record(model, stack([inputs], model.preprocess)))

@@ -1,0 +1,69 @@
+"""`RegionMap`: a weight for each part of a picture, as an array or laid over the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from .placement import Placement
+
+# Viridis (van der Walt & Smith, matplotlib, CC0) at equal steps: brightness rises evenly, safe for the colour-blind.
+_COLOURS = np.array(
+    [(68, 1, 84), (65, 68, 135), (42, 120, 142), (34, 168, 132), (122, 209, 81), (253, 231, 37)], np.float32
+)
+OPACITY = 0.7
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
+class RegionMap:
+    """How much each part of a picture counts for something.
+
+    Attributes:
+        cells: (h, w) float32, not negative: the map as fine as the network made it, over its whole input.
+        title: what the map is of, in words.
+        picture: as read: upright RGB.
+        placement: from the network's input to the picture.
+    """
+
+    cells: np.ndarray
+    title: str
+    picture: Image.Image = field(repr=False)
+    placement: Placement = field(repr=False)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no part counts at all."""
+        return not self.cells.any()
+
+    def array(self, max_side: int | None = None) -> np.ndarray:
+        """(H, W) float32 in coordinates of the picture, 0..1 of the strongest part; all 0 if the map is empty.
+
+        Args:
+            max_side: longest side in pixels, where less than the picture's own is enough.
+        """
+        found = self.placement.to_picture(self.cells, _fitting(self.picture.size, max_side))
+        peak = found.max()
+        return found / peak if peak > 0 else found
+
+    def layer(self, max_side: int | None = None, opacity: float = OPACITY) -> Image.Image:
+        """The map as RGBA to lay over the picture: dark violet (weak, transparent) to yellow (strong)."""
+        heat = self.array(max_side)
+        place = heat[..., None] * (len(_COLOURS) - 1)
+        low = np.minimum(place.astype(int), len(_COLOURS) - 2)
+        colours = _COLOURS[low[..., 0]] + (place - low) * (_COLOURS[low[..., 0] + 1] - _COLOURS[low[..., 0]])
+        alpha = 255 * opacity * heat[..., None] ** 0.75
+        return Image.fromarray(np.concatenate([colours, alpha], axis=2).round().astype(np.uint8))
+
+    def overlay(self, max_side: int | None = None, opacity: float = OPACITY) -> Image.Image:
+        """The picture, RGB, with the map laid over it."""
+        layer = self.layer(max_side, opacity)
+        base = self.picture.resize(layer.size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGBA")
+        return Image.alpha_composite(base, layer).convert("RGB")
+
+
+def _fitting(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
+    """`size` shrunk to `max_side`; never enlarged."""
+    scale = min(1.0, (max_side or max(size)) / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

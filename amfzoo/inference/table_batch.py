@@ -1,0 +1,60 @@
+"""How many pairs a step should take on the device of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .batch import Batch
+from .torch_logits import torch_logits
+
+if TYPE_CHECKING:
+    from .predictor import Model
+
+ON_CPU = 16  # its caches are full by then; larger batches gain nothing
+MOST = 256
+_SHARE = 0.5  # of a card's free memory
+
+
+def fitting_batch_size(model: Model) -> int:
+    """A batch size that keeps the model's device busy and leaves half of its free memory alone.
+
+    On CUDA two small batches are run to see what a pair takes; elsewhere it is `ON_CPU`.
+    """
+    network = _network(model)
+    device = None if network is None else next(network.parameters()).device
+    if device is None or device.type != "cuda":
+        return ON_CPU
+    import torch
+
+    few, more = 1, 8
+    torch_logits(network, _zeros(model, few))  # libraries take memory of their own at first
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    peaks = []
+    for size in (few, more):
+        torch.cuda.reset_peak_memory_stats(device)
+        torch_logits(network, _zeros(model, size))
+        peaks.append(torch.cuda.max_memory_allocated(device))
+    return largest_power(_SHARE * free / max(1, (peaks[1] - peaks[0]) / (more - few)))
+
+
+def largest_power(pairs: float) -> int:
+    """The largest power of two that is at most `pairs`, from 1 to `MOST`."""
+    size = 1
+    while 2 * size <= min(pairs, MOST):
+        size *= 2
+    return size
+
+
+def _network(model: Any) -> Any:
+    """The torch network of a model; None if it runs elsewhere."""
+    if hasattr(model, "parameters"):
+        return model
+    return getattr(model.runtime, "network", None)
+
+
+def _zeros(model: Model, size: int) -> Batch:
+    pixels = {name: np.zeros((size, 3, *prepared.size), np.float32) for name, prepared in model.preprocess.items()}
+    return Batch(pixels.get("clinical"), pixels.get("dermoscopy"), np.ones((size, 2), bool))

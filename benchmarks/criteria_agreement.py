@@ -1,0 +1,97 @@
+"""Two human label sets of the same images against each other, and a network against both.
+
+    python -m benchmarks.criteria_agreement --criteria FOLDER --cases results/amf_small.open/validation_both.csv
+
+`--criteria` holds dermaknet.csv and isic2018_task2.csv. Pigment network, streaks and dots and globules are
+labelled by both. "Agreement" is the share of equal answers; kappa is Cohen's. The network's answers are taken
+at the human operating point: as many images are called present as the other label set calls present, so that
+both stand in for a human reader who calls equally often. Validation images alone; intervals are 95 % percentile
+bootstraps over images.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
+
+from amfzoo.data.sources import load_source
+from amfzoo.evaluation import Cases
+from amfzoo.markdown import table
+
+SETS = ("dermaknet", "isic2018-task2")
+RESAMPLES = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--criteria", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--cases", type=Path, required=True, metavar="FILE", help="predictions of validation images")
+    args = parser.parse_args()
+    labels = {name: presence(args.criteria, name) for name in SETS}
+    print(f"All images that both have labelled\n\n{humans(labels)}\n")
+    print(f"Validation images\n\n{network(labels, probabilities(Cases.read(args.cases)))}")
+
+
+def presence(folder: Path, name: str) -> dict[str, dict[str, bool]]:
+    """Task -> {image: whether present}."""
+    lesions = load_source(f"{name}:{folder}")
+    return {
+        task: {lesion.id: lesion.labels[task] == "present" for lesion in lesions if task in lesion.labels}
+        for task in lesions.tasks
+    }
+
+
+def probabilities(cases: Cases) -> dict[str, dict[str, float]]:
+    """Task -> {image: probability of present}."""
+    return {
+        task: dict(zip(cases.ids, cases.probabilities[task][:, classes.index("present")]))
+        for task, classes in cases.tasks.items()
+        if "present" in classes
+    }
+
+
+def humans(labels: dict[str, dict[str, dict[str, bool]]]) -> str:
+    one, other = (labels[name] for name in SETS)
+    rows = []
+    for task in (task for task in one if task in other):
+        both = sorted(one[task].keys() & other[task].keys())
+        a, b = (np.array([of[task][image] for image in both]) for of in (one, other))
+        rows.append((task, len(both), f"{(a == b).mean():.3f}", f"{cohen_kappa_score(a, b):.2f}"))
+    return table(("criterion", "images", "agreement", "kappa"), rows)
+
+
+def network(labels: dict[str, dict[str, dict[str, bool]]], found: dict[str, dict[str, float]]) -> str:
+    rows = []
+    for name, other in zip(SETS, SETS[::-1]):
+        for task, truth in labels[name].items():
+            images = sorted(truth.keys() & found.get(task, {}).keys())
+            y, p = np.array([truth[i] for i in images]), np.array([found[task][i] for i in images])
+            shared = [i for i in images if i in labels[other].get(task, {})]
+            agreement = ("", "", "")
+            if shared:
+                reader = np.array([labels[other][task][i] for i in shared])
+                y2, p2 = np.array([truth[i] for i in shared]), np.array([found[task][i] for i in shared])
+                called = p2 >= np.sort(p2)[::-1][max(0, reader.sum() - 1)]
+                agreement = (str(len(shared)), with_interval(np.mean, called == y2), with_interval(np.mean, reader == y2))
+            rows.append((task, name, f"{y.sum()} of {len(y)}", with_interval(auroc, y, p), *agreement))
+    head = ("criterion", "label set", "present", "AUROC", "shared images", "network agrees", "other label set agrees")
+    return table(head, rows)
+
+
+def auroc(truth: np.ndarray, score: np.ndarray) -> float:
+    return roc_auc_score(truth, score) if 0 < truth.sum() < len(truth) else np.nan
+
+
+def with_interval(measure: Callable[..., float], *arrays: np.ndarray) -> str:
+    random = np.random.default_rng(0)
+    draws = [random.integers(len(arrays[0]), size=len(arrays[0])) for _ in range(RESAMPLES)]
+    low, high = np.nanpercentile([measure(*(array[draw] for array in arrays)) for draw in draws], (2.5, 97.5))
+    return f"{measure(*arrays):.3f} [{low:.3f}, {high:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Do the maps of `amfzoo.explain` show what moves the answer? Measured where the place of every finding is known.
+
+    amfzoo data draw --out drawn --count 200
+    python benchmarks/explain_faithfulness.py --model amf_small --data drawn [--cases 200] [--method hirescam]
+
+For each drawn lesion and each finding that it has and the weights know, the map of that
+finding's class is held against its mask; of another task, such as the diagnosis, the map of
+the most probable class against the lesion's outline. Both images are looked at.
+
+    pointing  share of maps whose strongest place lies in the mask, or within `--tolerance` of it
+              (Zhang et al., "Top-down neural attention by excitation backprop", IJCV 2018);
+              an empty map misses
+    deletion  mean probability of the class while the pixels are replaced by the usual colour of
+              the picture's edge, strongest first (Petsiuk et al., "RISE", BMVC 2018, arXiv 1806.07421):
+              the lower, the better the map knows what the answer rests on
+
+Each is compared with random maps: the same cells, shuffled. Prints JSON per image and task:
+both figures, those of random maps, and the difference with its 95 % bootstrap interval over
+lesions (positive where the map is better). `unlike_random` is true where the interval lies
+above 0. Weights that cannot tell a finding cannot point at it either: read the figures beside
+those of `amfzoo evaluate` on the same set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from amfzoo import PairNetwork, create_model
+from amfzoo.data.records import Lesion
+from amfzoo.data.sources import load_source
+from amfzoo.data.synthetic import read_masks
+from amfzoo.explain import explain
+from amfzoo.inference.batch import BRANCHES, calibrated, stack
+from amfzoo.inference.torch_logits import torch_logits
+from amfzoo.labels import CHECKLIST
+
+STEPS = 11  # points of a deletion curve, from 0 % to 100 % of the pixels
+RESAMPLES = 2000
+
+
+class Case(NamedTuple):
+    """A drawn pair: its pictures, its classes, and per image where each finding and the lesion lie."""
+
+    name: str
+    images: dict[str, Path]
+    labels: dict[str, str]
+    masks: dict[str, dict[str, np.ndarray]]
+
+
+class Figures(NamedTuple):
+    """Of one map: whether it points right, and its deletion score; the means of random maps beside them."""
+
+    hit: float
+    random_hit: float
+    deletion: float
+    random_deletion: float
+    empty: bool
+
+
+def read_cases(folder: Path, count: int | None = None) -> Iterator[Case]:
+    """The cases of a set that `amfzoo data draw` drew in the layout "csv"."""
+    for lesion in load_source(folder / "lesions.csv").lesions[:count]:
+        yield _case(folder, lesion)
+
+
+def _case(folder: Path, lesion: Lesion) -> Case:
+    masks = {name: read_masks(folder / "masks" / f"{int(lesion.id):06}_{name}.png") for name in BRANCHES}
+    return Case(lesion.id, {name: getattr(lesion, name) for name in BRANCHES}, dict(lesion.labels), masks)
+
+
+def targets(network: PairNetwork, case: Case) -> Iterator[tuple[str, str | None, str]]:
+    """(task, class or None for the most probable one, name of the mask) of what can be looked for."""
+    for task, classes in network.tasks.items():
+        if task not in CHECKLIST:
+            yield task, None, "lesion"
+            continue
+        truth = case.labels[task]
+        label = truth if truth in classes else "present"
+        if truth != "absent" and label in classes:
+            yield task, label, task
+
+
+def points_into(heat: np.ndarray, mask: np.ndarray, tolerance: float) -> bool:
+    """Whether the strongest place of a map (H, W) lies in a mask, or nearer than `tolerance` of the longer side."""
+    if not heat.any():
+        return False
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    rows, columns = np.nonzero(mask)
+    return bool(np.hypot(rows - y, columns - x).min() <= tolerance * max(mask.shape))
+
+
+def deletion_score(
+    network: PairNetwork,
+    inputs: dict[str, np.ndarray],
+    branch: str,
+    cells: np.ndarray,
+    target: tuple[str, str],
+    rng: np.random.Generator,
+) -> float:
+    """Mean probability of `target` (task, class) while one image is taken away, strongest cells first.
+
+    Args:
+        inputs: branch -> (3, H, W) network input.
+        cells: (h, w) map over that input.
+    """
+    pixels = inputs[branch]
+    height, width = pixels.shape[1:]
+    sheet = Image.fromarray(np.ascontiguousarray(cells, np.float32))
+    heat = np.asarray(sheet.resize((width, height), Image.Resampling.BILINEAR)).ravel()
+    order = np.lexsort((rng.random(heat.size), -heat))  # places of equal strength go in random order
+    colour = _edge_colour(pixels)
+    rows = []
+    for gone in np.linspace(0, heat.size, STEPS).astype(int):
+        left = pixels.reshape(3, -1).copy()
+        left[:, order[:gone]] = colour[:, None]
+        rows.append({**inputs, branch: left.reshape(pixels.shape)})
+    logits = torch_logits(network, stack(rows, network.preprocess))
+    task, label = target
+    return float(calibrated(logits, network.config.temperatures)[task][:, network.tasks[task].index(label)].mean())
+
+
+def _edge_colour(pixels: np.ndarray) -> np.ndarray:
+    """(3,): median of the outermost sixteenth of (3, H, W); mostly skin, where the mean would keep some lesion."""
+    height, width = pixels.shape[1:]
+    edge = np.ones((height, width), bool)
+    edge[height // 16 : -(height // 16), width // 16 : -(width // 16)] = False
+    return np.median(pixels[:, edge], axis=1)
+
+
+def measure(
+    network: PairNetwork,
+    cases: Iterable[Case],
+    *,
+    method: str = "hirescam",
+    stride: int | None = None,
+    draws: int = 5,
+    tolerance: float = 0.03,
+    seed: int = 0,
+) -> dict[tuple[str, str], dict[str, Figures]]:
+    """{(branch, task): {case: figures of its map}}; `draws` random maps stand beside each."""
+    found: dict[tuple[str, str], dict[str, Figures]] = defaultdict(dict)
+    rng = np.random.default_rng(seed)
+    for case in cases:
+        seen = explain(network, **case.images)
+        inputs = {name: preprocess(case.images[name]) for name, preprocess in network.preprocess.items()}
+        for task, label, mask_name in targets(network, case):
+            row = seen.probabilities[task]
+            label = label or max(row, key=row.__getitem__)
+            for branch in network.preprocess:
+                mask = case.masks[branch][mask_name]
+                if not mask.any():  # finer than the picture's pixels
+                    continue
+                region = seen.class_map(branch, task, label, method=method, stride=stride)
+                hits, deletions = [], []
+                for draw in range(draws + 1):
+                    cells = (
+                        region.cells if draw == 0 else rng.permutation(region.cells.ravel()).reshape(region.cells.shape)
+                    )
+                    hits.append(points_into(region.placement.to_picture(cells), mask, tolerance))
+                    deletions.append(deletion_score(network, inputs, branch, cells, (task, label), rng))
+                found[branch, task][case.name] = Figures(
+                    float(hits[0]), float(np.mean(hits[1:])), deletions[0], float(np.mean(deletions[1:])), region.empty
+                )
+    return found
+
+
+def summary(figures: Iterable[Figures], seed: int = 0) -> dict[str, object]:
+    """Means over lesions, and the differences from random maps with their intervals."""
+    table = np.array([tuple(map(float, one)) for one in figures])
+    hit, random_hit, deletion, random_deletion = table[:, :4].mean(0)
+    return {
+        "cases": len(table),
+        "empty_maps": int(table[:, 4].sum()),
+        "pointing": {"map": round(hit, 3), "random": round(random_hit, 3), **_difference(table[:, 0] - table[:, 1], seed)},
+        "deletion": {
+            "map": round(deletion, 3), "random": round(random_deletion, 3), **_difference(table[:, 3] - table[:, 2], seed),
+        },
+    }  # fmt: skip
+
+
+def _difference(values: np.ndarray, seed: int) -> dict[str, object]:
+    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
+    interval = {"difference": values.mean(), "low": low, "high": high}
+    return {**{name: round(float(v), 3) for name, v in interval.items()}, "unlike_random": bool(low > 0)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="amf_small", help="as for create_model; its weights are used")
+    parser.add_argument("--data", type=Path, required=True, help="folder that `amfzoo data draw` drew")
+    parser.add_argument("--cases", type=int, help="the first so many; default all")
+    parser.add_argument("--method", default="hirescam", help="hirescam or gradcam")
+    parser.add_argument("--stride", type=int, help="of the feature map; default all that the network pools")
+    parser.add_argument("--draws", type=int, default=5, help="random maps beside each map")
+    parser.add_argument("--tolerance", type=float, default=0.03, help="share of the picture's longer side")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "seed")}
+    found = measure(create_model(args.model, pretrained=True), read_cases(args.data, args.cases), **options)
+    results: dict[str, dict[str, object]] = defaultdict(dict)
+    for (branch, task), figures in found.items():
+        results[branch][task] = summary(figures.values(), args.seed)
+    print(json.dumps({"model": args.model, **options, "results": results}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

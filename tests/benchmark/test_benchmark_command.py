@@ -1,0 +1,91 @@
+"""`amfzoo benchmark`: what it prints, for a tiny model and small counts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cli_case import pictures, tiny_model, write_table
+
+from amfzoo import ConfigError
+from amfzoo.benchmark.run import Plan, run_benchmark
+from amfzoo.cli import exit_codes, main
+
+
+@pytest.fixture
+def printed(capsys):
+    def run(*arguments):
+        capsys.readouterr()
+        code = main(["benchmark", *map(str, arguments)])
+        return code, capsys.readouterr()
+
+    return run
+
+
+def test_networks_and_runtimes_as_json(printed):
+    code, text = printed(
+        "amf_test", "symmetric_test", "--only", "networks", "runtimes", "resolution", "--no-peers", "--runtimes", "torch:bf16",
+        "--rounds", 2, "--batches", 1, 2, "--batch-size", 2, "--resolutions", 64, 96, "--threads", 1, "--json",
+    )  # fmt: skip
+    assert code == exit_codes.OK
+    found = json.loads(text.out)
+    assert found["about"]["threads"] == 1 and found["about"]["settings"]["batches"] == [1, 2]
+    parts = [(section["part"], len(section["rows"])) for section in found["sections"]]
+    assert parts == [("networks", 2)] + [("runtimes", 4), ("resolution", 2)] * 2
+    first, second = found["sections"][0]["rows"]
+    assert first["parameters (M)"] == pytest.approx(sum(p.numel() for p in tiny_model(tasks=None).parameters()) / 1e6)
+    speeds = [row["pairs/s"] for row in (first, second)]
+    assert all(0 < speed["low"] <= speed["median"] <= speed["high"] for speed in speeds)
+    faster, slower = second["amf_test is faster by"], first["symmetric_test is faster by"]
+    assert first["amf_test is faster by"] is None
+    assert faster["median"] * slower["median"] == pytest.approx(1, rel=0.5)
+    bf16 = found["sections"][1]["rows"][1]
+    assert (bf16["runtime"], bf16["batch"]) == ("torch:bf16", 1) and 0 < bf16["differs by"] < 0.1
+    small, large = found["sections"][2]["rows"]
+    assert large["GMAC"] / small["GMAC"] == pytest.approx((96 / 64) ** 2, rel=0.1)
+
+
+def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
+    pictures(tmp_path)
+    weights = tiny_model().save_pretrained(tmp_path / "weights")
+    table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg"), ("b", "c1.jpg", "d1.jpg")])
+    code, text = printed(
+        f"local-dir:{weights}", "--only", "pair", "bulk", "--runtimes", "torch", "--pairs", table, "--rounds", 1,
+        "--markdown", "--quiet",
+    )  # fmt: skip
+    assert (code, text.err) == (exit_codes.OK, "")
+    assert "files to answer, p95 (ms)" in text.out and "times the script" in text.out
+    assert "| ordinary torch script |" in text.out and "96 pairs a round from 2 pairs of files" in text.out
+
+
+def test_a_list_and_a_cold_start_in_processes_of_their_own(tmp_path):
+    weights = tiny_model().save_pretrained(tmp_path / "weights")
+    plan = Plan(
+        models=(f"local-dir:{weights}",), parts=("startup", "lists"), runtimes=(), lists=(3,), batch_size=2, rounds=1,
+        cold_rounds=1, threads=1,
+    )  # fmt: skip
+    start, lists = run_benchmark(plan).sections
+    assert [row["amfzoo"] for row in start.rows] == ["load with weights", "process: amfzoo predict --example"]
+    (row,) = lists.rows
+    assert (row["pairs"], row["of the first"]) == (3, 1) and row["pairs/s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--only", "speed"], exit_codes.USAGE, "invalid choice"),
+        (["--rounds", "0"], exit_codes.USAGE, "at least 1"),
+        (["amf_none", "--only", "pair"], exit_codes.NO_WEIGHTS, "amf_none"),
+        (["amf_test", "--only", "pair", "--runtimes", "torch:slow"], exit_codes.NO_WEIGHTS, "unknown 'slow'"),
+    ],
+)
+def test_wrong_usage(printed, arguments, code, message):
+    ended, text = printed(*arguments)
+    assert ended == code and message in text.err and not text.out
+
+
+def test_a_plan_names_what_there_is():
+    with pytest.raises(ConfigError, match="unknown part 'speed'"):
+        Plan(parts=("speed",))
+    with pytest.raises(ConfigError, match="name a model"):
+        Plan(models=())

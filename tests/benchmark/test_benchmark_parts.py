@@ -1,0 +1,165 @@
+"""The pieces of a benchmark: rounds, counts, networks to compare, files, tables."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from cli_case import pictures, tiny_model, write_table
+from torch import nn
+
+from amfzoo import ConfigError, TableError, create_model
+from amfzoo.benchmark import children
+from amfzoo.benchmark.cost import gmac, noise_batch, parameters
+from amfzoo.benchmark.ordinary import OrdinaryScript, PairFiles
+from amfzoo.benchmark.pictures import cycled, drawn_files, table_files
+from amfzoo.benchmark.result import Report, Section, shown
+from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
+from amfzoo.benchmark.timing import Spread, interleaved, percentile, times_as_fast
+from amfzoo.benchmark.variants import options_of, predictors_of
+
+
+def test_rounds_are_interleaved_and_warm_ups_not_counted():
+    order = []
+    times = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, warm_ups=2)
+    assert order == ["a", "b"] * 5
+    assert {name: len(values) for name, values in times.items()} == {"a": 3, "b": 3}
+
+
+def test_ratios_are_of_the_rounds_not_of_the_medians():
+    assert times_as_fast([1, 2, 10], [2, 8, 30]) == Spread(3, 2, 4)
+
+
+@pytest.mark.parametrize("percent", [1, 50, 90, 95, 100])
+def test_percentiles(percent):
+    values = np.random.default_rng(0).normal(size=37)
+    assert percentile(list(values), percent) == np.percentile(values, percent, method="inverted_cdf")
+
+
+class _OneConvolution(nn.Module):
+    branches = ("dermoscopy",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.auxiliary = nn.Linear(5, 5)
+
+    def forward(self, clinical, dermoscopy):
+        assert clinical is None
+        return {"diagnosis": self.layer(dermoscopy)}
+
+
+def test_counts_of_a_convolution():
+    network = _OneConvolution()
+    assert parameters(network) == 8 * 3 * 9  # without what only training needs
+    assert gmac(network, 10) == pytest.approx(8 * 3 * 9 * 100 / 1e9)
+    assert network.training
+
+
+def test_noise_is_the_same_each_time():
+    network = create_model("amf_test", dermoscopy=None)
+    first, again = noise_batch(network, 2, 32), noise_batch(network, 2, 32)
+    assert first.dermoscopy is None and first.present.all() and first.clinical.shape == (2, 3, 32, 32)
+    assert np.array_equal(first.clinical, again.clinical)
+
+
+def test_peers_of_a_model():
+    model = named_model("amf_test")
+    assert not model.pretrained and named_model("amf_small").pretrained and named_model("local-dir:/x").pretrained
+    peers = peers_of(model, model.build())
+    assert [peer.kind for peer in peers] == ["control", "model", "timm", "timm"]
+    control = peers[0].build()
+    assert (control.config.clinical, control.config.dermoscopy, control.config.fusion) == (
+        "test_resnet", "test_resnet", "mutual",
+    )  # fmt: skip
+    assert parameters(control) == parameters(create_model("symmetric_test"))
+    assert parameters(peers[2].build()) < parameters(model.build())
+    assert not peers_of(named_model("amf_test"), create_model("amf_test", clinical=None))
+    assert [peer.kind for peer in peers_of(Subject("s", "model", ("symmetric_test",)), create_model("symmetric_test"))] == [
+        "model", "timm", "timm",
+    ]  # fmt: skip
+    assert unique([*peers, *peers]) == peers
+
+
+def test_concatenated_backbones_read_both_images():
+    network = ConcatenatedBackbones("test_efficientnet", "test_resnet", classes=4).eval()
+    images = torch.randn(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = network(*images)["diagnosis"]
+    assert found.shape == (2, 4)
+    for other in ((images[0], images[0]), (images[1], images[1])):
+        assert not torch.allclose(network(*other)["diagnosis"], found)
+
+
+def test_variants():
+    assert options_of("auto") == {"runtime": "auto"}
+    assert options_of("torch:bf16:channels_last") == {"runtime": "torch", "precision": "bf16", "channels_last": True}
+    with pytest.raises(ConfigError, match="unknown 'fast'"):
+        options_of("torch:fast")
+    made, left_out = predictors_of(tiny_model(), ["nonsense", "torch:bf16"], "cpu")
+    assert list(made) == ["torch", "torch:bf16"] and made["torch:bf16"].precision == "bf16"
+    assert "unknown runtime" in left_out["nonsense"]
+
+
+def test_files_drawn_and_of_a_table(tmp_path):
+    (pair,) = drawn_files(tmp_path, 1)
+    assert all(path.is_file() for path in pair)
+    assert list(cycled([pair, pair[::-1]], 3)) == [pair, pair[::-1], pair]
+    pictures(tmp_path)
+    rows = [("a", "c0.jpg", ""), ("b", "c0.jpg", "d0.jpg"), ("c", "c1.jpg", "d1.jpg")]
+    found = table_files(write_table(tmp_path / "pairs.csv", rows), 9)
+    assert found == [(tmp_path / "c0.jpg", tmp_path / "d0.jpg"), (tmp_path / "c1.jpg", tmp_path / "d1.jpg")]
+    with pytest.raises(TableError, match="no row with both"):
+        table_files(write_table(tmp_path / "pairs.csv", rows[:1]), 9)
+
+
+def test_the_ordinary_script_sees_what_predict_sees(tmp_path):
+    network, files = tiny_model(), drawn_files(tmp_path, 1)
+    item = PairFiles(files, network)[0]
+    for (branch, prepared), path in zip(network.preprocess.items(), files[0]):
+        assert item[branch].shape == (3, *prepared.size)
+        assert np.abs(item[branch].numpy() - prepared(path)).mean() < 0.05  # standard deviations
+    script = OrdinaryScript(list(cycled(files, 5)), network, batch_size=2, device="cpu")
+    assert script() == 5
+
+
+def test_tables_for_people_markdown_and_json():
+    rows = [{"network": "a|b", "pairs/s": Spread(123.4, 100, 200.2), "GMAC": None}]
+    about = {
+        "processor": "X",
+        "cores": 2,
+        "threads": 1,
+        "device": "cpu",
+        "python": "3",
+        "torch": "2",
+        "timm": "1",
+        "rounds": 5,
+    }
+    report = Report(about, [Section("networks", "Networks", rows, ["A note."])])
+    assert "  a|b      123 (100 to 200)  -" in report.text() and "A note." in report.text()
+    assert "| a\\|b | 123 (100 to 200) | - |" in report.markdown() and "**Networks**" in report.markdown()
+    found = json.loads(json.dumps(report.to_dict()))["sections"][0]["rows"][0]
+    assert found["pairs/s"] == {"median": 123.4, "low": 100, "high": 200.2} and found["GMAC"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0"), (1.234567, "1.23"), (99.96, "100"), (2e-8, "2.0e-08"), (12, "12")]
+)
+def test_three_digits(value, text):
+    assert shown(value) == text
+
+
+def test_memory_of_this_process():
+    before = children.peak_megabytes()
+    if before is None:
+        pytest.skip("the system does not say")
+    block = np.ones(200_000_000 // 8)
+    assert 1 < before < children.peak_megabytes() <= before + 2 * block.nbytes / 1e6
+
+
+def test_a_child_that_fails_is_named():
+    with pytest.raises(Exception, match="process of the benchmark failed.*no_such_network"):
+        children.run_child(
+            "network_memory", subject=Subject("x", "timm", ("no_such_network",) * 2).to_dict(), size=64, batch_size=1, threads=1
+        )  # fmt: skip

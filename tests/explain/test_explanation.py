@@ -1,0 +1,181 @@
+"""Maps point at what the answer depends on, and leave the network as it was."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from networks import SIDE, TASKS, build, perturb, settle
+from PIL import Image
+from planted import red_network, share_inside, with_square
+
+from amfzoo import ConfigError, ImageError, PredictionError, create_predictor
+from amfzoo.data.example import example_pair
+from amfzoo.explain import explain
+
+SMALL = {f"{name}_preprocess": {"size": (SIDE, SIDE)} for name in ("clinical", "dermoscopy")}
+BOX = (40, 100, 90, 150)
+BLANK = with_square((300, 200), (0, 0, 0, 0))
+
+
+def noise(size: tuple[int, int] = (80, 60), seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("method", ["hirescam", "gradcam"])
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("branch", ["dermoscopy", "clinical"])
+def test_the_map_points_at_the_one_region_that_counts(branch, fit, method):
+    network = red_network(branch, preprocess={"fit": fit})
+    pictures = {"clinical": BLANK, "dermoscopy": BLANK, branch: with_square((300, 200), (70, 90, 120, 140))}
+    seen = explain(network, **pictures)
+    found = seen.class_map(branch, "red", "yes", method=method)
+    heat = found.array()
+    assert heat.shape == (200, 300) and heat.dtype == np.float32 and heat.max() == 1 and heat.min() == 0
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    assert 70 <= x < 120 and 90 <= y < 140
+    assert share_inside(heat, (40, 60, 150, 170)) > 0.75  # a fifth of the picture: cells are coarse
+    other = "clinical" if branch == "dermoscopy" else "dermoscopy"
+    assert seen.class_map(other, "red", "yes").empty  # the answer does not depend on it
+    assert seen.class_map(branch, "blue", "yes").array()[90:140, 70:120].max() == 0  # red is no evidence of blue
+
+
+def test_the_default_is_the_most_probable_class():
+    seen = explain(red_network(), BLANK, with_square((300, 200), (0, 0, 300, 200)))
+    assert seen.probabilities["red"]["yes"] > 0.5
+    assert seen.class_map("dermoscopy", "red").title == seen.class_map("dermoscopy", "red", "yes").title
+
+
+def test_evidence_is_the_gradient_times_the_map():
+    """Against finite differences of the log-odds: what each cell of a linear network adds."""
+    network = red_network()
+    picture = with_square((128, 128), (32, 64, 64, 96))
+    found = explain(network, BLANK, picture).class_map("dermoscopy", "red", "yes", stride=32).cells
+
+    def odds(pixels: np.ndarray) -> float:
+        p = network.predict(BLANK, pixels).probabilities["red"]["yes"]
+        return float(np.log(p) - np.log1p(-p))
+
+    whole = odds(np.asarray(picture))
+    without = np.asarray(picture).copy()
+    without[64:96, 32:64] = 0
+    # that cell of the map at stride 32; blackening it takes the two maps' evidence of it away, of equal share
+    assert found[2, 1] == pytest.approx((whole - odds(without)) / 2, rel=0.02)
+    assert found.shape == (4, 4) and np.count_nonzero(found > 1e-6) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("amf_test", {}),
+        ("symmetric_test", {}),
+        ("amf_test", {"pool_clinical": False}),
+        ("amf_test", {"fusion": "none"}),
+        ("amf_swin", {"attention_dim": 32, "attention_heads": 2, "clinical": "test_efficientnet"}),
+    ],
+)
+def test_all_networks_give_maps_of_both_images(name, config):
+    network = settle(perturb(build(name, tasks=TASKS, **SMALL, **config)))
+    seen = explain(network, noise((80, 60)), noise((70, 90), 1))
+    expected = network.predict(noise((80, 60)), noise((70, 90), 1)).probabilities
+    for task, row in expected.items():
+        assert seen.probabilities[task] == pytest.approx(row, abs=1e-5)
+        for branch, shape in (("clinical", (60, 80)), ("dermoscopy", (90, 70))):
+            maps = [seen.class_map(branch, task, label) for label in row]
+            assert all(found.array().shape == shape and np.isfinite(found.cells).all() for found in maps)
+            assert any(not found.empty for found in maps)
+            grids = [seen.class_map(branch, task, stride=stride).cells.shape for stride in (16, 32)]
+            assert grids == [(4, 4), (2, 2)] == [maps[0].cells.shape, (2, 2)]
+
+
+@pytest.mark.parametrize("alone", ["clinical", "dermoscopy"])
+def test_one_branch_and_one_image(alone):
+    other = "clinical" if alone == "dermoscopy" else "dermoscopy"
+    two = settle(perturb(build(tasks=TASKS, **SMALL)))
+    one = build(tasks=TASKS, **SMALL, **{other: None}).eval()
+    for network in (two, one):
+        seen = explain(network, **{alone: noise()})
+        assert seen.probabilities["streaks"] == pytest.approx(
+            network.predict(**{alone: noise()}).probabilities["streaks"], abs=1e-5
+        )
+        assert seen.class_map(alone).array().shape == (60, 80) and seen.attention == ()
+        with pytest.raises(PredictionError, match=f"no map of the {other} image"):
+            seen.class_map(other)
+    assert explain(one, noise(), noise()).class_map(alone).array().shape == (60, 80)
+    with pytest.raises(PredictionError, match=f"give the {alone} image"):
+        explain(one, **{other: noise()})
+
+
+def state(network) -> list:
+    return [
+        [module.training for module in network.modules()],
+        [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in network.modules()],
+        [(p.requires_grad, p.grad is None) for p in network.parameters()],
+    ]
+
+
+def test_the_network_is_left_as_it_was():
+    network = build(tasks=TASKS, **SMALL).train()
+    network.freeze("clinical")
+    before, values = state(network), {k: v.clone() for k, v in network.state_dict().items()}
+    seen = explain(network, noise(), noise())
+    seen.class_map("dermoscopy")
+    assert state(network) == before
+    assert all(torch.equal(v, values[k]) for k, v in network.state_dict().items())
+    network.heads.forward = None
+    network.fusion.forward = lambda *arguments: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        explain(network, noise(), noise())
+    assert state(network) == before
+
+
+def test_works_where_gradients_are_off():
+    network = settle(build(tasks=TASKS, **SMALL))
+    expected = explain(network, noise(), noise()).class_map("dermoscopy").cells
+    for scope in (torch.no_grad, torch.inference_mode):
+        with scope():
+            np.testing.assert_array_equal(explain(network, noise(), noise()).class_map("dermoscopy").cells, expected)
+
+
+def test_the_same_picture_in_any_form():
+    network = settle(build(tasks=TASKS, **SMALL))
+    clinical, dermoscopy = example_pair()
+    expected = explain(network, clinical, dermoscopy)
+    with open(clinical, "rb") as file:
+        found = explain(network, file, io.BytesIO(dermoscopy.read_bytes()))
+    assert found.pictures["clinical"].size == (512, 384)
+    assert found.probabilities == expected.probabilities == network.predict(clinical, dermoscopy).probabilities
+
+
+def test_overlays():
+    picture = with_square((300, 200), BOX)
+    found = explain(red_network(), BLANK, picture).class_map("dermoscopy", "red", "yes")
+    overlay = found.overlay()
+    assert (overlay.size, overlay.mode) == ((300, 200), "RGB")
+    difference = np.abs(np.asarray(overlay, int) - np.asarray(picture, int)).sum(2)
+    assert difference[100:150, 40:90].min() > 30 and difference[:60, 150:].max() < 3
+    assert found.overlay(max_side=60).size == (60, 40) and found.layer(max_side=60).mode == "RGBA"
+    assert found.overlay(max_side=9000).size == (300, 200)
+    nothing = explain(red_network(), BLANK, BLANK).class_map("clinical", "red", "yes")
+    assert np.asarray(nothing.layer())[..., 3].max() == 0
+
+
+def test_what_cannot_be_explained():
+    network = settle(build(tasks=TASKS, **SMALL))
+    seen = explain(network, noise(), noise())
+    with pytest.raises(PredictionError, match="no task 'pigmentation'"):
+        seen.class_map("clinical", "pigmentation")
+    with pytest.raises(PredictionError, match="no class 'SCC'; it has NV, MEL, BCC"):
+        seen.class_map("clinical", "diagnosis", "SCC")
+    with pytest.raises(ConfigError, match="unknown method 'lime'"):
+        seen.class_map("clinical", method="lime")
+    with pytest.raises(ConfigError, match="no map at stride 8; it has 16, 32"):
+        seen.class_map("clinical", stride=8)
+    with pytest.raises(PredictionError, match="clinical or the dermoscopy"):
+        explain(network)
+    with pytest.raises(ImageError, match="none.jpg"):
+        explain(network, "none.jpg", noise())
+    with pytest.raises(ConfigError, match="Predictor cannot be explained"):
+        explain(create_predictor(network, "torch"), noise(), noise())

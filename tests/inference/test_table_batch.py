@@ -1,0 +1,25 @@
+"""The batch size of a device."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cli_case import tiny_model
+
+from amfzoo import create_predictor
+from amfzoo.inference.table_batch import MOST, ON_CPU, fitting_batch_size, largest_power
+
+
+@pytest.mark.parametrize(("pairs", "size"), [(0.2, 1), (1, 1), (7.9, 4), (8, 8), (100, 64), (1e9, MOST)])
+def test_powers_of_two(pairs, size):
+    assert largest_power(pairs) == size
+
+
+def test_on_a_cpu():
+    model = tiny_model()
+    assert fitting_batch_size(model) == fitting_batch_size(create_predictor(model, "torch")) == ON_CPU
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_a_tiny_network_gets_the_largest():
+    assert fitting_batch_size(tiny_model().to("cuda")) == MOST

@@ -1,0 +1,19 @@
+"""Tables in Markdown."""
+
+from __future__ import annotations
+
+import pytest
+
+from amfzoo.markdown import cell, table
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [("a|b", r"a\|b"), ("two\nlines", "two lines"), (None, "not stated"), (3, "3"), ("", ""), ("  x ", "x")],
+)
+def test_a_cell_cannot_break_out(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_table() -> None:
+    assert table(("a", "b"), [(1, "x|y")]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |"
