@@ -120,7 +120,7 @@ def test_report_recomputes_from_the_predictions(done, capsys):
     assert main(["cost", "--out", str(done), "--rounds", "1", "--batch-size", "2", "--device", "cpu"]) == 0
     assert main(["report", "--out", str(done), "--resamples", "50"]) == 0
     text = (done / "results.md").read_text()
-    assert "symmetric / mutual" in text and "Not complete" not in text
+    assert "symmetric \\| mutual" in text and "Not complete" not in text
     rows = {row["row"]: row for row in csv.DictReader((done / "results.csv").open())}
     assert list(rows) == [*PLAN["variants"], *PLAN["ablations"]]
     scores = {
