@@ -9,8 +9,9 @@ Research software, not a medical device.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .lazy import lazy_names as _lazy_names
 
 __version__ = "0.1.0"
 
@@ -55,12 +56,4 @@ if TYPE_CHECKING:
     from .runtimes import Predictor, create_predictor, export_model
     from .training.api import finetune
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name], __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC, ("__version__",))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .checks import is_number, is_plain_name
-from .markdown import cell, table
+from .text_tables import UNKNOWN, cell, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
 _HUB_LICENSES = {
@@ -16,7 +16,6 @@ _HUB_LICENSES = {
     *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
 }
 _TAGS = ("dermatology", "dermoscopy", "medical-imaging", "multimodal", "pytorch", "safetensors")
-_UNKNOWN = "not stated"
 
 
 def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | None = None) -> str:
@@ -87,7 +86,7 @@ def _tasks(config: Mapping[str, Any]) -> str:
     tasks = config.get("tasks") or {}
     temperatures = config.get("temperatures") or {}
     rows = [(task, ", ".join(classes), temperatures.get(task, 1.0)) for task, classes in tasks.items()]
-    return table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else _UNKNOWN
+    return table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else UNKNOWN
 
 
 def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
@@ -123,7 +122,7 @@ def _triple(values: Any) -> str:
 
 def _calibration(file: object) -> str:
     if not is_plain_name(file):
-        return _UNKNOWN
+        return UNKNOWN
     return f"Share of right answers against the probability of the most probable class, both images.\n\n![Calibration](example/{file})"
 
 
@@ -166,7 +165,7 @@ _CITATION = (
 
 def _text(value: object) -> str:
     """Free text; a line of it cannot start a section of its own."""
-    text = str(value).strip() if value else _UNKNOWN
+    text = str(value).strip() if value else UNKNOWN
     return re.sub(r"(?m)^(\s*)(#|---)", r"\1\\\2", text)
 
 

@@ -20,10 +20,10 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from amfzoo.data.sources import load_source
 from amfzoo.evaluation import Cases
-from amfzoo.markdown import table
+from amfzoo.evaluation.intervals import percentile, resample
+from amfzoo.text_tables import table
 
 SETS = ("dermaknet", "isic2018-task2")
-RESAMPLES = 1000
 
 
 def main() -> None:
@@ -76,20 +76,25 @@ def network(labels: dict[str, dict[str, dict[str, bool]]], found: dict[str, dict
                 reader = np.array([labels[other][task][i] for i in shared])
                 y2, p2 = np.array([truth[i] for i in shared]), np.array([found[task][i] for i in shared])
                 called = p2 >= np.sort(p2)[::-1][max(0, reader.sum() - 1)]
-                agreement = (str(len(shared)), with_interval(np.mean, called == y2), with_interval(np.mean, reader == y2))
+                agreement = (
+                    str(len(shared)),
+                    with_interval(np.average, called == y2),
+                    with_interval(np.average, reader == y2),
+                )
             rows.append((task, name, f"{y.sum()} of {len(y)}", with_interval(auroc, y, p), *agreement))
     head = ("criterion", "label set", "present", "AUROC", "shared images", "network agrees", "other label set agrees")
     return table(head, rows)
 
 
-def auroc(truth: np.ndarray, score: np.ndarray) -> float:
-    return roc_auc_score(truth, score) if 0 < truth.sum() < len(truth) else np.nan
+def auroc(truth: np.ndarray, score: np.ndarray, weights: np.ndarray | None = None) -> float:
+    seen = truth if weights is None else truth[weights > 0]
+    return roc_auc_score(truth, score, sample_weight=weights) if 0 < seen.sum() < len(seen) else np.nan
 
 
 def with_interval(measure: Callable[..., float], *arrays: np.ndarray) -> str:
-    random = np.random.default_rng(0)
-    draws = [random.integers(len(arrays[0]), size=len(arrays[0])) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile([measure(*(array[draw] for array in arrays)) for draw in draws], (2.5, 97.5))
+    images = [str(i) for i in range(len(arrays[0]))]
+    draws = resample(lambda weights: {"": np.array([measure(*arrays, weights=row) for row in weights])}, images)[""]
+    low, high = percentile(draws)
     return f"{measure(*arrays):.3f} [{low:.3f}, {high:.3f}]"
 
 

@@ -37,6 +37,7 @@ from amfzoo import PairNetwork, create_model
 from amfzoo.data.records import Lesion
 from amfzoo.data.sources import load_source
 from amfzoo.data.synthetic import read_masks
+from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.explain import explain
 from amfzoo.inference.batch import BRANCHES, calibrated, stack
 from amfzoo.inference.torch_logits import torch_logits
@@ -187,8 +188,9 @@ def summary(figures: Iterable[Figures], seed: int = 0) -> dict[str, object]:
 
 
 def _difference(values: np.ndarray, seed: int) -> dict[str, object]:
-    draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(1), (0.025, 0.975))
+    lesions = [str(i) for i in range(len(values))]
+    draws = resample(lambda weights: {"": weights @ values / weights.sum(1)}, lesions, resamples=RESAMPLES, seed=seed)
+    low, high = percentile(draws[""])
     interval = {"difference": values.mean(), "low": low, "high": high}
     return {**{name: round(float(v), 3) for name, v in interval.items()}, "unlike_random": bool(low > 0)}
 

@@ -102,22 +102,12 @@ def main() -> None:
         found = found.select(np.any([found.known(task) for task in tasks], axis=0))
         found.write(ROOT / "results" / args.name / f"validation_{mode}.csv")
         for task in tasks:
-            if not found.known(task).any():
-                continue
-            scores = score_intervals(found, task)
-            print(
-                mode,
-                task,
-                {
-                    name: f"{scores[name].value:.3f} [{scores[name].low:.3f}, {scores[name].high:.3f}]"
-                    for name in METRICS
-                },
-            )
-            metrics += [
-                {"task": task, "name": name, "data": f"{held_out[task]}, {words(valid, task, mode)}", "cases": int(found.known(task).sum()),
-                 **{key: round(getattr(scores[name], key), 6) for key in ("value", "low", "high")}}
-                for name in METRICS
-            ]  # fmt: skip
+            pairs = any(lesion.clinical for lesion in valid if lesion.labels.get(task))
+            if found.known(task).any() and (
+                pairs or mode == "both"
+            ):  # without pairs the other modes show the same images
+                where = f"{held_out[task]}, {IMAGES[mode if pairs else 'dermoscopy']}"
+                metrics += metric_rows(found, task, where)
     main_task = next(iter(tasks))
     info = {
         **info,
@@ -142,10 +132,20 @@ def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
     return LesionSet(lesions.name, tuple(kept), tasks)
 
 
-def words(lesions: LesionSet, task: str, mode: str) -> str:
-    """Which images the figures of a task are of."""
-    pairs = any(lesion.clinical for lesion in lesions if lesion.labels.get(task))
-    return IMAGES[mode] if pairs else IMAGES["dermoscopy"]
+def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
+    """Entries of the manifest; a score that is not defined has none, an interval that does not hold it is left out."""
+    rows = []
+    scores = score_intervals(cases, task)
+    for name in METRICS:
+        score = scores[name]
+        # resamples of few cases have a larger calibration error than the cases themselves
+        held = score.low <= score.value <= score.high
+        low, high = (round(score.low, 6), round(score.high, 6)) if held else (None, None)
+        print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
+        if math.isfinite(score.value):
+            row = {"task": task, "name": name, "data": where, "cases": int(cases.known(task).sum())}
+            rows.append({**row, "value": round(score.value, 6), "low": low, "high": high})
+    return rows
 
 
 def subgroup_rows(cases: Cases, task: str) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ def subgroup_rows(cases: Cases, task: str) -> list[dict[str, Any]]:
             "scores": {
                 name: [round(value, 4) for value in (score.value, score.low, score.high)]
                 for name in SUBGROUP_METRICS
-                if math.isfinite((score := row["scores"][name]).value)
+                if math.isfinite((score := row["scores"][name]).low)
             }
             if row["scores"]
             else {},

@@ -24,6 +24,7 @@ METHODS = {
 }  # fmt: skip
 ANSWERS = {
     "probabilities", "model", "missing", "diagnosis", "checklist", "top", "seven_point_score", "seven_point_note",
+    "seven_point_bounds",
     "expected_seven_point_score", "refer", "to_dict", "_repr_html_",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..inference import predict_stream
+from ..inference.batch import Batch
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
 from .cost import noise_batch
@@ -38,10 +39,11 @@ def bulk(
     batches = -(-pairs // batch_size)
     pairs = batches * batch_size
     script = OrdinaryScript(list(cycled(files, pairs)), network.to(device), batch_size=batch_size, device=device)
+    batch = noise_batch(network, batch_size, side_of(network))
     calls: dict[tuple[str, str], Callable[[], object]] = {("", SCRIPT): script}
     for name, predictor in predictors.items():
         calls[name, "files"] = partial(_from_files, predictor, files, pairs, batch_size)
-        calls[name, "bare"] = partial(_bare, predictor, network, batches, batch_size)
+        calls[name, "bare"] = partial(_bare, predictor, batch, batches)
     times = interleaved(calls, rounds, warm_ups=WARM_UPS if pairs <= 4 * batch_size else 1, device=device)
     theirs = times["", SCRIPT]
     rows: list[dict[str, Cell]] = []
@@ -69,7 +71,6 @@ def _from_files(predictor: Predictor, files: Files, pairs: int, batch_size: int)
     deque(predict_stream(predictor, cycled(files, pairs), batch_size=batch_size), maxlen=0)
 
 
-def _bare(predictor: Predictor, network: PairNetwork, batches: int, batch_size: int) -> None:
-    batch = noise_batch(network, batch_size, side_of(network))
+def _bare(predictor: Predictor, batch: Batch, batches: int) -> None:
     for _ in range(batches):
         predictor.logits(batch)

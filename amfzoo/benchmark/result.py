@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..markdown import table
+from ..text_tables import columns, table
 from .timing import Spread
 
 Cell = str | int | float | Spread | None
@@ -59,11 +59,8 @@ class Report:
         blocks = []
         for section in self.sections:
             cells = [list(section.rows[0]), *([shown(value) for value in row.values()] for row in section.rows)]
-            widths = [max(map(len, column)) for column in zip(*cells)]
-            lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in cells]
-            blocks.append(
-                "\n".join([section.title, *(f"  {line}" for line in lines), *(f"  {n}" for n in section.notes)])
-            )
+            lines = (*columns(cells), *section.notes)
+            blocks.append("\n".join([section.title, *(f"  {line}" for line in lines)]))
         return "\n\n".join([*blocks, self._about()])
 
     def markdown(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 
@@ -32,8 +33,6 @@ def start_up(model: Subject, network: PairNetwork, *, rounds: int, cold_rounds: 
     what = "load with weights" if model.pretrained else "build, random values"
     rows = [_row(what, "timm builds the backbones", model.build, bare, rounds)]
     if cold_rounds and model.pretrained:
-        import json
-
         predict = [sys.executable, "-m", "amfzoo", "predict", "--example", "--quiet", "--model", model.names[0]]
         imports = [sys.executable, "-c", _BARE, json.dumps(backbones)]
         rows.append(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..benchmark.parts import PARTS, QUICK
 from . import exit_codes
-from .options import print_json
+from .options import positive, print_json
 
 _DESCRIPTION = """\
 Measure parameters, multiply-accumulates and memory; throughput by runtime and batch size;
@@ -44,13 +44,13 @@ def add(commands: Any) -> None:
     parser.add_argument("--no-peers", action="store_true", help="the models alone")
     parser.add_argument("--pairs", metavar="TABLE", type=Path, help="read the files of this table, not drawn pictures")
     parser.add_argument("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1 (default: %(default)s)")
-    parser.add_argument("--threads", metavar="N", type=_positive, help="of each runtime (default: as torch has it)")
-    parser.add_argument("--rounds", metavar="N", type=_positive, help="of each comparison (default: 5)")
-    parser.add_argument("--batch-size", metavar="N", type=_positive, help="where there is one batch size (default: 8)")
-    parser.add_argument("--batches", metavar="N", type=_positive, nargs="+", help="of the runtimes (default: 1 8 32)")
-    parser.add_argument("--resolutions", metavar="N", type=_positive, nargs="+", help="pixels per side (default: 160 224 320)")  # fmt: skip
+    parser.add_argument("--threads", metavar="N", type=positive, help="of each runtime (default: as torch has it)")
+    parser.add_argument("--rounds", metavar="N", type=positive, help="of each comparison (default: 5)")
+    parser.add_argument("--batch-size", metavar="N", type=positive, help="where there is one batch size (default: 8)")
+    parser.add_argument("--batches", metavar="N", type=positive, nargs="+", help="of the runtimes (default: 1 8 32)")
+    parser.add_argument("--resolutions", metavar="N", type=positive, nargs="+", help="pixels per side (default: 160 224 320)")  # fmt: skip
     parser.add_argument(
-        "--lists", metavar="N", type=_positive, nargs="+", help="numbers of pairs (default: 10 100 1000)"
+        "--lists", metavar="N", type=positive, nargs="+", help="numbers of pairs (default: 10 100 1000)"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -81,10 +81,3 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(report.markdown() if args.markdown else report.text())
     return exit_codes.OK
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return number

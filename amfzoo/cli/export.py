@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..text_tables import columns
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, columns, print_json
+from .options import add_cache, add_json, apply_offline, print_json
 
 FORMATS = ("onnx", "openvino", "torch-export")
 _DESCRIPTION = """\

@@ -6,8 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..text_tables import columns
 from . import exit_codes
-from .options import add_json, columns, print_json
+from .options import add_json, print_json
 
 if TYPE_CHECKING:
     from ..manifest import WeightsRecord

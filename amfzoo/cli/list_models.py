@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import Any
 
+from ..text_tables import columns
 from . import exit_codes
-from .options import add_json, columns, print_json
+from .options import add_json, print_json
 
 
 def add(commands: Any) -> None:

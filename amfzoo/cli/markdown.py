@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..markdown import table
+from ..text_tables import table
 from ..manifest import WeightsRecord, load_manifest
 from ..registry import list_models, model_entry
 

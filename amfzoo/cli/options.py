@@ -30,10 +30,17 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def columns(rows: list[tuple[str, ...]], gap: str = "  ") -> list[str]:
-    """Rows of equal length as lines with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+def positive(text: str) -> int:
+    """For argparse: a whole number of at least 1."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return number
+
+
+def speaks() -> bool:
+    """Whether this process talks to the user: of those that torchrun starts, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:

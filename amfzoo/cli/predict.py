@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, print_json
+from .options import add_cache, add_json, apply_offline, positive, print_json
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -73,7 +73,7 @@ def add(commands: Any) -> None:
     table = parser.add_argument_group("for tables")
     table.add_argument("--out", metavar="FILE|DIR/", help="where the answers go; a folder gets shards, for long lists")
     table.add_argument(
-        "--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)"
+        "--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)"
     )
     table.add_argument("--prefix", metavar="TEXT", default="", help="put TEXT before the names of the added columns")
     table.add_argument("--retry-errors", action="store_true", help="answer the rows that have an error again")
@@ -188,10 +188,3 @@ def _check_device(args: argparse.Namespace) -> None:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0].partition(". ")[0]
         args.parser.error(f"the device {args.device!r} cannot be used: {reason}")
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return number

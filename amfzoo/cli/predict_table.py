@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
 from . import exit_codes
-from .options import print_json
+from .options import print_json, speaks
 from .signals import StopSignals
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
     """
     source = Path(args.inputs[0])
     predict = _checked(source, args.out)  # before the weights are fetched
-    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, this one speaks
+    first = speaks()
     if args.device == "cuda" and "LOCAL_RANK" in os.environ:
         args.device = f"cuda:{os.environ['LOCAL_RANK']}"
     model = load()

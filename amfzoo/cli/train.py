@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..text_tables import columns
 from . import exit_codes
-from .options import columns, usage_errors
+from .options import speaks, usage_errors
 from .signals import StopSignals
 from .sources import add_columns, read_sources, with_splits
 
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
             return 128 + signals.received if signals.received else exit_codes.INTERRUPTED
         finally:
             _end_communication()
-    if not args.quiet and os.environ.get("RANK", "0") == "0":  # torchrun: once is enough
+    if not args.quiet and speaks():
         print((Path(args.out).expanduser() / summary).read_text(encoding="utf-8"))
     return exit_codes.OK
 

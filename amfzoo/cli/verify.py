@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, WeightsError
 from ..manifest import WEIGHTS_FILE
+from ..text_tables import columns
 from . import exit_codes
-from .options import add_json, columns, print_json
+from .options import add_json, print_json
 
 if TYPE_CHECKING:
     from ..manifest import Manifest, WeightsRecord

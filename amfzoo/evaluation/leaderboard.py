@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..labels import DERM7PT
-from ..markdown import table
+from ..text_tables import table
 from .checklist import positive_classes
 from .seeds import MEAN_BALANCED, SeedScore
 

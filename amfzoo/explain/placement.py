@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from ..images import Preprocess
-from ..images.preprocess import _aspect, _inner, _inside
 
 _Box = tuple[float, float, float, float]
 
@@ -31,13 +30,7 @@ class Placement:
     def of(cls, preprocess: Preprocess, size: tuple[int, int]) -> Placement:
         """Of a picture of `size` (width, height) pixels."""
         height, width = preprocess.size
-        box = _inner(size, preprocess.border)
-        if preprocess.fit == "crop":
-            return cls(size, _aspect(box, width / height), (0, 0, 1, 1))
-        if preprocess.fit == "squash":
-            return cls(size, box, (0, 0, 1, 1))
-        across, down = _inside(box, width, height)
-        left, top = (width - across) // 2, (height - down) // 2
+        box, (across, down), (left, top) = preprocess.geometry(size)
         return cls(size, box, (left / width, top / height, (left + across) / width, (top + down) / height))
 
     def to_picture(self, cells: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:

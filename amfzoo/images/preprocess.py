@@ -118,18 +118,27 @@ class Preprocess:
                               f"known are {', '.join(known)}")
         return cls(**values)
 
-    def _fitted(self, picture: Image.Image) -> Image.Image:
+    def geometry(self, size: tuple[int, int]) -> tuple[_Box, tuple[int, int], tuple[int, int]]:
+        """Of a picture of `size` (width, height) pixels: what becomes network input, and where in it that lies.
+
+        Returns:
+            (left, top, right, bottom) of the part that is used; (width, height) that it is
+            resized to; (left, top) of its place in the input.
+        """
         height, width = self.size
-        method = FILTERS[self.filter]
-        box = _inner(picture.size, self.border)
-        if self.fit == "squash":
-            return picture.resize((width, height), method, box)
-        if self.fit == "crop":
-            return picture.resize((width, height), method, _aspect(box, width / height))
-        inside = _inside(box, width, height)
-        canvas = Image.new("RGB", (width, height))
-        corner = (width - inside[0]) // 2, (height - inside[1]) // 2
-        canvas.paste(picture.resize(inside, method, box), corner)
+        box = _inner(size, self.border)
+        if self.fit == "pad":
+            inside = _inside(box, width, height)
+            return box, inside, ((width - inside[0]) // 2, (height - inside[1]) // 2)
+        return (_aspect(box, width / height) if self.fit == "crop" else box), (width, height), (0, 0)
+
+    def _fitted(self, picture: Image.Image) -> Image.Image:
+        box, inside, corner = self.geometry(picture.size)
+        resized = picture.resize(inside, FILTERS[self.filter], box)
+        if self.fit != "pad":
+            return resized
+        canvas = Image.new("RGB", self.size[::-1])
+        canvas.paste(resized, corner)
         return canvas
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_names as _lazy_names
 
 # loaded on first use: the command line reads the recipes' names, which needs no torch
 _PUBLIC = {
@@ -23,8 +24,4 @@ if TYPE_CHECKING:
     from .errors import TrainingError, TrainingStopped
     from .recipes import RECIPES
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name], __name__), name)
+__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)

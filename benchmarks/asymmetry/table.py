@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amfzoo.markdown import table
+from amfzoo.text_tables import table
 
 from .figures import SCORES, Figure, RowScores
 from .plan import Row

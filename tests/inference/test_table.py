@@ -8,7 +8,7 @@ import resource
 import tracemalloc
 
 import pytest
-from cli_case import pictures, read_table, tiny_model, write_table
+from cli_case import read_table, tiny_model, write_table
 
 from amfzoo import ImageError, Prediction, TableError
 from amfzoo.inference import table
@@ -21,17 +21,6 @@ ROWS = [
     ('d "quoted"\nsecond line, with a comma', "c1.jpg", " d1.jpg "),
     ("=e", "c1.jpg", ""),
 ]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_model()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    pictures(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

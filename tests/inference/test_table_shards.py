@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 
 import pytest
-from cli_case import ROOT, pictures, read_table, tiny_model, write_table
+from cli_case import ROOT, read_table, write_table
 
 from amfzoo import TableError, create_predictor
 from amfzoo.inference import table_folder, table_shards
@@ -21,17 +21,6 @@ GOOD = [("c0.jpg", "d0.jpg"), ("", "d1.jpg"), ("c1.jpg", "d1.jpg"), ("c1.jpg", "
 ROWS = [(f"r{i}", *GOOD[i % 4]) for i in range(11)]
 ROWS[4] = ("r4, with\na line", "gone.jpg", "d0.jpg")
 ROWS[9] = ("r9", "", "")
-
-
-@pytest.fixture(scope="module")
-def model():
-    return tiny_model()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    pictures(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""Tables in Markdown."""
+"""Tables as text."""
 
 from __future__ import annotations
 
 import pytest
 
-from amfzoo.markdown import cell, table
+from amfzoo.text_tables import cell, columns, table
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,7 @@ def test_a_cell_cannot_break_out(value: object, text: str) -> None:
 
 def test_table() -> None:
     assert table(("a", "b"), [(1, "x|y")]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |"
+
+
+def test_columns_are_aligned() -> None:
+    assert columns([("a", "b"), ("long", "c")]) == ["a     b", "long  c"]

@@ -1,0 +1,25 @@
+"""Tables as text: aligned columns, and Markdown whose cells may come from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+UNKNOWN = "not stated"
+
+
+def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
+    """Rows of equal length as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [gap.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A pipe table; see `cell` for what becomes of the values."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
+
+
+def cell(value: object) -> str:
+    """One line that cannot break out of a table cell; None is `UNKNOWN`."""
+    return " ".join(str(UNKNOWN if value is None else value).split()).replace("|", "\\|")
