@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from cli_case import ROOT, read_table, write_table
@@ -118,7 +119,7 @@ table_shards.predict_shards(tiny_model(), {source!r}, {out!r}, shard_rows=2)
 
 def test_killed_between_writing_and_renaming(model, folder, source):
     out, wanted = folder / "out", 4
-    code = KILLED.format(tests=str(ROOT / "tests"), wanted=wanted, source=str(source), out=str(out))
+    code = KILLED.format(tests=str(Path(__file__).parents[1]), wanted=wanted, source=str(source), out=str(out))
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == -9
     assert len(list(out.glob("part-*"))) == wanted - 1 and len(list(out.glob(".part-*"))) == 1
     assert predict_shards(model, source, out).earlier == 2 * (wanted - 1)
