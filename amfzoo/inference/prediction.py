@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import PredictionError
+from ..guards import InputWarning
 from ..labels import (
     CHECKLIST,
     DIAGNOSIS,
@@ -44,6 +45,8 @@ class Prediction:
         missing: the images that were not given ("clinical" or "dermoscopy").
         sets: {task: PredictionSet}, where the weights were calibrated for it and no
             image is missing.
+        warnings: what the input guards found; empty where they found nothing or were
+            turned off.
 
     Raises:
         PredictionError: a probability is not a number in [0, 1], or a task's do not
@@ -54,6 +57,7 @@ class Prediction:
     model: str = ""
     missing: tuple[str, ...] = ()
     sets: Mapping[str, PredictionSet] = field(default_factory=dict)
+    warnings: tuple[InputWarning, ...] = ()
 
     def __post_init__(self) -> None:
         for task, row in self.probabilities.items():
@@ -146,6 +150,7 @@ class Prediction:
         return {
             "model": self.model,
             "missing": list(self.missing),
+            "warnings": [{**found._asdict(), "images": list(found.images)} for found in self.warnings],
             "probabilities": {task: dict(row) for task, row in self.probabilities.items()},
             "top": {task: self.top(task)[0] for task in self.probabilities},
             "sets": {
@@ -189,6 +194,7 @@ class Prediction:
                 last = task
             name = label if title == label else f"{label}  {title}"
             lines.append(f"  {p:6.1%}  {'#' * round(20 * p):20}  {name}")
+        lines += [f"warning: {found.message}" for found in self.warnings]
         return "\n".join([*lines, self.summary(), RESEARCH_ONLY])
 
     def _repr_html_(self) -> str:
@@ -204,7 +210,8 @@ class Prediction:
                 f'<tr><td style="text-align:left">{html.escape(name)}</td><td>{p:.1%}</td>'
                 f'<td style="width:12em;text-align:left">{bar}</td></tr>'
             )
-        caption = html.escape(f"{self.model}: {self.summary()}. {RESEARCH_ONLY}")
+        warnings = "".join(f" Warning: {found.message}" for found in self.warnings)
+        caption = html.escape(f"{self.model}: {self.summary()}.{warnings} {RESEARCH_ONLY}")
         return f'<table><caption style="caption-side:bottom">{caption}</caption>{"".join(body)}</table>'
 
 

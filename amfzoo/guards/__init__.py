@@ -1,0 +1,5 @@
+"""Guards against the mistakes that people make with input images."""
+
+from .warning import InputWarning
+
+__all__ = ["InputWarning"]
