@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AmfzooError
-from . import benchmark, data, download, evaluate, exit_codes, export, info, list_models, predict, push, train, verify
+from . import (
+    benchmark,
+    data,
+    download,
+    evaluate,
+    exit_codes,
+    export,
+    info,
+    list_models,
+    predict,
+    push,
+    threshold,
+    train,
+    verify,
+)
 
 _DESCRIPTION = "Deep learning on pairs of skin-lesion images: models, weights, predictions."
 _START = "Start with `amfzoo list`, or with `amfzoo predict --example`, which needs no data of yours."
@@ -24,7 +38,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"amfzoo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for module in (list_models, info, download, verify, predict, export, data, train, evaluate, push, benchmark):
+    order = (list_models, info, download, verify, predict, export, data, train, evaluate, threshold, push, benchmark)
+    for module in order:
         module.add(commands)
     return parser
 

@@ -1,0 +1,93 @@
+"""`amfzoo threshold`: the probability from which on to call a lesion positive, for a wanted sensitivity."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, TableError
+from ..labels import DIAGNOSIS
+from . import exit_codes
+from .options import add_json, print_json
+
+if TYPE_CHECKING:
+    from ..evaluation import Cases
+    from ..evaluation.calibration import OperatingPoint
+
+_SPLITS = ("train", "valid", "test")
+_DESCRIPTION = """\
+Choose the threshold on the probability of a class (or on the sum of several) that finds
+a wanted share of the positive lesions, and tell its specificity. On the lesions that
+chose it, it looks better than it is: give others with --on or --on-split to measure it.
+Tables of predictions are those of `amfzoo evaluate`, for example validation.csv of a
+training run. Research software, not a medical device.
+"""
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "threshold",
+        help="the threshold for a wanted sensitivity, chosen on some lesions and measured on others",
+        usage="amfzoo threshold PREDICTIONS.csv --positive CLASS [CLASS ...] --sensitivity S [options]",
+        description=_DESCRIPTION,
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = parser.add_argument
+    option("table", metavar="PREDICTIONS", help="table of predictions with true classes")
+    option("--task", metavar="NAME", default=DIAGNOSIS, help="default: %(default)s")
+    option("--positive", metavar="CLASS", nargs="+", required=True, help="their probabilities are added")
+    option("--sensitivity", metavar="S", type=float, required=True, help="wanted, above 0 and at most 1")
+    option("--split", choices=_SPLITS, help="choose on these lesions of the table only")
+    option("--on", metavar="TABLE", help="measure the threshold on this table")
+    option("--on-split", choices=_SPLITS, help="measure on these lesions (of --on, else of PREDICTIONS)")
+    option("--resamples", metavar="N", type=int, default=1000, help="of the bootstrap; 0: no intervals (default: %(default)s)")  # fmt: skip
+    option("--seed", metavar="N", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+    add_json(parser)
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.on and args.on_split and args.on_split == args.split:
+        args.parser.error("--split and --on-split name the same lesions; measure on others")
+    from ..evaluation import measure_threshold, threshold_for_sensitivity
+
+    settings = {"resamples": args.resamples, "seed": args.seed}
+    try:
+        chosen = threshold_for_sensitivity(
+            _cases(args.table, args.split), args.task, args.positive, args.sensitivity, **settings
+        )
+        points = {"chosen": chosen}
+        if args.on or args.on_split:
+            others = _cases(args.on or args.table, args.on_split)
+            points["measured"] = measure_threshold(others, args.task, args.positive, chosen.threshold, **settings)
+    except ConfigError as error:
+        raise TableError(str(error)) from error  # what is wrong is in the tables or the options
+    if args.json:
+        print_json({name: point.to_dict() for name, point in points.items()})
+        return exit_codes.OK
+    print(f"call it {' or '.join(args.positive)} ({args.task.replace('_', ' ')}) "
+          f"from a probability of {chosen.threshold:.4g}")  # fmt: skip
+    print(_line("on the lesions that chose it", chosen))
+    if "measured" in points:
+        print(_line("on other lesions", points["measured"]))
+    else:
+        print("Measure it on other lesions before you trust it: --on TABLE or --on-split test.")
+    return exit_codes.OK
+
+
+def _line(where: str, point: OperatingPoint) -> str:
+    from ..evaluation.report import score_text
+
+    scores = ", ".join(f"{name} {score_text(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity"))
+    return f"{where}: {scores} ({point.positives} positive, {point.negatives} negative)"
+
+
+def _cases(path: str, split: str | None) -> Cases:
+    from ..evaluation import Cases
+
+    cases = Cases.read(path)
+    try:
+        return cases.split(split) if split else cases
+    except ConfigError as error:
+        raise TableError(f"{path}: {error}") from error

@@ -1,0 +1,61 @@
+"""`amfzoo threshold`: chosen on some lesions, measured on others."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from evaluation_cases import make
+from sklearn.metrics import roc_curve
+
+from amfzoo.cli.main import main
+from amfzoo.evaluation import Cases
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main(["threshold", *map(str, arguments)])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "cases.csv"
+    make(120, skill=2, splits=["valid"] * 70 + ["test"] * 50).write(path)
+    return path
+
+
+def test_agrees_with_scikit_learns_roc_curve(table, capsys):
+    wanted = ("--positive", "MEL", "BCC", "--sensitivity", ".9", "--json", "--resamples", "20")
+    code, out, _ = run(capsys, table, "--split", "valid", "--on-split", "test", *wanted)
+    found = json.loads(out)
+    cases = Cases.read(table)
+    parts = {name: cases.split(split) for name, split in (("chosen", "valid"), ("measured", "test"))}
+    truth = {name: part.labels["diagnosis"] != 2 for name, part in parts.items()}  # BCC, MEL, NV
+    score = {name: part.probabilities["diagnosis"][:, :2].sum(1) for name, part in parts.items()}
+    fpr, tpr, thresholds = roc_curve(truth["chosen"], score["chosen"], drop_intermediate=False)
+    first = np.argmax(tpr >= 0.9)
+    assert code == 0 and found["chosen"]["threshold"] == pytest.approx(thresholds[first])
+    assert found["chosen"]["specificity"]["value"] == pytest.approx(1 - fpr[first])
+    called = score["measured"] >= thresholds[first]
+    assert found["measured"]["sensitivity"]["value"] == pytest.approx(called[truth["measured"]].mean())
+    assert found["measured"]["specificity"]["value"] == pytest.approx(1 - called[~truth["measured"]].mean())
+
+
+def test_without_other_lesions_it_says_so(table, capsys):
+    code, out, _ = run(capsys, table, "--positive", "MEL", "--sensitivity", "1", "--resamples", "0")
+    assert code == 0 and "sensitivity 1.000" in out and "Measure it on other lesions" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (("--positive", "WART", "--sensitivity", ".9"), 2, "WART"),
+        (("--positive", "MEL", "--sensitivity", "90"), 2, "(0, 1]"),
+        (("--positive", "MEL", "--sensitivity", ".9", "--split", "train"), 2, "train"),
+        (("--positive", "MEL", "--sensitivity", ".9", "--split", "valid", "--on-split", "valid"), 2, "same lesions"),
+    ],
+)
+def test_wrong_usage(table, capsys, options, code, word):
+    found, _, err = run(capsys, table, *options)
+    assert found == code and word in err
