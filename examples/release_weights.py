@@ -133,14 +133,12 @@ def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
 
 
 def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
-    """Entries of the manifest; a score that is not defined has none, an interval that does not hold it is left out."""
+    """Entries of the manifest; a score that is not defined has none."""
     rows = []
     scores = score_intervals(cases, task)
     for name in METRICS:
         score = scores[name]
-        # resamples of few cases have a larger calibration error than the cases themselves
-        held = score.low <= score.value <= score.high
-        low, high = (round(score.low, 6), round(score.high, 6)) if held else (None, None)
+        low, high = (round(score.low, 6), round(score.high, 6)) if math.isfinite(score.low) else (None, None)
         print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
         if math.isfinite(score.value):
             row = {"task": task, "name": name, "data": where, "cases": int(cases.known(task).sum())}

@@ -28,6 +28,7 @@ from .cases import Cases
 from .metrics import Score, task_scores
 
 RESAMPLES, LEVEL = 1000, 0.95
+BIASED = frozenset({"ece"})  # scores that resampling makes larger
 FEW_GROUPS = 10  # below, a percentile interval says little
 FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
@@ -133,8 +134,19 @@ def with_intervals(
         elif score.value in (0.0, 1.0) and name in (binomial or {}):
             found[name] = exact(score.value, len(np.unique(groups[binomial[name]])), level)
         else:
-            found[name] = _percentile_score(score.value, draws[name], count, level)
+            found[name] = _percentile_score(score.value, _centred(name, score.value, draws[name]), count, level)
     return found
+
+
+def _centred(name: str, value: float, draws: np.ndarray) -> np.ndarray:
+    """Draws of the scores in `BIASED` moved so that their median is the value; others as they are.
+
+    A resample has fewer distinct cases, so its bins are rougher and its calibration error is
+    larger than that of the cases, as theirs is larger than the truth.
+    """
+    if name not in BIASED or not np.isfinite(draws).any():
+        return draws
+    return np.maximum(draws - np.nanmedian(draws) + value, 0)
 
 
 def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float) -> Score:

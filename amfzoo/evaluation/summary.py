@@ -57,7 +57,7 @@ def evaluate(
     return {
         "amfzoo": __version__,
         "settings": {
-            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion)",
+            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); draws of the ECE are moved so that their median is its value",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
         "modes": {mode: _mode(part, subgroups, minimum, settings) for mode, part in modes.items()},
