@@ -63,6 +63,7 @@ def test_a_call_is_its_steps(fit, name):
     read = read_image(data, min_size=preprocess.min_size)
     expected = preprocess.normalise(preprocess.resized(read))
     np.testing.assert_array_equal(preprocess(data), expected)
+    np.testing.assert_array_equal(preprocess.fitted(preprocess.read(data)), expected)
 
 
 @pytest.mark.parametrize("name", FILTERS)

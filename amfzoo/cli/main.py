@@ -12,6 +12,7 @@ from ..errors import AmfzooError
 from . import (
     benchmark,
     data,
+    demo,
     download,
     evaluate,
     exit_codes,
@@ -38,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"amfzoo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    order = (list_models, info, download, verify, predict, export, data, train, evaluate, threshold, push, benchmark)
+    order = (
+        list_models, info, download, verify, predict, demo, export, data, train, evaluate, threshold, push, benchmark,
+    )  # fmt: skip
     for module in order:
         module.add(commands)
     return parser

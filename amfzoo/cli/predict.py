@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json
+from .options import add_cache, add_json, apply_offline, positive, print_json, speaks
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "amf_small"
 RUNTIMES = ("auto", "openvino", "onnx", "torch")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+_EXAMPLE = "The example is a drawing, not a real lesion."
 _USAGE = """\
 amfzoo predict CLINICAL DERMOSCOPY [options]
        amfzoo predict --dermoscopy IMAGE [options]      (or --clinical: one image alone)
@@ -31,9 +34,10 @@ A table is a CSV file (UTF-8; comma, semicolon or tab) with the columns clinical
 dermoscopy: paths relative to the table, empty where an image is missing. The answers
 are the table's columns, then model, for each task its most probable class and the
 probability of every class and its prediction set, missing, seven_point_score (sets and
-score where the weights give them) and error. Rows are written to ANSWERS.csv.part as
-they come; the same command goes on where a stopped run ended, and adds rows that are new
-in the table. --out FOLDER/ writes shards instead, for long lists and Parquet tables.
+score where the weights give them), warnings on the images, and error. Rows are written to
+ANSWERS.csv.part as they come; the same command goes on where a stopped run ended, and
+adds rows that are new in the table. --out FOLDER/ writes shards instead, for long lists
+and Parquet tables.
 """
 
 
@@ -67,8 +71,28 @@ def add(commands: Any) -> None:
         default="torch",
         help="torch, onnx, openvino, or auto: the fastest that is installed; the answers are the same (default: torch)",
     )
+    parser.add_argument(
+        "--precision",
+        metavar="NAME",
+        choices=PRECISIONS,
+        help="fp32, bf16, int8, or auto: bf16 where the processor has it and its effect on the accuracy of these weights "
+        "was measured and is small (default: auto with --runtime auto, else fp32)",
+    )
+    parser.add_argument(
+        "--calibration", metavar="FOLDER", help="of int8: what `amfzoo export --format int8` wrote for these weights"
+    )
     add_cache(parser)
     add_json(parser)
+    parser.add_argument(
+        "--no-guards",
+        action="store_true",
+        help="do not look for mistakes with the images (swapped, blurred, no lesion, ...)",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="write a page to look at: pictures, maps, answers; for a table with a list",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     table = parser.add_argument_group("for tables")
     table.add_argument("--out", metavar="FILE|DIR/", help="where the answers go; a folder gets shards, for long lists")
@@ -85,6 +109,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     apply_offline(args)
+    if args.report:
+        from ..report.page import check_page
+
+        check_page(args.report)  # before the weights are fetched
     if len(args.inputs) == 1 and (args.out or Path(args.inputs[0]).suffix.lower() in _TABLE_SUFFIXES):
         _check_table_usage(args)
         from .predict_table import run_table
@@ -99,19 +127,26 @@ def run(args: argparse.Namespace) -> int:
 def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
     """As `load_model`, behind the runtime that the options name."""
     model = load_model(args)
-    if args.runtime == "torch":
+    if args.runtime == "torch" and args.precision in (None, "fp32") and not args.calibration:
         return model
     from ..runtimes import create_predictor
 
-    return replace(model, network=create_predictor(model.network, args.runtime))
+    predictor = create_predictor(model.network, args.runtime, precision=args.precision, calibration=args.calibration)
+    if predictor.precision == "fp32":
+        return replace(model, network=predictor)
+    if predictor.measured and not args.quiet and speaks():  # what was not measured is warned of anyway
+        print(f"note: {predictor.precision_note}", file=sys.stderr)
+    # in a table the answers of different precisions must not be mixed
+    return replace(model, network=predictor, label=f"{model.label} ({predictor.precision})")
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network, or one behind another runtime, and a label that tells its weights from all others."""
+    """A network, or one behind another runtime; a label that tells its weights from all others; the network itself."""
 
     network: PairNetwork | Predictor
     label: str
+    torch: PairNetwork
 
 
 def load_model(args: argparse.Namespace) -> LoadedModel:
@@ -131,10 +166,10 @@ def load_model(args: argparse.Namespace) -> LoadedModel:
     )
     found = hub.resolve(args.model, cache_dir=args.cache_dir, local_files_only=True)  # it is here now
     if found.record is not None:
-        return LoadedModel(network, found.record.name)
+        return LoadedModel(network, found.record.name, network)
     # Weights that are not listed may share a name; config.json holds the hash of its weights.
     name = network.config.info.get("name", network.config.architecture)
-    return LoadedModel(network, f"{name}@{sha256_of(found.folder / CONFIG_FILE)[:12]}")
+    return LoadedModel(network, f"{name}@{sha256_of(found.folder / CONFIG_FILE)[:12]}", network)
 
 
 def _images(args: argparse.Namespace) -> tuple[str | None, str | None]:
@@ -163,13 +198,20 @@ def _images(args: argparse.Namespace) -> tuple[str | None, str | None]:
 
 def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | None) -> int:
     model = _load_for_prediction(args)
-    answer = model.network.predict(clinical, dermoscopy)
+    answer = model.network.predict(clinical, dermoscopy, guards=not args.no_guards)
+    if args.report:
+        from ..report import write_pair_report
+
+        write_pair_report(
+            model.network, args.report, clinical, dermoscopy, network=model.torch, answer=answer, label=model.label,
+            remark=_EXAMPLE if args.example else "",
+        )  # fmt: skip
     if args.json:
         print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict()})
     else:
         print(answer)
         if args.example and not args.quiet:
-            print("The example is a drawing, not a real lesion.")
+            print(_EXAMPLE)
     return exit_codes.OK
 
 

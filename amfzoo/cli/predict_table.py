@@ -41,11 +41,14 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
             batch_size=args.batch_size,
             overwrite=args.overwrite,
             retry_errors=args.retry_errors,
+            guards=not args.no_guards,
             should_stop=signals.stop,
             progress=bar.show,
         )
     if not first:
         return exit_codes.OK if result.finished else 128 + signals.received
+    if args.report and result.finished:
+        _write_page(model, source, args)
     if args.json:
         print_json(_summary(result, model.label, args.out))
     _report(result, args)
@@ -73,6 +76,15 @@ def _checked(source: Path, out: str) -> Callable[..., TableResult]:
         raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {Path(out).stem}/")
     check_output(PairTable(source), out)
     return predict_table
+
+
+def _write_page(model: LoadedModel, source: Path, args: argparse.Namespace) -> None:
+    from ..report import write_table_report
+
+    write_table_report(
+        model.network, args.report, source, args.out,
+        network=model.torch, label=model.label, prefix=args.prefix, guards=not args.no_guards,
+    )  # fmt: skip
 
 
 def _report(result: TableResult, args: argparse.Namespace) -> None:

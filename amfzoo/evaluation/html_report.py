@@ -8,13 +8,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from ..html_page import document
 from .cases import Cases
-from .html_style import STYLE
 from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
 from .plots import PLOTS
 from .report import MODE_TITLES, NOTICE, describe, difference_text, interval_sentence, p_text, score_text, score_title
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SHARES = "Figures are shares (0 to 1) unless said otherwise."
+_ECE = "its interval tends to lie high, since resampling adds error"
+_MACRO = (
+    "Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
+    "AUROC and average precision are of one class against the rest."
+)
 _SHARE = {"value": None, "low": None, "high": None, "note": ""}
 
 
@@ -34,8 +39,7 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
         "<ul>",
         *(f"<li><b>{escape(MODE_TITLES[mode])}</b>: {escape(describe(part))}</li>" for mode, part in modes.items()),
         "</ul>",
-        f'<p class="muted">{escape(interval_sentence(result["settings"]))} '
-        "Figures are shares (0 to 1) unless said otherwise.</p>",
+        f'<p class="muted">{escape(interval_sentence(result["settings"]))} {_SHARES}</p>',
         f"<nav>{links}</nav>" if len(tasks) > 1 else "",
         *_checklist(modes),
         *_comparison(result["comparison"]),
@@ -43,14 +47,7 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
     for i, task in enumerate(tasks):
         body += _task(i, task, modes, cases, result["settings"])
     body += _definitions(result)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
+    return document(title, body)
 
 
 def _task(
@@ -230,11 +227,9 @@ def _definitions(result: Mapping[str, Any]) -> list[str]:
     return [
         "<h2>Definitions</h2><ul>",
         "<li>The predicted class is the most probable one. Sensitivity, specificity and precision are of that class against the rest.</li>",
-        "<li>Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
-        "AUROC and average precision are of one class against the rest.</li>",
+        f"<li>{_MACRO}</li>",
         "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
-        f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; its interval tends to lie "
-        "high, since resampling adds error.</li>",
+        f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; {_ECE}.</li>",
         "<li>Brier score: squared error summed over the classes, 0 to 2. Log-loss: natural logarithm.</li>",
         f"<li>Made with amfzoo {escape(result['amfzoo'])}.</li></ul>",
     ]

@@ -63,7 +63,7 @@ def evaluate_model(
     found = {}
     for mode in wanted:
         kept = _kept(model, lesions, mode)
-        answers: Iterable = predict_stream(network, _pairs(kept, mode), batch_size=batch_size)
+        answers: Iterable = predict_stream(network, _pairs(kept, mode), batch_size=batch_size, guards=False)
         answers = progress(answers, mode, len(kept)) if progress else answers
         found[mode] = Cases.from_predictions(kept, answers, model.tasks, mode=mode)
     return found

@@ -54,7 +54,8 @@ def modality_contribution(model: Model, clinical: Any = None, dermoscopy: Any = 
     given = [name for name in model.preprocess if images[name] is not None]
     left_out = given if len(given) > 1 else []
     pairs = [images, *({**images, name: None} for name in left_out)]
-    answers = list(predict_stream(model, [tuple(pair.values()) for pair in pairs], batch_size=len(pairs)))
+    sources = [tuple(pair.values()) for pair in pairs]
+    answers = list(predict_stream(model, sources, batch_size=len(pairs), guards=False))
     return Contribution(answers[0], dict(zip(left_out, answers[1:])))
 
 

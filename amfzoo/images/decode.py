@@ -16,6 +16,7 @@ from PIL import (
 )
 
 from ..errors import ImageError
+from .dicom import dicom_image
 from .formats import detect_format
 from .source import check_size
 
@@ -61,6 +62,8 @@ class _Stream(io.BytesIO):
 def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
     """The first picture in `data`, loaded and upright, at reduced scale if that is allowed."""
     kind = detect_format(data, name)
+    if kind == "DICOM":
+        return dicom_image(data, name)
     stream = _Stream(data)
     try:
         if kind == "PNG":

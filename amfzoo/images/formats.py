@@ -6,7 +6,7 @@ import codecs
 
 from ..errors import ImageError
 
-SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF and BMP"
+SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF, BMP and DICOM"
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _OTHERS = {
@@ -24,7 +24,7 @@ _OTHERS = {
 
 
 def detect_format(data: bytes, name: str) -> str:
-    """Pillow's name of the format of `data`; ImageError where it is not a supported one."""
+    """The format of `data`: "DICOM" or Pillow's name; ImageError where it is not a supported one."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"  # also MPO: its first picture is a plain JPEG
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -37,13 +37,12 @@ def detect_format(data: bytes, name: str) -> str:
         return "GIF"
     if data.startswith(b"BM"):
         return "BMP"
+    if data[128:132] == b"DICM":
+        return "DICOM"
     raise ImageError(f"{name}: {_reason(data)}")
 
 
 def _reason(data: bytes) -> str:
-    if data[128:132] == b"DICM":
-        return ("DICOM is not read here; export the photo as PNG or JPEG, or read it with "
-                "pydicom and pass its pixels as a uint8 array (H, W, 3)")
     if data[4:8] == b"ftyp":
         kind = "HEIC" if data[8:12] in _HEIF_BRANDS else "AVIF or video"
         return (f"{kind} is not read here; export the photo as JPEG (iPhone: Settings, Camera, "

@@ -82,7 +82,15 @@ class Preprocess:
 
     def resized(self, image: ImageSource) -> np.ndarray:
         """Geometry only: (H, W, 3) uint8; see `read_image` for sources and errors."""
-        return np.array(self._fitted(read_image(image, min_size=self.min_size)))
+        return np.array(self._fitted(self.read(image)))
+
+    def read(self, image: ImageSource) -> Image.Image:
+        """The picture that `fitted` takes, with as many pixels as it needs; see `read_image`."""
+        return read_image(image, min_size=self.min_size)
+
+    def fitted(self, picture: Image.Image) -> np.ndarray:
+        """Network input of a picture that `read` gave; the two together are a call."""
+        return self.normalise(np.array(self._fitted(picture)))
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:
         """(..., H, W, 3) uint8 to (..., 3, H, W) float32: (pixels / 255 - mean) / std.

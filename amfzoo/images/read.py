@@ -41,10 +41,10 @@ def read_image(
     Returns:
         A new picture of mode "RGB" without metadata.
 
-    Files may be JPEG (also MPO), PNG, WebP, TIFF, GIF or BMP, told by their content;
-    of several frames the first is read. EXIF orientation is applied. Transparency is
-    laid over white. 16-bit gray is divided by 257; of 16-bit colour Pillow keeps the high
-    byte. Colours are taken as sRGB unless an embedded RGB or CMYK profile (Display P3,
+    Files may be JPEG (also MPO), PNG, WebP, TIFF, GIF or BMP, or DICOM (extra `dicom`),
+    told by their content; of several frames the first is read. EXIF orientation is applied.
+    Transparency is laid over white. 16-bit gray is divided by 257; of 16-bit colour Pillow
+    keeps the high byte. Of a DICOM file only pixels are taken, nothing of the patient. Colours are taken as sRGB unless an embedded RGB or CMYK profile (Display P3,
     Adobe RGB, ...) says otherwise: these are converted to sRGB. Profiles of gray images
     and broken profiles are ignored.
 

@@ -100,7 +100,7 @@ def check_golden(model: PairNetwork, folder: str | os.PathLike[str]) -> float:
 
 def _answer(model: PairNetwork, case: str, data: Mapping[str, bytes]) -> dict[str, dict[str, float]]:
     images = {name: data[name] if case in ("both", name) else None for name in BRANCHES}
-    answer = predict(model, images["clinical"], images["dermoscopy"])
+    answer = predict(model, images["clinical"], images["dermoscopy"], guards=False)
     return {task: dict(row) for task, row in answer.probabilities.items()}
 
 

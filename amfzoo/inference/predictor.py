@@ -7,9 +7,10 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..errors import AmfzooError, PredictionError
+from ..guards import InputWarning, check_images
 from ..images import ImageSource
 from .batch import BRANCHES, ArrayModel, Batch, Inputs, Logits, calibrated, stack
 from .prediction import Prediction, PredictionSet
@@ -21,13 +22,20 @@ Model = Union["PairNetwork", ArrayModel]
 Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
 
 
+class _Prepared(NamedTuple):
+    """A pair as the network reads it, and what the guards say of it."""
+
+    inputs: Inputs
+    warnings: tuple[InputWarning, ...]
+
+
 def predict(
-    model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int = 16
+    model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int = 16, guards: bool = True
 ) -> Prediction | list[Prediction]:
     """`PairNetwork.predict`; see there."""
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
-        return next(predict_stream(model, [(clinical, dermoscopy)]))
+        return next(predict_stream(model, [(clinical, dermoscopy)], guards=guards))
     columns = []
     for name, images, is_list in zip(BRANCHES, (clinical, dermoscopy), lists):
         if not is_list and images is not None:
@@ -39,7 +47,7 @@ def predict(
         raise PredictionError(
             f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up"
         )
-    return list(predict_stream(model, zip(*columns), batch_size=batch_size))
+    return list(predict_stream(model, zip(*columns), batch_size=batch_size, guards=guards))
 
 
 def predict_stream(
@@ -49,6 +57,7 @@ def predict_stream(
     batch_size: int = 16,
     workers: int | None = None,
     errors: str = "raise",
+    guards: bool = True,
 ) -> Iterator[Prediction | AmfzooError]:
     """Predictions of any number of pairs, in order, in constant memory.
 
@@ -58,6 +67,8 @@ def predict_stream(
         batch_size: pairs per step; it has no influence on the answer.
         workers: threads that decode images; default one per core, at most 8.
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
+        guards: whether to look for mistakes with the images, which fills `warnings`; it
+            has no influence on the probabilities.
 
     Yields:
         A `Prediction` for each pair, or, with ``errors="return"``, the `AmfzooError`.
@@ -71,7 +82,7 @@ def predict_stream(
         raise PredictionError(f"workers must be at least 1, got {workers}")
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
-    for batch in _batched(_prepared(model, pairs, batch_size, workers), batch_size):
+    for batch in _batched(_prepared(model, pairs, batch_size, workers, guards), batch_size):
         good = [item for item in batch if not isinstance(item, AmfzooError)]
         answers = iter(_run(model, good) if good else ())
         for item in batch:
@@ -87,19 +98,19 @@ def _batched(items: Iterator, size: int) -> Iterator[list]:
 
 
 def _prepared(
-    model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None
-) -> Iterator[Inputs | AmfzooError]:
-    """Network inputs in order, decoded at most two batches ahead."""
+    model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None, guards: bool
+) -> Iterator[_Prepared | AmfzooError]:
+    """Pairs in order, decoded at most two batches ahead."""
     pairs = iter(pairs)
     first = list(itertools.islice(pairs, 2))
     if len(first) < 2:  # a pool costs more than it gives
-        yield from (_prepare(model, pair) for pair in first)
+        yield from (_prepare(model, pair, guards) for pair in first)
         return
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
         ahead: deque[Future] = deque()
         try:
             for pair in itertools.chain(first, pairs):
-                ahead.append(pool.submit(_prepare, model, pair))
+                ahead.append(pool.submit(_prepare, model, pair, guards))
                 if len(ahead) > 2 * batch_size:
                     yield ahead.popleft().result()
             while ahead:
@@ -109,7 +120,7 @@ def _prepared(
                 future.cancel()
 
 
-def _prepare(model: Model, pair: Pair) -> Inputs | AmfzooError:
+def _prepare(model: Model, pair: Pair, guards: bool) -> _Prepared | AmfzooError:
     """Decode one pair; an error is a result here, so that others in its batch are not lost."""
     images = dict(zip(BRANCHES, pair, strict=True))
     if all(image is None for image in images.values()):
@@ -118,20 +129,22 @@ def _prepare(model: Model, pair: Pair) -> Inputs | AmfzooError:
         names = " and ".join(model.preprocess)
         return PredictionError(f"this network reads the {names} image alone, and it is missing")
     try:
-        return {
-            name: None if images[name] is None else preprocess(images[name])
+        pictures = {
+            name: None if images[name] is None else preprocess.read(images[name])
             for name, preprocess in model.preprocess.items()
         }
     except AmfzooError as error:
         return error
+    inputs = {
+        name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
+    }
+    return _Prepared(inputs, check_images(pictures) if guards else ())
 
 
-def _run(model: Model, batch: Sequence[Inputs]) -> list[Prediction | PredictionError]:
-    logits = _logits(model, stack(batch, model.preprocess))
+def _run(model: Model, batch: Sequence[_Prepared]) -> list[Prediction | PredictionError]:
+    logits = _logits(model, stack([pair.inputs for pair in batch], model.preprocess))
     rows = {task: values.tolist() for task, values in calibrated(logits, model.config.temperatures).items()}
-    return [
-        _answer(model, {task: values[i] for task, values in rows.items()}, inputs) for i, inputs in enumerate(batch)
-    ]
+    return [_answer(model, {task: values[i] for task, values in rows.items()}, pair) for i, pair in enumerate(batch)]
 
 
 def _logits(model: Model, batch: Batch) -> Logits:
@@ -142,10 +155,10 @@ def _logits(model: Model, batch: Batch) -> Logits:
     return torch_logits(model, batch)
 
 
-def _answer(model: Model, rows: dict[str, list[float]], inputs: Inputs) -> Prediction | PredictionError:
+def _answer(model: Model, rows: dict[str, list[float]], pair: _Prepared) -> Prediction | PredictionError:
     """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
     probabilities = {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()}
-    missing = tuple(name for name in model.preprocess if inputs[name] is None)
+    missing = tuple(name for name in model.preprocess if pair.inputs[name] is None)
     # their coverage was fitted on whole pairs and says nothing about a single image
     conformal = {} if missing else model.config.conformal
     try:
@@ -156,6 +169,7 @@ def _answer(model: Model, rows: dict[str, list[float]], inputs: Inputs) -> Predi
             sets={
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
             },
+            warnings=pair.warnings,
         )
     except PredictionError as error:
         return error

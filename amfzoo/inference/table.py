@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import AmfzooError, TableError
 from .prediction import Prediction
 from .predictor import predict_stream
-from .table_earlier import EarlierAnswers, Survey
+from .table_earlier import WARNINGS, EarlierAnswers, Survey
 from .table_files import Appender, PairTable, Row, repeated_columns
 
 if TYPE_CHECKING:
@@ -70,13 +70,15 @@ class AnswerColumns:
     Args:
         label: what the column `model` says; default the model's name.
         prefix: put before every name, where they would repeat one of the input's.
+        guards: whether there is a column for the warnings on the images.
 
     Attributes:
         names: of the columns, the prefix included.
         types: str, float or int: what the cells of each say, where they are not empty.
     """
 
-    def __init__(self, model: Model, label: str | None = None, prefix: str = "") -> None:
+    def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
+        self.guards = guards
         self.label = label or model.config.info.get("name", model.config.architecture)
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
@@ -85,7 +87,8 @@ class AnswerColumns:
         for task, classes in self.tasks.items():
             added += [(task, str), *((f"{task}:{name}", float) for name in classes)]
             added += [(f"{task} set", str)] if task in self.conformal else []
-        added += [("missing", str), *([("seven_point_score", int)] if self.has_score else []), ("error", str)]
+        added += [("missing", str), *([("seven_point_score", int)] if self.has_score else [])]
+        added += [*([(WARNINGS, str)] if guards else []), ("error", str)]
         self.names = [prefix + name for name, _ in added]
         self.types = [kind for _, kind in added]
 
@@ -108,7 +111,8 @@ class AnswerColumns:
             if task in self.conformal:
                 cells.append(" ".join(answer.sets[task].classes) if task in answer.sets else "")
         score = [str(answer.seven_point_score)] if self.has_score else []
-        return [*cells, " ".join(answer.missing), *score, ""]
+        codes = [";".join(dict.fromkeys(found.code for found in answer.warnings))] if self.guards else []
+        return [*cells, " ".join(answer.missing), *score, *codes, ""]
 
 
 def check_output(table: PairTable, out: str | os.PathLike[str]) -> Path:
@@ -140,6 +144,7 @@ def predict_table(
     batch_size: int = 16,
     overwrite: bool = False,
     retry_errors: bool = False,
+    guards: bool = True,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, rows: None,
 ) -> TableResult:
@@ -153,12 +158,13 @@ def predict_table(
         out: CSV to write: the input's columns, then `model`, for each task its most
             probable class, the probabilities of all and, where the weights give it, its
             prediction set ("diagnosis set"); `missing`; `seven_point_score` where the
-            weights give it, and `error`.
+            weights give it; `warnings`, codes joined by ";", and `error`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers.
         overwrite: throw away an earlier `out` and start over.
         retry_errors: answer again the rows that an earlier run could not.
+        guards: whether to look for mistakes with the images; without, there is no column `warnings`.
         should_stop: asked after every row; true ends the run, to be taken up later.
         progress: called with (rows done, rows in all), now and then.
 
@@ -168,7 +174,7 @@ def predict_table(
     """
     table = PairTable(source)
     path = check_output(table, out)
-    columns = AnswerColumns(model, label, prefix)
+    columns = AnswerColumns(model, label, prefix, guards)
     run = _Run(model, table, path, columns, batch_size, should_stop, progress)
     columns.check(table)
     with only_writer(path):
@@ -244,7 +250,8 @@ class _Run:
             window = [(row, None if retry and old and old[-1] else old) for row, old in window]
             # a row of the wrong length has no pair to answer; (None, None) keeps its place
             new = [(None, None) if row.problem else self.table.pair(row) for row, old in window if old is None]
-            with closing(predict_stream(self.model, new, batch_size=self.batch_size, errors="return")) as answers:
+            options = {"batch_size": self.batch_size, "errors": "return", "guards": self.columns.guards}
+            with closing(predict_stream(self.model, new, **options)) as answers:
                 for row, old in window:
                     cells = old or [*row.cells, *self._answer(row, next(answers))]
                     writer.write(cells)

@@ -10,6 +10,8 @@ from pathlib import Path
 from ..errors import TableError
 from .table_files import OTHER_OUTPUT, PairTable, Row, read_records
 
+WARNINGS = "warnings"  # the column that a run without guards does not write
+
 
 @dataclass
 class Survey:
@@ -84,6 +86,7 @@ class EarlierAnswers:
 
     def _same_header(self, file: Path, cells: list[str]) -> None:
         if cells != self._header:
+            check_guards(file, self._header, cells)
             other = [name for name in self._header if name not in cells] + [
                 name for name in cells if name not in self._header
             ]
@@ -111,3 +114,13 @@ class EarlierAnswers:
             raise TableError(
                 f"{file.name} holds answers of the model {model!r}, this run asks {self._label!r}; {OTHER_OUTPUT}"
             )
+
+
+def check_guards(file: Path, wanted: Sequence[str], found: Sequence[str]) -> None:
+    """Raise a TableError if all that answers lack of the wanted columns is the warnings of the input guards."""
+    more = [name for name in wanted if name not in found]
+    if len(more) == 1 and more[0].endswith(WARNINGS) and list(found) == [name for name in wanted if name != more[0]]:
+        raise TableError(
+            f"{file.name} has no column {more[0]!r}: it was written without input guards, or before there were any. "
+            f"Go on without them (--no-guards, guards=False), or {OTHER_OUTPUT}"
+        )

@@ -14,6 +14,7 @@ from ..errors import TableError
 from ..files import replacing
 from . import table_parquet
 from .table import AnswerColumns, writing
+from .table_earlier import check_guards
 from .table_files import Block, PairTable, csv_line, read_records
 from .table_parquet import ParquetPairs
 
@@ -137,6 +138,8 @@ class ShardFolder:
     def _check_same(self, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         for name, value in facts.items():
             if before.get(name) != value:
+                if name == "columns" and isinstance(before.get(name), list):
+                    check_guards(self.path, value, before[name])
                 raise TableError(
                     f"{self.path} holds answers of another {name.replace('_', ' ')}: {_short(before.get(name))}, and this "
                     f"run has {_short(value)}; write to another folder (--out), or start over and replace it (--overwrite)"

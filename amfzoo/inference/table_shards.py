@@ -53,6 +53,7 @@ def predict_shards(
     shard_rows: int | None = None,
     overwrite: bool = False,
     retry_errors: bool = False,
+    guards: bool = True,
     should_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, rows: None,
 ) -> TableResult:
@@ -73,6 +74,7 @@ def predict_shards(
             has it, for a new one 1000.
         overwrite: throw away the shards of an earlier run and start over.
         retry_errors: answer again the rows that an earlier run could not.
+        guards: whether to look for mistakes with the images; without, there is no column `warnings`.
         should_stop: asked after every row; true ends the run, to be taken up later.
         progress: called with (rows done, rows in all) of this process, now and then.
 
@@ -83,7 +85,7 @@ def predict_shards(
     if shard_rows is not None and shard_rows < 1:
         raise TableError(f"shard_rows must be at least 1, got {shard_rows}")
     table = open_pairs(source)
-    columns = AnswerColumns(model, label, prefix)
+    columns = AnswerColumns(model, label, prefix, guards)
     columns.check(table)
     folder = ShardFolder(out, table, columns)
     with ExitStack() as stack:
@@ -169,7 +171,8 @@ class _Run:
         self.progress(0, total)
         asked: deque[tuple[_Shard, int]] = deque()  # the network's answers come in the order of the questions
         pairs = self._pairs(mine, asked)
-        with closing(predict_stream(self.model, pairs, batch_size=self.batch_size, errors="return")) as answers:
+        options = {"batch_size": self.batch_size, "errors": "return", "guards": self.columns.guards}
+        with closing(predict_stream(self.model, pairs, **options)) as answers:
             for answer in answers:
                 shard, index = asked.popleft()
                 row = shard.block.rows[index]

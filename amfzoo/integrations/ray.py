@@ -46,7 +46,7 @@ class PairPredictor:
     A column of images holds paths, the bytes of image files, or uint8 arrays; None, NaN or
     "" is a missing image. Added are the columns that `predict_table` adds to a table:
     `model`, for each task its most probable class and the probabilities of all (float64),
-    `missing`, `error` and, where the weights give them, prediction sets and
+    `missing`, `warnings`, `error` and, where the weights give them, prediction sets and
     `seven_point_score` (float64). Of a pair that cannot be answered the texts are empty but
     for `error`, and the numbers NaN.
 
@@ -56,6 +56,7 @@ class PairPredictor:
         root: folder that relative paths start from; default where the actor runs.
         keep_images: whether the columns of images stay; say False where they hold bytes.
         prefix: put before the names of the added columns.
+        guards: whether to look for mistakes with the images; without, there is no column `warnings`.
         batch_size: pairs per step of the network, within a batch of Ray; default one for
             the device.
         runtime, device, precision, local_files_only, cache_dir: as for `create_predictor`.
@@ -73,13 +74,14 @@ class PairPredictor:
         root: str | os.PathLike[str] | None = None,
         keep_images: bool = True,
         prefix: str = "",
+        guards: bool = True,
         batch_size: int | None = None,
         **options: Any,
     ) -> None:
         self._model = create_predictor(model, **options)
         self._images = dict(zip(BRANCHES, (clinical, dermoscopy)))
         self._root, self._keep_images = root, keep_images
-        self._columns = AnswerColumns(self._model, prefix=prefix)
+        self._columns = AnswerColumns(self._model, prefix=prefix, guards=guards)
         self._batch_size = batch_size or fitting_batch_size(self._model)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> Columns:
@@ -91,7 +93,8 @@ class PairPredictor:
         self._check(batch)
         count = len(next(iter(batch.values())))
         sides = [self._side(batch[name], count) if name else [None] * count for name in self._images.values()]
-        answers = predict_stream(self._model, zip(*sides), batch_size=self._batch_size, errors="return")
+        options = {"batch_size": self._batch_size, "errors": "return", "guards": self._columns.guards}
+        answers = predict_stream(self._model, zip(*sides), **options)
         cells = list(zip(*map(self._columns.cells, answers)))
         dropped = () if self._keep_images else self._images.values()
         kept = {name: values for name, values in batch.items() if name not in dropped}

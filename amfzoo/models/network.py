@@ -231,7 +231,7 @@ class PairNetwork(nn.Module):
         return self.config.preprocess
 
     def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16, guards: bool = True
     ) -> Prediction | list[Prediction]:
         """Calibrated probabilities for one pair or for two lists of equal length.
 
@@ -240,6 +240,8 @@ class PairNetwork(nn.Module):
                 (H, W, 3), or a list of these. One of the two may be None (a list may
                 hold None, too): the network then answers from the other alone.
             batch_size: pairs per step; it has no influence on the answer.
+            guards: whether to look for mistakes with the images (swapped, blurred, no
+                lesion, ...), which fills `Prediction.warnings`.
 
         Returns:
             One `Prediction`, or a list of them in the order given; on the CPU.
@@ -249,7 +251,7 @@ class PairNetwork(nn.Module):
             PredictionError: both images of a pair are missing, the lists differ in
                 length, or the only image given is one the network does not read.
         """
-        return predict(self, clinical, dermoscopy, batch_size=batch_size)
+        return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)
 
     @classmethod
     def from_pretrained(

@@ -10,7 +10,7 @@ from typing import ClassVar
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits
 
-PRECISIONS = ("fp32", "bf16")
+PRECISIONS = ("fp32", "bf16", "int8")
 
 
 class Runtime(ABC):
@@ -27,7 +27,7 @@ class Runtime(ABC):
     name: ClassVar[str]
     extra: ClassVar[str] = ""
     requires: ClassVar[tuple[str, ...]] = ()
-    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "bf16")
     devices: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -46,6 +46,11 @@ class Runtime(ABC):
         if precision not in cls.precisions:
             return f"it computes in {', '.join(cls.precisions)}, not in {precision}"
         return None
+
+    @classmethod
+    def accelerates(cls, precision: str) -> bool:
+        """Whether this machine has instructions for a precision, with which it is faster than fp32."""
+        return False
 
     @abstractmethod
     def logits(self, batch: Batch) -> Logits:

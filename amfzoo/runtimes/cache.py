@@ -14,11 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from .. import __version__
 from ..files import replacing
 from .base import require
+from .fingerprint import fingerprint
 from .graph import onnx_graph
 
 if TYPE_CHECKING:
@@ -61,16 +60,14 @@ def cache_folder() -> Path:
 
 def _key(network: PairNetwork) -> str:
     """A hash of everything that shapes the graph: settings, weights, and the programs that make it."""
+    config = network.config.to_dict()
     made_from = {
-        "config": network.config.to_dict(),
+        "network": {name: config[name] for name in ("architecture", "network", "preprocessing", "tasks")},
+        "weights": fingerprint(network),
         "amfzoo": __version__,
         **{name: version(name) for name in ("torch", "timm", "onnx", "onnxscript")},
     }
-    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
-    for name, tensor in network.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 def _store(file: Path, content: bytes) -> None:

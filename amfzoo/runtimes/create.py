@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -16,11 +16,16 @@ from ..inference.golden import TOLERANCE
 from ..models.network import PairNetwork
 from .base import PRECISIONS, Runtime
 from .cache import cached_onnx_graph, forget
+from .int8 import int8_graph
+from .measured import Measured, measured_for
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
 from .parity import check
 from .predictor import Predictor
 from .torch_runtime import TorchRuntime
+
+if TYPE_CHECKING:
+    from .int8 import Calibration
 
 logger = logging.getLogger("amfzoo")
 
@@ -35,7 +40,8 @@ def create_predictor(
     runtime: str = AUTO,
     *,
     device: str | torch.device | None = None,
-    precision: str = "fp32",
+    precision: str | None = None,
+    calibration: Calibration | None = None,
     channels_last: bool | None = None,
     compile: bool = False,
     local_files_only: bool = False,
@@ -44,9 +50,10 @@ def create_predictor(
     """A model that predicts through another runtime than eager torch, with the same answers.
 
     Every predictor is compared with fp32 torch when it is made (three pairs of random
-    pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3. The
-    first one for some weights on ONNX Runtime or OpenVINO takes seconds longer, until
-    the graph is made and cached (see `amfzoo.runtimes.cache`).
+    pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3. What other
+    precisions change on real lesions is in `Predictor.measured`, if that was measured for
+    these weights, and is logged. The first predictor for some weights on ONNX Runtime or OpenVINO takes seconds
+    longer, until the graph is made and cached (see `amfzoo.runtimes.cache`).
 
     Args:
         model: what `create_model` takes, with weights; or a network, which is copied.
@@ -54,8 +61,12 @@ def create_predictor(
             installed and works for this network, elsewhere torch.
         device: default that of the network, which for a name is the CPU. "onnx" and
             "openvino" run on the CPU, with as many threads as torch is set to use.
-        precision: "fp32", or "bf16", which is faster on processors that have it and
-            changes the answers; "auto" never chooses it by itself.
+        precision: "fp32"; "bf16", of "torch" and "openvino"; "int8", of "onnx" and
+            "openvino"; or "auto": bf16 where the runtime is OpenVINO, the processor has instructions for it and
+            these weights were measured to lose no more than .005 macro-F1 by it, else fp32. Default "auto" for the
+            runtime "auto", "fp32" for one that is named.
+        calibration: of "int8", see `int8_graph`: pairs of real images, (clinical,
+            dermoscopy), or the folder of an export to int8.
         channels_last: of "torch"; default where "auto" came to torch on a CPU.
         compile: `torch.compile`; of "torch".
         local_files_only, cache_dir: as for `create_model`.
@@ -65,8 +76,10 @@ def create_predictor(
             for this device, options that do not belong together.
         WeightsError: the runtime's answers are not torch's; or as for `create_model`.
         UnknownModelError: as for `create_model`.
+        ImageError, PredictionError: an image for the calibration cannot be read.
     """
-    _check_options(runtime, precision, torch_only=bool(channels_last) or compile)
+    precision = precision or (AUTO if runtime == AUTO else "fp32")
+    _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile)
     if isinstance(model, PairNetwork):
         network = copy.deepcopy(model)
     else:
@@ -74,37 +87,82 @@ def create_predictor(
     network.remove_auxiliary_heads()  # of use in training only
     network = network.float().eval().to(device)
     where = str(next(network.parameters()).device)
+    measured = measured_for(network)
+    options = {"calibration": calibration, "measured": measured}
     if runtime != AUTO:
-        reason = RUNTIMES[runtime].refusal(where, precision)
-        if reason:
-            raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}")
-        return _create(runtime, network, precision, channels_last=bool(channels_last), compile=compile)
-    usable = [name for name, kind in RUNTIMES.items() if not kind.refusal(where, precision)]
-    return _first_that_works(usable, network, precision, channels_last=where == "cpu")
+        for chosen in _precisions(runtime, precision, measured):
+            reason = RUNTIMES[runtime].refusal(where, chosen)
+            if reason is None:
+                torch_options = {"channels_last": bool(channels_last), "compile": compile}
+                return _said(_create(runtime, network, chosen, **options, **torch_options))
+        raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}")
+    usable = [
+        (name, chosen)
+        for name, kind in RUNTIMES.items()
+        if not kind.refusal(where, "fp32" if precision == AUTO else precision)
+        for chosen in _precisions(name, precision, measured)
+    ]
+    if not usable:
+        reasons = (f"{name}: {kind.refusal(where, precision)}" for name, kind in RUNTIMES.items())
+        raise ConfigError(f"no runtime can be used in {precision}; {'; '.join(reasons)}")
+    return _said(_first_that_works(usable, network, channels_last=where == "cpu", **options))
 
 
-def _check_options(runtime: str, precision: str, *, torch_only: bool) -> None:
+def _check_options(runtime: str, precision: str, calibration: Any, *, torch_only: bool) -> None:
     if runtime not in (AUTO, *RUNTIMES):
         raise ConfigError(f"unknown runtime {runtime!r}; known: {', '.join((AUTO, *RUNTIMES))}")
-    if precision not in PRECISIONS:
-        raise ConfigError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+    if precision not in (AUTO, *PRECISIONS):
+        raise ConfigError(f"unknown precision {precision!r}; known: {', '.join((AUTO, *PRECISIONS))}")
     if torch_only and runtime != TorchRuntime.name:
         raise ConfigError(f"channels_last and compile belong to runtime='torch', not to {runtime!r}")
+    if precision == "int8" and calibration is None:
+        raise ConfigError(
+            "int8 is calibrated on real images: give pairs of them, or a folder that `amfzoo export --format int8` "
+            "wrote (calibration=)"
+        )
+    if precision != "int8" and calibration is not None:
+        raise ConfigError(f"a calibration belongs to precision='int8', not to {precision!r}")
 
 
-def _first_that_works(names: list[str], network: PairNetwork, precision: str, **torch_options: Any) -> Predictor:
-    for name in names[:-1]:
+def _precisions(runtime: str, precision: str, measured: dict[str, Measured]) -> Iterator[str]:
+    """What to try, in order; int8 is never chosen, since it needs the user's images."""
+    if precision != AUTO:
+        yield precision
+        return
+    record = measured.get(f"{runtime}/bf16")
+    if record and record.harmless and RUNTIMES[runtime].available() and RUNTIMES[runtime].accelerates("bf16"):
+        yield "bf16"
+    yield "fp32"
+
+
+def _first_that_works(
+    usable: list[tuple[str, str]], network: PairNetwork, *, channels_last: bool, **options: Any
+) -> Predictor:
+    for name, precision in usable[:-1]:
         try:
-            return _create(name, network, precision)
+            return _create(name, network, precision, **options)
         except AmfzooError as error:  # a backbone that this runtime cannot take; the next may
-            logger.warning("runtime %r is left out: %s", name, error)
-    return _create(names[-1], network, precision, **torch_options)
+            logger.warning("runtime %r in %s is left out: %s", name, precision, error)
+    name, precision = usable[-1]
+    torch_options = {"channels_last": channels_last} if name == TorchRuntime.name else {}
+    return _create(name, network, precision, **options, **torch_options)
 
 
-def _create(name: str, network: PairNetwork, precision: str, **torch_options: Any) -> Predictor:
+def _create(
+    name: str,
+    network: PairNetwork,
+    precision: str,
+    *,
+    calibration: Calibration | None,
+    measured: dict[str, Measured],
+    **torch_options: Any,
+) -> Predictor:
+    def graph() -> bytes:
+        return int8_graph(network, calibration) if precision == "int8" else cached_onnx_graph(network)
+
     make: dict[str, Callable[[], Runtime]] = {
-        "openvino": lambda: OpenVinoRuntime(cached_onnx_graph(network), network.tasks, precision=precision),
-        "onnx": lambda: OnnxRuntime(cached_onnx_graph(network), network.tasks),
+        "openvino": lambda: OpenVinoRuntime(graph(), network.tasks, precision=precision),
+        "onnx": lambda: OnnxRuntime(graph(), network.tasks),
         "torch": lambda: TorchRuntime(copy.deepcopy(network), precision=precision, **torch_options),
     }
     try:
@@ -117,4 +175,17 @@ def _create(name: str, network: PairNetwork, precision: str, **torch_options: An
         if isinstance(error, AmfzooError) or not torch_options.get("compile"):
             raise
         raise ConfigError(f"torch.compile does not work for this network here: {error}") from error
-    return Predictor(runtime, network.config, precision=precision, difference=max(differences.values()))
+    return Predictor(
+        runtime,
+        network.config,
+        precision=precision,
+        difference=max(differences.values()),
+        measured=measured.get(f"{name}/{precision}"),
+    )
+
+
+def _said(predictor: Predictor) -> Predictor:
+    """The predictor, a precision that changes answers being logged: as a warning, unless the change was measured."""
+    if predictor.precision != "fp32":
+        logger.log(logging.INFO if predictor.measured else logging.WARNING, "%s", predictor.precision_note)
+    return predictor

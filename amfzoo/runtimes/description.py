@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,15 @@ from .. import __version__
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES
 from ..labels import DIAGNOSIS, class_titles
+from .fingerprint import fingerprint
 from .graph import PRESENT, output_name
 
 if TYPE_CHECKING:
     from ..models.config import NetworkConfig
+    from ..models.network import PairNetwork
+    from .parity import Agreement
 
+DESCRIPTION_FILE = "model.json"
 SCHEMA_VERSION = 1
 _NOTES = {
     "images": "Turn upright by the EXIF orientation; convert to 8-bit sRGB, transparency over white. Cut the fraction "
@@ -31,22 +36,26 @@ _NOTES = {
 
 
 def describe(
-    config: NetworkConfig, format: str, files: Iterable[Path], parity: Mapping[int, float]
+    network: PairNetwork, format: str, files: Iterable[Path], parity: Mapping[int, float], agreement: Agreement | None
 ) -> dict[str, Any]:
     """The content of model.json, for JSON.
 
     Args:
         files: the graph's, which are named with their sha256.
-        parity: {batch size: largest difference of a probability from fp32 torch}.
+        parity: {batch size: largest difference of a probability from fp32 torch}, on random pictures.
+        agreement: with fp32 torch on the images that int8 was calibrated on.
     """
+    config = network.config
     inputs: dict[str, Any] = {
-        name: {"dtype": "float32", "shape": ["batch", 3, *prepared.size]} for name, prepared in config.preprocess.items()
+        name: {"dtype": "float32", "shape": ["batch", 3, *prepared.size]}
+        for name, prepared in config.preprocess.items()
     }
     return {
         "schema_version": SCHEMA_VERSION,
         "model": config.info.get("name", config.architecture),
         "architecture": config.architecture,
         "format": format,
+        "weights": fingerprint(network),
         "files": {file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in files},
         "inputs": {**inputs, PRESENT: {"dtype": "bool", "shape": ["batch", len(BRANCHES)], "columns": list(BRANCHES)}},
         "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
@@ -56,6 +65,7 @@ def describe(
         "parity": {
             "reference": "fp32 torch",
             "largest_difference_of_a_probability": {str(size): value for size, value in parity.items()},
+            **({} if agreement is None else {"on_the_calibration_images": asdict(agreement)}),
         },
         "info": dict(config.info),
         "made_with": {"amfzoo": __version__, "torch": torch.__version__},

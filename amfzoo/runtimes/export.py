@@ -1,6 +1,6 @@
 """`export_model`: a network as a folder for programs that do without this package.
 
-    model.onnx | model.xml, model.bin | model.pt2     the graph
+    model.onnx | model.xml, model.bin | model.pt2     the graph, model.onnx also in int8
     model.json                                        all else that an answer needs
 
 The graph takes preprocessed images and gives logits, see `graph.exported_program`;
@@ -16,24 +16,28 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import ConfigError, WeightsError
 from ..inference.batch import Batch, Logits
+from ..inference.golden import TOLERANCE
 from ..models.network import PairNetwork
 from .base import Runtime, require
 from .cache import cached_onnx_graph, forget
-from .description import describe
+from .description import DESCRIPTION_FILE, describe
 from .graph import exported_program
+from .int8 import GRAPH_FILE, batches_of, int8_graph
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
-from .parity import BATCHES, check
+from .parity import BATCHES, Agreement, agreement, check
 
-DESCRIPTION_FILE = "model.json"
+if TYPE_CHECKING:
+    from ..inference.predictor import Pair
 
 
 @dataclass(frozen=True)
@@ -43,56 +47,75 @@ class Exported:
     Attributes:
         folder: where it is.
         files: {name: bytes}.
-        parity: {batch size: largest difference of a probability from fp32 torch}.
+        parity: {batch size: largest difference of a probability from fp32 torch}, on
+            random pictures.
+        agreement: with fp32 torch on the images that int8 was calibrated on.
     """
 
     folder: Path
     files: dict[str, int]
     parity: dict[int, float]
+    agreement: Agreement | None = None
 
 
-def export_model(network: PairNetwork, format: str, folder: str | os.PathLike[str]) -> Exported:
+def export_model(
+    network: PairNetwork,
+    format: str,
+    folder: str | os.PathLike[str],
+    *,
+    calibration: Iterable[Pair] | None = None,
+) -> Exported:
     """Write a network as a graph with a description, whole or not at all.
 
     The written graph is read back and compared with torch, on batches of 1, 2, 5 and 16
-    pairs and with missing images, before the folder gets its name.
+    pairs and with missing images, before the folder gets its name. In int8, which is no
+    equal of fp32, the difference is not limited; what it is on real images is in `Exported.agreement`.
 
     Args:
         network: with weights; unchanged. Exported in fp32, from the CPU.
-        format: "onnx", "openvino" or "torch-export" (see `FORMATS`).
+        format: "onnx", "openvino", "torch-export" or "int8", an ONNX graph (see `FORMATS`).
         folder: must not exist, or be empty.
+        calibration: of "int8": pairs of real images, see `int8_graph`.
 
     Raises:
         ConfigError: unknown format, packages that are not installed, a network that the
-            format has no means for.
+            format has no means for, int8 without images or images without int8.
+        ImageError, PredictionError: an image for the calibration cannot be read.
         WeightsError: the graph does not answer as the network, or the folder is in the
             way or cannot be written.
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+    pairs = None if calibration is None else list(calibration)
+    if format == "int8" and not pairs:
+        raise ConfigError("int8 is calibrated on real images: give pairs of them (calibration=)")
+    if format != "int8" and pairs is not None:
+        raise ConfigError(f"a calibration belongs to the format 'int8', not to {format!r}")
     network = copy.deepcopy(network).cpu().float().eval()
     network.remove_auxiliary_heads()
     with _new_folder(Path(folder)) as work:
         try:
-            parity = check(network, FORMATS[format](network, work), BATCHES)
+            runtime = FORMATS[format](network, work, pairs)
+            parity = check(network, runtime, BATCHES, None if pairs else TOLERANCE)
+            agreed = agreement(network, runtime, batches_of(pairs, network.preprocess)) if pairs else None
         except WeightsError:
             forget(network)  # should the cached graph be damaged, the next attempt makes it anew
             raise
-        description = describe(network.config, format, sorted(work.iterdir()), parity)
+        description = describe(network, format, sorted(work.iterdir()), parity, agreed)
         text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
         (work / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
         files = {file.name: file.stat().st_size for file in sorted(work.iterdir())}
-    return Exported(Path(folder).expanduser(), files, parity)
+    return Exported(Path(folder).expanduser(), files, parity, agreed)
 
 
-def _onnx(network: PairNetwork, folder: Path) -> Runtime:
+def _onnx(network: PairNetwork, folder: Path, pairs: None) -> Runtime:
     require(OnnxRuntime.requires, "onnx", "the export to ONNX, which is checked,")
-    file = folder / "model.onnx"
+    file = folder / GRAPH_FILE
     file.write_bytes(cached_onnx_graph(network))
     return OnnxRuntime(file, network.tasks)
 
 
-def _openvino(network: PairNetwork, folder: Path) -> Runtime:
+def _openvino(network: PairNetwork, folder: Path, pairs: None) -> Runtime:
     require(OpenVinoRuntime.requires, "openvino", "the export to OpenVINO")
     import openvino
 
@@ -102,10 +125,16 @@ def _openvino(network: PairNetwork, folder: Path) -> Runtime:
     return OpenVinoRuntime(file, network.tasks)
 
 
-def _torch_export(network: PairNetwork, folder: Path) -> Runtime:
+def _torch_export(network: PairNetwork, folder: Path, pairs: None) -> Runtime:
     file = folder / "model.pt2"
     torch.export.save(exported_program(network), file)
     return ExportedProgram(file)
+
+
+def _int8(network: PairNetwork, folder: Path, pairs: list[Pair]) -> Runtime:
+    file = folder / GRAPH_FILE
+    file.write_bytes(int8_graph(network, pairs))
+    return OnnxRuntime(file, network.tasks)
 
 
 class ExportedProgram(Runtime):
@@ -123,11 +152,12 @@ class ExportedProgram(Runtime):
             return {task: values.numpy() for task, values in self._module(**dict(zip(batch._fields, tensors))).items()}
 
 
-# format -> writes the graph's files into a folder and reads them back
-FORMATS: dict[str, Callable[[PairNetwork, Path], Runtime]] = {
+# format -> writes the graph's files into a folder and reads them back; the pairs are for int8
+FORMATS: dict[str, Callable[[PairNetwork, Path, Any], Runtime]] = {
     "onnx": _onnx,
     "openvino": _openvino,
     "torch-export": _torch_export,
+    "int8": _int8,
 }
 
 

@@ -14,7 +14,7 @@ from .graph import feed, output_name
 
 
 class OnnxRuntime(Runtime):
-    """An ONNX graph made by `onnx_graph`, on as many threads as torch uses.
+    """An ONNX graph made by `onnx_graph` or `int8_graph`, on as many threads as torch uses.
 
     Args:
         graph: its bytes or its path.
@@ -28,7 +28,7 @@ class OnnxRuntime(Runtime):
     name = "onnx"
     extra = "onnx"
     requires = ("onnxruntime", "onnx", "onnxscript")
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
     devices = ("cpu",)
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str]) -> None:

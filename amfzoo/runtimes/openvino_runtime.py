@@ -20,7 +20,7 @@ _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch
 
 
 class OpenVinoRuntime(Runtime):
-    """A graph made by `onnx_graph`, or OpenVINO's own form of it, on as many threads as torch uses.
+    """A graph made by `onnx_graph` or `int8_graph`, or OpenVINO's own form of it, on as many threads as torch uses.
 
     A batch size that comes back is compiled on its own: networks of fixed shapes are
     10 to 25 % faster than the one compiled for any size.
@@ -29,7 +29,8 @@ class OpenVinoRuntime(Runtime):
         graph: the bytes of an ONNX graph, or the path of one or of an OpenVINO ``.xml``.
         tasks: of the network, in order.
         precision: "fp32", or "bf16" for the arithmetic. Said always: left to itself,
-            OpenVINO takes bf16 where the processor has it.
+            OpenVINO takes bf16 where the processor has it. "int8" is of the graph; what is
+            not quantised in it is computed in fp32.
 
     Raises:
         WeightsError: the graph cannot be read or compiled.
@@ -38,16 +39,21 @@ class OpenVinoRuntime(Runtime):
     name = "openvino"
     extra = "openvino"
     requires = ("openvino", "onnx", "onnxscript")
+    precisions = ("fp32", "bf16", "int8")
     devices = ("cpu",)
 
-    def __init__(
-        self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32"
-    ) -> None:
+    @classmethod
+    def accelerates(cls, precision: str) -> bool:
+        import openvino
+
+        return precision.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32") -> None:
         import openvino
 
         self._core = openvino.Core()
         self._settings = {
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "INFERENCE_PRECISION_HINT": {"bf16": "bf16"}.get(precision, "f32"),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,41 @@ def difference(network: PairNetwork, runtime: Runtime, batch: Batch) -> float:
     found = calibrated(runtime.logits(batch), temperatures)
     if list(found) != list(expected) or any(found[task].shape != p.shape for task, p in expected.items()):
         return math.nan
-    return float(np.max([np.abs(found[task] - p).max() for task, p in expected.items()]))  # keeps NaN, as max() does not
+    return float(
+        np.max([np.abs(found[task] - p).max() for task, p in expected.items()])
+    )  # keeps NaN, as max() does not
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A runtime beside fp32 torch on given images.
+
+    Attributes:
+        pairs: how many.
+        largest: difference of a probability.
+        mean: over the pairs and tasks, of a pair's largest difference of a probability.
+        same_class: share of the answers whose most probable class is the same.
+    """
+
+    pairs: int
+    largest: float
+    mean: float
+    same_class: float
+
+
+def agreement(network: PairNetwork, runtime: Runtime, batches: Iterable[Batch]) -> Agreement:
+    """How well a runtime and the network in torch agree; NaN where one of them gives no probability."""
+    temperatures = network.config.temperatures
+    pairs, differences, same = 0, [], []
+    for batch in batches:
+        pairs += len(batch.present)
+        expected = calibrated(torch_logits(network, batch), temperatures)
+        found = calibrated(runtime.logits(batch), temperatures)
+        for task, p in expected.items():
+            differences.append(np.abs(found[task] - p).max(1))
+            same.append(found[task].argmax(1) == p.argmax(1))
+    rows = np.concatenate(differences)
+    return Agreement(pairs, float(rows.max()), float(rows.mean()), float(np.concatenate(same).mean()))
 
 
 def check(

@@ -10,6 +10,7 @@ from ..images import Preprocess
 from ..inference import Prediction, predict, predict_stream
 from ..inference.batch import Batch, Logits
 from .base import Runtime
+from .measured import Measured
 
 if TYPE_CHECKING:
     from ..inference.predictor import Pair
@@ -24,16 +25,35 @@ class Predictor:
     Attributes:
         runtime: what computes the logits.
         config: of the network, as it was when the predictor was made.
-        precision: "fp32" or "bf16".
+        precision: "fp32", "bf16" or "int8".
         difference: largest difference of a probability from fp32 torch, measured when
             the predictor was made on a few random pictures.
+        measured: what the precision changed on real lesions when the weights were
+            released; None where that was not measured for this runtime, and in fp32.
     """
 
-    def __init__(self, runtime: Runtime, config: NetworkConfig, *, precision: str, difference: float) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        config: NetworkConfig,
+        *,
+        precision: str,
+        difference: float,
+        measured: Measured | None = None,
+    ) -> None:
         self.runtime = runtime
         self.config = config
         self.precision = precision
         self.difference = difference
+        self.measured = measured
+
+    @property
+    def precision_note(self) -> str:
+        """What the precision does to the answers, as a sentence; "" in fp32, which changes none."""
+        if self.precision == "fp32":
+            return ""
+        effect = self.measured or "what this changes was not measured for these weights"
+        return f"{self._name} answers through {self.runtime.name} in {self.precision}: {effect}"
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
@@ -50,15 +70,19 @@ class Predictor:
         return self.runtime.logits(batch)
 
     def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16, guards: bool = True
     ) -> Prediction | list[Prediction]:
         """As `PairNetwork.predict`."""
-        return predict(self, clinical, dermoscopy, batch_size=batch_size)
+        return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)
 
     def predict_stream(self, pairs: Iterable[Pair], **options: Any) -> Iterator[Prediction | AmfzooError]:
         """As `amfzoo.predict_stream`, with its options."""
         return predict_stream(self, pairs, **options)
 
+    @property
+    def _name(self) -> str:
+        return self.config.info.get("name", self.config.architecture)
+
     def __repr__(self) -> str:
-        name = self.config.info.get("name", self.config.architecture)
-        return f"Predictor({name!r}, runtime={self.runtime.name!r}, precision={self.precision!r})"
+        change = f", macro_f1_change={self.measured.macro_f1_change:+.4f}" if self.measured else ""
+        return f"Predictor({self._name!r}, runtime={self.runtime.name!r}, precision={self.precision!r}{change})"

@@ -24,6 +24,22 @@ def test_a_pair(run, tiny, folder):
     assert data["probabilities"]["streaks"] == pytest.approx(expected.probabilities["streaks"], abs=1e-6)
 
 
+def test_warnings_are_printed_unless_guards_are_off(run, tiny, folder):
+    command = ["predict", folder / "c0.jpg", folder / "c0.jpg", "--model", tiny]
+    assert "warning: both images are the same picture" in run(*command).out
+    found = run(*command, "--json").json["warnings"]
+    assert (found[0]["code"], found[0]["images"]) == ("identical", ["clinical", "dermoscopy"])
+    assert "warning" not in run(*command, "--no-guards").out
+    assert run(*command, "--no-guards", "--json").json["warnings"] == []
+
+
+def test_a_table_without_guards_has_no_column_of_warnings(run, tiny, folder):
+    source = write_table(folder / "pairs.csv", ROWS)
+    for out, options, there in (("a.csv", (), True), ("b.csv", ("--no-guards",), False)):
+        assert run("predict", source, "--out", folder / out, "--model", tiny, *options).code == 0
+        assert ("warnings" in read_table(folder / out)[0]) == there
+
+
 @pytest.mark.parametrize(("given", "missing"), [("clinical", "dermoscopy"), ("dermoscopy", "clinical")])
 def test_one_image(run, tiny, folder, given, missing):
     data = run("predict", f"--{given}", folder / "c0.jpg", "--model", tiny, "--json").json

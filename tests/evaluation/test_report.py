@@ -133,7 +133,7 @@ def test_hostile_names_stay_text(hostile):
     text = (hostile[0] / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert {tag for tag, _ in page.tags} <= set(
-        "html head meta title style body h1 h2 h3 p ul li b nav a br div table thead tbody tr th td sup details summary figure "
+        "html head meta title style body main h1 h2 h3 p ul li b nav a br div table thead tbody tr th td sup details summary figure "
         "figcaption img".split()
     )
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]

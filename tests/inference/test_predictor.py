@@ -14,6 +14,8 @@ from networks import TASKS, build, pair, perturb, settle
 from PIL import Image
 
 from amfzoo import ImageError, Prediction, PredictionError, predict_stream
+from amfzoo.data.synthetic import draw_pair, random_findings
+from amfzoo.guards.drawings import draw_other
 
 SIZE = {"size": (64, 64)}
 
@@ -293,3 +295,40 @@ def test_no_thread_is_left(model, end):
         with pytest.raises(ImageError if end == "error" else OSError):
             list(answers)
     assert workers_alive() - before == set()
+
+
+# ---------------------------------------------------------------- guards
+
+
+def test_warnings_are_those_of_the_pair_and_change_no_probability(model):
+    text = np.asarray(draw_other("text", 1))
+    right = draw_pair(random_findings(1), seed=1, size=(300, 225))
+    pairs = [
+        (right.clinical, right.dermoscopy),
+        (picture(0), picture(0)),
+        ("missing.jpg", None),
+        (right.dermoscopy, right.clinical),
+        (None, text),
+    ]
+    found = list(predict_stream(model, pairs, batch_size=2, errors="return"))
+    codes = [[warning.code for warning in answer.warnings] for answer in found if isinstance(answer, Prediction)]
+    assert isinstance(found[2], ImageError)
+    assert codes[0] == [] and codes[1][0] == "identical" and codes[2] == ["swapped"] and "no_lesion" in codes[3]
+    unguarded = list(predict_stream(model, pairs, batch_size=2, errors="return", guards=False))
+    for one, other in zip(found, unguarded):
+        if isinstance(one, Prediction):
+            assert other.warnings == () and one.probabilities == other.probabilities
+    assert model.predict(picture(0), picture(0)).warnings[0].code == "identical"
+    assert model.predict([picture(0)], [picture(0)], guards=False)[0].warnings == ()
+
+
+def test_guards_do_not_read_an_image_again(model):
+    file = io.BytesIO()
+    Image.fromarray(picture(3)).save(file, "PNG")
+    file.seek(0)  # read to its end it cannot be read once more
+    assert model.predict(file, picture(4)).probabilities == model.predict(picture(3), picture(4)).probabilities
+
+
+def test_guards_look_at_no_image_that_the_network_does_not_read():
+    alone = trained(clinical=None, fusion="none")
+    assert alone.predict("missing.jpg", picture(1)).missing == ()

@@ -34,7 +34,7 @@ def asked(monkeypatch, model):
     pairs = []
     row = {task: {label: float(label == classes[-1]) for label in classes} for task, classes in model.tasks.items()}
 
-    def stream(network, todo, *, batch_size, errors):
+    def stream(network, todo, *, batch_size, errors, guards):
         assert errors == "return"
         for pair in todo:
             pairs.append(pair)
@@ -60,7 +60,7 @@ def test_answers_are_those_of_predict(model, folder, source):
     assert list(rows[0]) == [
         "id", "clinical", "dermoscopy", "model",
         *itertools.chain(*([task, *(f"{task}:{label}" for label in classes)] for task, classes in model.tasks.items())),
-        "missing", "seven_point_score", "error",
+        "missing", "seven_point_score", "warnings", "error",
     ]  # fmt: skip
     for task, probabilities in expected.probabilities.items():
         assert rows[3][task] == expected.top(task)[0]
@@ -79,6 +79,7 @@ def test_no_score_without_the_checklist(folder, source):
         "diagnosis:yes",
         "diagnosis:no",
         "missing",
+        "warnings",
         "error",
     ]
 
@@ -335,3 +336,29 @@ def test_memory_does_not_grow_with_the_table(model, folder, asked):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_warnings_are_written_as_codes(model, folder):
+    source = write_table(
+        folder / "p.csv", [("same", "c0.jpg", "c0.jpg"), ("two", "c0.jpg", "d0.jpg"), ("gone", "x", "")]
+    )
+    predict_table(model, source, folder / "out.csv", label="tiny")
+    rows = read_table(folder / "out.csv")
+    for row, (clinical, dermoscopy) in zip(rows, (("c0.jpg", "c0.jpg"), ("c0.jpg", "d0.jpg"))):
+        answer = model.predict(folder / clinical, folder / dermoscopy)
+        codes = row["warnings"].split(";") if row["warnings"] else []
+        assert set(codes) == {warning.code for warning in answer.warnings} and len(set(codes)) == len(codes)
+    assert rows[0]["warnings"].startswith("identical") and rows[2]["warnings"] == ""
+    unguarded = folder / "unguarded.csv"
+    predict_table(model, source, unguarded, label="tiny", guards=False)
+    assert read_table(unguarded) == [{k: v for k, v in row.items() if k != "warnings"} for row in rows]
+
+
+def test_answers_without_the_column_of_warnings_go_on_without_it(model, folder, source, asked):
+    out = folder / "out.csv"
+    predict_table(model, source, out, label="tiny", prefix="p_", guards=False)
+    content, count = out.read_bytes(), len(asked)
+    with pytest.raises(TableError, match="no column 'p_warnings'.*--no-guards.*--overwrite"):
+        predict_table(model, source, out, label="tiny", prefix="p_")
+    assert predict_table(model, source, out, label="tiny", prefix="p_", guards=False).earlier == len(ROWS)
+    assert out.read_bytes() == content and len(asked) == count

@@ -138,6 +138,8 @@ def test_another_input_model_or_setting_is_refused(model, folder, source):
 
     refused("model", label="tiny@2")
     refused("columns", prefix="p_")
+    with pytest.raises(TableError, match="other columns|another columns"):
+        predict_shards(model, source, out, label="tiny@1", guards=False)
     refused("shard rows", shard_rows=5)
     refused("input", source=write_table(folder / "pairs.csv", [*ROWS[:-1], ("r10", "c1.jpg", "d0.jpg")]))
     write_table(folder / "pairs.csv", ROWS)
@@ -147,6 +149,18 @@ def test_another_input_model_or_setting_is_refused(model, folder, source):
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
     predict_shards(model, source, out, label="tiny@2", shard_rows=5, overwrite=True)
     assert {row["model"] for row in rows_of(out)} == {"tiny@2"} and len(rows_of(out)) == 11
+
+
+def test_shards_without_warnings_go_on_without_them(model, folder, source):
+    out = folder / "out"
+    predict_shards(model, source, out, shard_rows=4, guards=False)
+    assert "warnings" not in rows_of(out)[0]
+    with pytest.raises(TableError, match="no column 'warnings'.*--no-guards.*--overwrite"):
+        predict_shards(model, source, out)
+    (out / "part-00001.csv").unlink()
+    assert predict_shards(model, source, out, guards=False).earlier == 7
+    predict_shards(model, source, out, overwrite=True)
+    assert "warnings" in rows_of(out)[0]
 
 
 def test_a_folder_of_something_else_is_left_alone(model, folder, source):

@@ -60,6 +60,8 @@ def test_answers_are_those_of_the_table(folder, options):
     assert list(found)[:4] == ["id", "clinical", "dermoscopy", "model"] and list(found)[-1] == "error"
     assert found["diagnosis:MEL"].dtype == np.float64
     check(rows_of(found), folder)
+    unguarded = PairPredictor(**options, guards=False)(columns(ROWS[:2]))
+    assert "warnings" in found and set(found) - set(unguarded) == {"warnings"}
 
 
 def test_bytes_arrays_and_missing_images(folder, options):

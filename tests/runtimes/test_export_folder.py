@@ -19,7 +19,11 @@ from amfzoo.cli import main, predict
 from amfzoo.data import example_pair
 from amfzoo.runtimes import FORMATS, RUNTIMES, cache, export
 
-FILES = {"onnx": {"model.onnx"}, "openvino": {"model.xml", "model.bin"}, "torch-export": {"model.pt2"}}
+FILES = {
+    "onnx": {"model.onnx"},
+    "openvino": {"model.xml", "model.bin"},
+    "torch-export": {"model.pt2"},
+}  # int8 has a file of tests
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_amfzoo.py"
 
 
@@ -29,7 +33,7 @@ def needs(name: str) -> None:
         pytest.skip(f"format {name}: {reason}")
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", FILES)
 def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     needs(format)
     found = export_model(tiny, format, tmp_path / "deep" / "model")
@@ -46,7 +50,7 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
 
 
 def test_nothing_is_written_where_the_answers_differ(tiny, tmp_path, monkeypatch):
-    monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder: Wrong())
+    monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder, pairs: Wrong())
     monkeypatch.setattr(export, "forget", lambda network: None)
     with pytest.raises(WeightsError, match="a probability differs by"):
         export_model(tiny, "torch-export", tmp_path / "model")
@@ -67,7 +71,7 @@ def test_a_folder_in_the_way(tiny, tmp_path):
         with pytest.raises(WeightsError, match="exists already"):
             export_model(tiny, "onnx", taken)
     assert (tmp_path / "note.txt").read_text() == "mine"
-    with pytest.raises(ConfigError, match="known: onnx, openvino, torch-export"):
+    with pytest.raises(ConfigError, match="known: onnx, openvino, torch-export, int8"):
         export_model(tiny, "coreml", tmp_path / "model")
 
 
@@ -80,7 +84,7 @@ def test_what_is_not_installed_is_named(tiny, tmp_path, monkeypatch):
 
 def test_exported_in_fp32_whatever_the_network_is_in(tiny, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setitem(FORMATS, "onnx", lambda network, folder: seen.append(network) or Wrong())
+    monkeypatch.setitem(FORMATS, "onnx", lambda network, folder, pairs: seen.append(network) or Wrong())
     monkeypatch.setattr(export, "check", lambda *arguments: {1: 0.0})
     monkeypatch.setattr(cache, "forget", lambda network: None)
     export_model(tiny, "onnx", tmp_path / "model")

@@ -195,9 +195,9 @@ def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, g
     "options, message",
     [
         ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; known: auto, openvino, onnx, torch"),
-        ({"precision": "int8"}, "unknown precision 'int8'"),
+        ({"precision": "int4"}, "unknown precision 'int4'; known: auto, fp32, bf16, int8"),
         ({"runtime": "auto", "compile": True}, "belong to runtime='torch'"),
-        ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, not in bf16|needs"),
+        ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, int8, not in bf16|needs"),
         ({"runtime": "onnx", "device": "meta"}, "runs on cpu, not on meta|needs"),
     ],
 )

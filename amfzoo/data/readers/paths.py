@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import ConfigError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm")
 
 
 def source_folder(path: str | os.PathLike[str], name: str) -> Path:

@@ -1,4 +1,11 @@
-"""What the report's HTML looks like."""
+"""The frame of every HTML report, and what it looks like."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from html import escape
 
 STYLE = """
 :root { color-scheme: light; }
@@ -27,3 +34,24 @@ details { margin: .6rem 0; }
 summary { cursor: pointer; color: #0a558c; }
 nav a { margin-right: 1rem; }
 """.strip()
+
+
+def document(title: str, body: Iterable[str], *, style: str = STYLE, script: str = "") -> str:
+    """A self-contained HTML page that fetches nothing and runs no script but `script`.
+
+    Args:
+        title: text.
+        body: lines of HTML for the page's main part; like `style` and `script` they are taken as they are.
+    """
+    allowed = f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" if script else "'none'"
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src {allowed}"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{style}</style></head>\n<body><main>\n"
+        + "\n".join(body)
+        + "\n</main>"
+        + (f"\n<script>{script}</script>" if script else "")
+        + "\n</body></html>\n"
+    )

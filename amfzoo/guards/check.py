@@ -1,0 +1,85 @@
+"""What looks wrong with the images of one lesion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+from PIL import Image
+
+from .detectors import Limits, Scores, bundled
+from .features import describe, difference, thumbnail
+from .warning import InputWarning
+
+_NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
+_DOUBTFUL = ("uniform", "no_lesion", "far")
+
+
+def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarning, ...]:
+    """Warnings on the images of one lesion; none where nothing looks wrong.
+
+    Args:
+        pictures: "clinical" and/or "dermoscopy" -> RGB picture of any size (`read_image`),
+            or None where it is missing.
+    """
+    found = bundled()
+    thumbs = {name: thumbnail(picture) for name, picture in pictures.items() if picture is not None}
+    scores = {name: found.scores(describe(thumb)) for name, thumb in thumbs.items()}
+    warnings = [warning for name in scores for warning in _quality(name, scores[name], found.limits)]
+    if len(thumbs) == 2 and difference(*thumbs.values()) < found.limits.same:
+        message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"
+        return InputWarning("identical", tuple(thumbs), message), *warnings
+    doubtful = {name for warning in warnings if warning.code in _DOUBTFUL for name in warning.images}
+    odds = {name: of.dermoscopy for name, of in scores.items()}
+    return *_kinds(odds, doubtful, found.limits), *warnings
+
+
+def _kinds(odds: Mapping[str, float], doubtful: Collection[str], limits: Limits) -> list[InputWarning]:
+    """Are the images what they were given as? Of what may be no lesion at all only the plainest evidence counts."""
+    if len(odds) == 2:
+        apart = odds["dermoscopy"] - odds["clinical"]
+        if apart < (limits.dermoscopy - limits.clinical if doubtful else limits.pair):
+            message = (
+                "the two images look swapped: the one given as clinical photo looks more like dermoscopy than the "
+                "other; check their order"
+            )
+            return [InputWarning("swapped", tuple(_NAMES), message)]
+    wrong = {
+        "clinical": odds.get("clinical", -math.inf) > limits.clinical,
+        "dermoscopy": odds.get("dermoscopy", math.inf) < limits.dermoscopy,
+    }
+    others = {"clinical": _NAMES["dermoscopy"], "dermoscopy": _NAMES["clinical"]}
+    return [
+        InputWarning(
+            "wrong_kind",
+            (name,),
+            f"the {_NAMES[name]} looks like a {others[name]}; check that it is the right picture, in the right place",
+        )
+        for name in wrong
+        if wrong[name] and name not in doubtful
+    ]
+
+
+def _quality(name: str, scores: Scores, limits: Limits) -> list[InputWarning]:
+    """What is wrong with one image: with its light, and else with what it shows."""
+    light = {
+        "dark": (scores.dark > limits.dark, "is too dark; take it again with more light"),
+        "bright": (scores.bright > limits.bright, "is too bright; take it again with less light"),
+        "uniform": (scores.flat > limits.flat, "is nearly uniform: no lesion can be made out in it"),
+    }
+    content = {
+        "no_lesion": (
+            scores.other > limits.other,
+            "does not look like skin with a lesion; check that it is the right file",
+        ),
+        "blurred": (scores.blur > limits.blur, "is blurred, or very small; take or export it again, in focus"),
+        "far": (
+            scores.distance > limits.distance,
+            "is unlike the images that amfzoo was trained on; do not rely on the answer",
+        ),
+    }
+    found = [code for code in light if light[code][0]][:1]
+    seen = [code for code in content if content[code][0]][:1]
+    # bad light alone makes a picture soft or unusual
+    found += seen if not found or (found == ["bright"] and seen == ["no_lesion"]) else []
+    return [InputWarning(code, (name,), f"the {_NAMES[name]} {(light | content)[code][1]}") for code in found]

@@ -1,0 +1,85 @@
+"""Measure what bf16 and int8 change in the answers of some weights, and record it beside them.
+
+    python examples/measure_precisions.py --model amf_small.milk10k --data milk10k:FOLDER --splits split.csv --record
+
+Answers the validation lesions through every runtime and precision that is installed and compares with
+fp32. `--record` writes the changes into the weights' config.json (``info.precisions``), and, where they are listed, the new
+config.json into weights_manifest.json. From then on `create_predictor(..., runtime="auto")` takes bf16 on processors that have
+it, if no more than .005 macro-F1 was lost.
+
+`--model` is a listed name or ``local-dir:FOLDER``. int8 is calibrated on lesions of the training split.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from amfzoo import create_model
+from amfzoo.data.records import LesionSet
+from amfzoo.data.sources import load_source
+from amfzoo.data.split import read_split
+from amfzoo.evaluation.precisions import measure_precisions
+from amfzoo.files import replacing
+from amfzoo.folder import sha256_of
+from amfzoo.hub import resolve
+from amfzoo.manifest import CONFIG_FILE, load_manifest, manifest_path
+from amfzoo.runtimes.measured import record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="listed weights, or local-dir:FOLDER")
+    parser.add_argument("--data", required=True, help="the source that they were trained on")
+    parser.add_argument("--splits", type=Path, help="split.csv of the run, where the source has no splits")
+    parser.add_argument("--words", help="for the lesions (default: the held-out part of the source)")
+    parser.add_argument("--lesions", type=int, help="take this many, evenly spaced (default: all of validation)")
+    parser.add_argument("--calibrate", type=int, default=96, help="training lesions for int8; 0: no int8 (default: 96)")
+    parser.add_argument("--record", action="store_true", help="write into config.json and the manifest")
+    args = parser.parse_args()
+
+    logging.getLogger("amfzoo").setLevel(logging.ERROR)  # that nothing is measured yet need not be said
+    lesions = load_source(args.data)
+    if args.splits:
+        lesions = read_split(lesions, args.splits)
+    valid = evenly(lesions.split("valid"), args.lesions)
+    train = evenly(lesions.split("train"), args.calibrate)
+    found = measure_precisions(
+        create_model(args.model, True),
+        valid,
+        data=args.words or f"validation lesions of {lesions.name}",
+        calibration=[(lesion.clinical, lesion.dermoscopy) for lesion in train] or None,
+    )
+    for name, measured in found.items():
+        print(f"{name}: {measured}")
+        for task, changes in measured.changes.items():
+            print(f"    {task}: " + ", ".join(f"{mode} {change:+.4f}" for mode, change in changes.items()))
+    if args.record:
+        target = resolve(args.model, local_files_only=True)
+        record(target.folder, found)
+        if target.record is not None:
+            list_anew(target.record.name, target.folder / CONFIG_FILE)
+
+
+def evenly(lesions: LesionSet, count: int | None) -> LesionSet:
+    """At most `count` lesions, over the whole length of the set."""
+    if count is None:
+        return lesions
+    kept = lesions.lesions[:: max(1, len(lesions) // count)][:count] if count else ()
+    return LesionSet(lesions.name, kept, lesions.tasks)
+
+
+def list_anew(name: str, config: Path) -> None:
+    """Put size and hash of a changed config.json into the manifest."""
+    path = manifest_path()
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["weights"][name]["files"][CONFIG_FILE] = {"sha256": sha256_of(config), "bytes": config.stat().st_size}
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        load_manifest(partial)  # raises before the old one is lost
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What the guards say of drawn pairs, right ones and those with a mistake in them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from amfzoo import read_image
+from amfzoo.data.example import example_pair
+from amfzoo.data.synthetic import draw_pair, random_findings
+from amfzoo.guards import InputWarning, check_images
+from amfzoo.guards.drawings import KINDS, draw_other
+
+Pictures = dict[str, Image.Image]
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pictures]:
+    drawn = [draw_pair(random_findings(seed), seed=seed, size=(600, 450)) for seed in range(6)]
+    return [{"clinical": pair.clinical, "dermoscopy": pair.dermoscopy} for pair in drawn]
+
+
+def found(pictures: Pictures) -> list[tuple[str, tuple[str, ...]]]:
+    return [(warning.code, warning.images) for warning in check_images(pictures)]
+
+
+def swapped(pair: Pictures) -> Pictures:
+    return {"clinical": pair["dermoscopy"], "dermoscopy": pair["clinical"]}
+
+
+def test_right_pairs_and_single_images_pass(pairs):
+    example = dict(zip(("clinical", "dermoscopy"), map(read_image, example_pair())))
+    for pair in (*pairs, example):
+        assert found(pair) == []
+        for name, picture in pair.items():
+            assert found({name: picture}) == found({**dict.fromkeys(pair), name: picture}) == []
+
+
+def test_swapped_pairs(pairs):
+    for pair in pairs:
+        (warning,) = check_images(swapped(pair))
+        assert warning.code == "swapped" and warning.images == ("clinical", "dermoscopy")
+        assert "swapped" in warning.message
+
+
+def test_a_dermoscopy_image_alone_in_the_place_of_the_clinical_photo(pairs):
+    wrong = [found({"clinical": pair["dermoscopy"]}) for pair in pairs]
+    assert all(codes in ([], [("wrong_kind", ("clinical",))]) for codes in wrong)
+    assert sum(map(bool, wrong)) >= len(pairs) / 2
+
+
+def test_one_picture_twice(pairs):
+    picture = pairs[0]["dermoscopy"]
+    file = io.BytesIO()
+    picture.resize((240, 180)).save(file, "JPEG", quality=60)
+    for other in (picture, picture.copy(), read_image(file.getvalue())):
+        assert ("identical", ("clinical", "dermoscopy")) in found({"clinical": picture, "dermoscopy": other})
+
+
+@pytest.mark.parametrize("name", ["clinical", "dermoscopy"])
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("blurred", lambda picture: picture.filter(ImageFilter.GaussianBlur(20))),
+        ("blurred", lambda picture: picture.resize((24, 18))),
+        ("dark", lambda picture: picture.point(lambda value: value / 10)),
+        ("bright", lambda picture: picture.point(lambda value: 255 - (255 - value) / 10)),
+        ("uniform", lambda picture: picture.resize((1, 1), Image.Resampling.BOX).resize((300, 200))),
+        ("no_lesion", lambda picture: draw_other("landscape", 5)),
+        ("no_lesion", lambda picture: draw_other("text", 5)),
+    ],
+)
+def test_one_spoilt_image(pairs, name, code, change):
+    for pair in pairs[:3]:
+        spoilt = {**pair, name: change(pair[name])}
+        assert (code, (name,)) in found(spoilt)
+        assert all(name in images for _, images in found(spoilt))
+
+
+def test_drawings_of_other_things_are_noticed():
+    codes = {"no_lesion", "uniform", "dark", "bright", "blurred", "far"}
+    warned = [bool(codes & {code for code, _ in found({"dermoscopy": draw_other(kind, 7)})}) for kind in KINDS]
+    assert sum(warned) >= len(KINDS) - 1
+
+
+def test_what_is_no_lesion_is_not_called_swapped(pairs):
+    page = draw_other("text", 3)
+    for pictures in ({"clinical": page, "dermoscopy": pairs[0]["clinical"]}, {"clinical": page}):
+        assert {code for code, _ in found(pictures)} & {"swapped", "wrong_kind"} <= {"wrong_kind"}
+        assert ("no_lesion", ("clinical",)) in found(pictures)
+
+
+def test_any_picture_that_can_be_read_can_be_checked():
+    random = np.random.default_rng(0)
+    for shape in ((16, 16, 3), (16, 3000, 3), (2500, 17, 3), (40, 30), (50, 60, 4)):
+        for values in (
+            random.integers(0, 256, shape, np.uint8),
+            np.zeros(shape, np.uint8),
+            np.full(shape, 255, np.uint8),
+        ):
+            picture = read_image(values)
+            warnings = check_images({"clinical": picture, "dermoscopy": picture})
+            assert warnings and all(isinstance(warning, InputWarning) for warning in warnings)
+
+
+def test_nothing_given_nothing_found():
+    assert check_images({"clinical": None, "dermoscopy": None}) == check_images({}) == ()

@@ -1,0 +1,51 @@
+"""The numbers of a thumbnail: what may change them and what may not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from amfzoo.data.synthetic import draw_pair, random_findings
+from amfzoo.guards.features import DARKEST, LIGHT_HIGH, LIGHT_LOW, LIGHTEST, SIDE, describe, thumbnail
+
+
+@pytest.fixture(scope="module")
+def lesion() -> Image.Image:
+    return draw_pair(random_findings(3), seed=3, size=(600, 450)).dermoscopy
+
+
+def test_a_thumbnail_is_square_whatever_the_picture(lesion):
+    for size in ((600, 450), (16, 900), (2000, 1000), (SIDE, SIDE)):
+        thumb = thumbnail(lesion.resize(size))
+        assert thumb.shape == (SIDE, SIDE, 3) and thumb.dtype == np.uint8
+
+
+def test_turning_and_mirroring_change_nothing(lesion):
+    thumb = thumbnail(lesion)
+    expected = describe(thumb)
+    for turned in (np.rot90(thumb), thumb[::-1], thumb[:, ::-1], thumb.transpose(1, 0, 2)):
+        assert describe(turned) == pytest.approx(expected, abs=2e-3)
+
+
+def test_lightness_is_where_its_places_say(lesion):
+    thumb = thumbnail(lesion)
+    light = thumb.reshape(SIDE // 2, 2, SIDE // 2, 2, 3).mean((1, 3, 4)) / 255
+    found = describe(thumb)[[DARKEST, LIGHT_LOW, LIGHT_HIGH, LIGHTEST]]
+    assert found == pytest.approx(np.percentile(light, (1, 25, 75, 99), method="lower"), abs=1e-5)
+
+
+def test_detail_at_the_finest_scale_is_its_root_mean_square():
+    random = np.random.default_rng(0)
+    light = random.integers(0, 256, (SIDE, SIDE))
+    blocks = (light / 255).reshape(SIDE // 2, 2, SIDE // 2, 2).transpose(0, 2, 1, 3).reshape(-1, 4)
+    found = describe(np.repeat(light[..., None], 3, 2).astype(np.uint8))[0]
+    assert np.exp(found) == pytest.approx(blocks.std(1).mean(), rel=0.01)
+
+
+def test_numbers_are_finite_for_extreme_pictures():
+    line = np.zeros((SIDE, SIDE, 3), np.uint8)
+    line[:, 64] = 255
+    board = np.indices((SIDE, SIDE)).sum(0) % 2 * 255
+    for thumb in (line, np.full_like(line, 255), line * 0, np.repeat(board[..., None], 3, 2).astype(np.uint8)):
+        assert np.isfinite(describe(thumb)).all()
