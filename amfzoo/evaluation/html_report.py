@@ -69,7 +69,7 @@ def _task(
 
 
 def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
-    head = ["", *(MODE_TITLES[mode] for mode in parts)]
+    head = ["score", *(MODE_TITLES[mode] for mode in parts)]
     rows = [
         (
             "cases with a known class",
@@ -189,7 +189,7 @@ def _checklist(modes: Mapping[str, Any]) -> list[str]:
         '<p class="muted">The rule suspects melanoma from 3 points (original) or 1 point (revised), points from the most probable '
         "class of each criterion.</p>"
     )
-    return ["<h2>Seven-point checklist</h2>", *_table(["", *(MODE_TITLES[mode] for mode in shown)], rows), note]
+    return ["<h2>Seven-point checklist</h2>", *_table(["score", *(MODE_TITLES[mode] for mode in shown)], rows), note]
 
 
 def _comparison(comparison: Mapping[str, Any]) -> list[str]:
@@ -214,7 +214,7 @@ def _differences(mode: str, task: str, part: Mapping[str, Any], scores: Mapping[
     rows = [
         (score_title(name), _difference(score, f"{mode}|{task}|difference|{name}")) for name, score in scores.items()
     ]
-    return _table([task.replace("_", " "), part["first"], part["second"], "difference", ""], rows)
+    return _table([task.replace("_", " "), part["first"], part["second"], "difference", "p-value"], rows)
 
 
 def _difference(score: Mapping[str, Any], key: str) -> list[_Cell]:
@@ -245,7 +245,7 @@ def _table(head: Iterable[str], rows: Iterable[tuple[str, list[_Cell]]]) -> list
     ]
     notes = [f"<sup>{letter}</sup> {escape(note)}" for note, letter in letters.items()]
     return [
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>', *body, "</tbody></table></div>",
+        f'<div class="scroll" role="group" tabindex="0" aria-label="Table"><table><thead><tr>{top}</tr></thead><tbody>', *body, "</tbody></table></div>",
         f'<p class="notes">{"<br>".join(notes)}</p>' if notes else "",
     ]  # fmt: skip
 
