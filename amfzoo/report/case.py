@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..explain import Contribution, Explanation, RegionMap, explain, modality_contribution
 from ..explain.contribution import reusable
-from ..inference import Prediction
+from ..inference import Prediction, predict_stream
 from ..inference.batch import BRANCHES
 from ..labels import CHECKLIST, DIAGNOSIS
 from .markup import class_name, data_uri, jpeg, percent, png, words
@@ -89,9 +89,9 @@ def view_case(
         ImageError, PredictionError: as of `PairNetwork.predict`.
     """
     images = {name: reusable(image) for name, image in zip(BRANCHES, (clinical, dermoscopy))}
-    contribution = modality_contribution(model, **images)
-    if answer is not None:
-        contribution = replace(contribution, whole=answer)
+    # asked by itself, as the contribution's answers come without the guards' warnings
+    answer = answer or next(predict_stream(model, [tuple(images.values())]))
+    contribution = replace(modality_contribution(model, **images), whole=answer)
     seen = explain(network, **images)
     pictures = tuple(
         _picture(seen, contribution.whole, name, file_name(image))

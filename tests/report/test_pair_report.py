@@ -25,9 +25,7 @@ def test_the_page_of_a_pair(network, folder):
     images = folder / "c0.jpg", folder / "d0.jpg"
     case = write_pair_report(network, folder / "out.html", *images, label="tiny <1>", remark="A <drawing>")
     answer = network.predict(*images)
-    for task, row in answer.probabilities.items():
-        assert case.prediction.probabilities[task] == pytest.approx(row, abs=1e-6)
-    assert case.prediction.warnings == answer.warnings
+    assert case.prediction == answer and answer.warnings  # noise is no lesion
     page = read(folder / "out.html")
     top, p = answer.top()
     assert page.rows("Probabilities of diagnosis")[0][0].endswith(
