@@ -33,7 +33,7 @@ from .description import DESCRIPTION_FILE, describe
 from .graph import exported_program
 from .int8 import GRAPH_FILE, batches_of, int8_graph
 from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime
+from .openvino_runtime import OpenVinoRuntime, core
 from .parity import BATCHES, Agreement, agreement, check
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _openvino(network: PairNetwork, folder: Path, pairs: None) -> Runtime:
     import openvino
 
     file = folder / "model.xml"
-    model = openvino.Core().read_model(cached_onnx_graph(network))
+    model = core().read_model(cached_onnx_graph(network))
     openvino.save_model(model, file, compress_to_fp16=False)  # which would be its default
     return OpenVinoRuntime(file, network.tasks)
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ from .base import Runtime
 from .graph import feed, output_name
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
+
+
+@lru_cache(maxsize=1)
+def core() -> Any:
+    """OpenVINO's `Core`, one for the process and never freed.
+
+    Where the processor has AMX, each one gives the thread a stack for its signal handlers and takes it away
+    with itself; with two, the next signal after both are gone finds freed memory and ends the program.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class OpenVinoRuntime(Runtime):
@@ -44,21 +57,18 @@ class OpenVinoRuntime(Runtime):
 
     @classmethod
     def accelerates(cls, precision: str) -> bool:
-        import openvino
-
-        return precision.upper() in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return precision.upper() in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32") -> None:
         import openvino
 
-        self._core = openvino.Core()
         self._settings = {
             "INFERENCE_PRECISION_HINT": {"bf16": "bf16"}.get(precision, "f32"),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         try:
-            self._model = self._core.read_model(graph if isinstance(graph, bytes) else os.fspath(graph))
+            self._model = core().read_model(graph if isinstance(graph, bytes) else os.fspath(graph))
             self._any_size = self._compiled(self._model)
         except RuntimeError as error:
             raise WeightsError(f"OpenVINO {openvino.__version__} cannot load the graph: {error}") from error
@@ -90,4 +100,4 @@ class OpenVinoRuntime(Runtime):
         return self._by_size[size]
 
     def _compiled(self, model: Any) -> Any:
-        return self._core.compile_model(model, "CPU", self._settings)
+        return core().compile_model(model, "CPU", self._settings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -252,3 +254,26 @@ def test_few_graphs_are_kept_and_an_unusable_cache_is_no_error(tiny, monkeypatch
     (tmp_path / "file").touch()
     monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "file"))
     assert cache.cached_onnx_graph(tiny) == b"graph"
+
+
+SIGNAL_AFTER_TWO = """
+import signal, sys
+from amfzoo import create_model, create_predictor
+
+tiny = create_model("local-dir:" + sys.argv[1])
+first, second = (create_predictor(tiny, "openvino") for _ in range(2))
+del first
+del second
+caught = []
+signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+signal.raise_signal(signal.SIGTERM)
+assert caught == [signal.SIGTERM]
+"""
+
+
+def test_a_signal_after_two_openvino_predictors_were_freed_is_handled(tiny, tmp_path):
+    """In a process of its own, which it once ended; only where the processor has AMX can this fail."""
+    needs("openvino")
+    tiny.save_pretrained(tmp_path / "tiny")
+    done = subprocess.run([sys.executable, "-c", SIGNAL_AFTER_TWO, tmp_path / "tiny"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
