@@ -15,7 +15,7 @@ from .plots import PLOTS
 from .report import MODE_TITLES, NOTICE, describe, difference_text, interval_sentence, p_text, score_text, score_title
 
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
-_ECE = "its interval tends to lie high, since resampling adds error"
+_ECE = "resampling adds error, so for its interval the resamples are moved until their median is the value"
 _MACRO = (
     "Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
     "AUROC and average precision are of one class against the rest."
