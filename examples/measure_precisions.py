@@ -15,10 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from amfzoo import create_model
-from amfzoo.data.records import LesionSet
+from amfzoo.data.records import every_nth
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
 from amfzoo.evaluation.precisions import measure_precisions
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="the source that they were trained on")
     parser.add_argument("--splits", type=Path, help="split.csv of the run, where the source has no splits")
     parser.add_argument("--words", help="for the lesions (default: the held-out part of the source)")
-    parser.add_argument("--lesions", type=int, help="take this many, evenly spaced (default: all of validation)")
+    parser.add_argument("--lesions", type=int, help="take at most this many, every n-th (default: all of validation)")
     parser.add_argument("--calibrate", type=int, default=96, help="training lesions for int8; 0: no int8 (default: 96)")
     parser.add_argument("--record", action="store_true", help="write into config.json and the manifest")
     args = parser.parse_args()
@@ -44,8 +45,9 @@ def main() -> None:
     lesions = load_source(args.data)
     if args.splits:
         lesions = read_split(lesions, args.splits)
-    valid = evenly(lesions.split("valid"), args.lesions)
-    train = evenly(lesions.split("train"), args.calibrate)
+    valid, train = lesions.split("valid"), every_nth(lesions.split("train").lesions, args.calibrate)
+    if args.lesions is not None:
+        valid = replace(valid, lesions=every_nth(valid.lesions, args.lesions))
     found = measure_precisions(
         create_model(args.model, True),
         valid,
@@ -61,14 +63,6 @@ def main() -> None:
         record(target.folder, found)
         if target.record is not None:
             list_anew(target.record.name, target.folder / CONFIG_FILE)
-
-
-def evenly(lesions: LesionSet, count: int | None) -> LesionSet:
-    """At most `count` lesions, over the whole length of the set."""
-    if count is None:
-        return lesions
-    kept = lesions.lesions[:: max(1, len(lesions) // count)][:count] if count else ()
-    return LesionSet(lesions.name, kept, lesions.tasks)
 
 
 def list_anew(name: str, config: Path) -> None:

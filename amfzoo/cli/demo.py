@@ -9,9 +9,9 @@ from typing import Any
 
 from . import exit_codes
 from .options import add_cache, apply_offline, positive
+from .predict import DEFAULT_MODEL
 from .signals import StopSignals
 
-_MODEL = "amf_small"
 _LOOPBACK = "127.0.0.1"
 _DESCRIPTION = """\
 Serve a page on this machine: two boxes for the images of one lesion, the answer with maps,
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME",
-        default=_MODEL,
+        default=DEFAULT_MODEL,
         help="to begin with, as for `amfzoo download`; listed weights can be chosen on the page (default: %(default)s)",
     )
     parser.add_argument("--port", metavar="N", type=positive, help="default: the first free one from 7860")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline
+from .options import add_cache, add_json, apply_offline, count, positive
 from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def add(commands: Any) -> None:
     option(
         "--resamples",
         metavar="N",
-        type=_count,
+        type=count,
         default=1000,
         help="of the bootstrap; 0: no intervals (default: %(default)s)",
     )
-    option("--seed", metavar="N", type=_count, default=0, help="of the bootstrap (default: %(default)s)")
+    option("--seed", metavar="N", type=count, default=0, help="of the bootstrap (default: %(default)s)")
     add_json(parser)
     option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     model = parser.add_argument_group("with a model")
@@ -88,7 +88,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="leave lesions of classes that the model does not have out of the figures",
     )
-    option("--batch-size", metavar="N", type=_positive, default=16, help="pairs per step (default: %(default)s)")
+    option("--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)")
     option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
     add_cache(parser)
     add_columns(parser, without=("split",))  # here --split names a split, not a column
@@ -134,16 +134,9 @@ def _check_usage(args: argparse.Namespace) -> None:
 
 def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
     """{mode: cases} of files of different modes."""
-    from ..evaluation import Cases
-
     found: dict[str, Cases] = {}
     for path in paths:
-        cases = Cases.read(path)
-        if split:
-            try:
-                cases = cases.split(split)
-            except ConfigError as error:
-                raise TableError(f"{path}: {error}") from error
+        cases = read_cases(path, split)
         if cases.mode in found:
             raise TableError(
                 f"{path} is a second table of the mode {cases.mode!r}; tables of several modes need a column `mode` that says "
@@ -151,6 +144,21 @@ def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
             )
         found[cases.mode] = cases
     return found
+
+
+def read_cases(path: str, split: str | None) -> Cases:
+    """The cases of a table, or those of one of its splits.
+
+    Raises:
+        TableError: it cannot be read, or has no such split.
+    """
+    from ..evaluation import Cases
+
+    cases = Cases.read(path)
+    try:
+        return cases.split(split) if split else cases
+    except ConfigError as error:
+        raise TableError(f"{path}: {error}") from error
 
 
 def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
@@ -199,15 +207,3 @@ def _title(cases: dict[str, Cases]) -> str:
 def _say(args: argparse.Namespace, message: str) -> None:
     if not args.quiet:
         print(message, file=sys.stderr)
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not _count(text):
-        raise argparse.ArgumentTypeError("must be at least 1, got 0")
-    return int(text)

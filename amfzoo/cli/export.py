@@ -77,9 +77,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibration(args: argparse.Namespace) -> list[tuple]:
-    """Pairs of the source, evenly over its length; of train where it has splits."""
+    """Pairs of the source, spread over its length; of train where it has splits."""
+    from ..data.records import every_nth
+
     lesions = with_splits(args, read_sources(args, [args.calibration]))
     usable = [lesion for lesion in lesions if lesion.images]
     usable = [lesion for lesion in usable if lesion.split == "train"] or usable
-    step = max(1, len(usable) // args.pairs)
-    return [(lesion.clinical, lesion.dermoscopy) for lesion in usable[::step][: args.pairs]]
+    return [(lesion.clinical, lesion.dermoscopy) for lesion in every_nth(usable, args.pairs)]

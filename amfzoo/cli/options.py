@@ -38,6 +38,13 @@ def positive(text: str) -> int:
     return number
 
 
+def count(text: str) -> int:
+    """For argparse: a whole number of at least 0."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
 def speaks() -> bool:
     """Whether this process talks to the user: of those that torchrun starts, the first."""
     return os.environ.get("RANK", "0") == "0"

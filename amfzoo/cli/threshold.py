@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from ..labels import DIAGNOSIS
 from . import exit_codes
-from .options import add_json, print_json
+from .evaluate import read_cases
+from .options import add_json, count, print_json
 
 if TYPE_CHECKING:
-    from ..evaluation import Cases
     from ..evaluation.calibration import OperatingPoint
 
 _SPLITS = ("train", "valid", "test")
@@ -41,8 +41,8 @@ def add(commands: Any) -> None:
     option("--split", choices=_SPLITS, help="choose on these lesions of the table only")
     option("--on", metavar="TABLE", help="measure the threshold on this table")
     option("--on-split", choices=_SPLITS, help="measure on these lesions (of --on, else of PREDICTIONS)")
-    option("--resamples", metavar="N", type=int, default=1000, help="of the bootstrap; 0: no intervals (default: %(default)s)")  # fmt: skip
-    option("--seed", metavar="N", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+    option("--resamples", metavar="N", type=count, default=1000, help="of the bootstrap; 0: no intervals (default: %(default)s)")  # fmt: skip
+    option("--seed", metavar="N", type=count, default=0, help="of the bootstrap (default: %(default)s)")
     add_json(parser)
     parser.set_defaults(run=run, parser=parser)
 
@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
     settings = {"resamples": args.resamples, "seed": args.seed}
     try:
         chosen = threshold_for_sensitivity(
-            _cases(args.table, args.split), args.task, args.positive, args.sensitivity, **settings
+            read_cases(args.table, args.split), args.task, args.positive, args.sensitivity, **settings
         )
         points = {"chosen": chosen}
         if args.on or args.on_split:
-            others = _cases(args.on or args.table, args.on_split)
+            others = read_cases(args.on or args.table, args.on_split)
             points["measured"] = measure_threshold(others, args.task, args.positive, chosen.threshold, **settings)
     except ConfigError as error:
         raise TableError(str(error)) from error  # what is wrong is in the tables or the options
@@ -81,13 +81,3 @@ def _line(where: str, point: OperatingPoint) -> str:
 
     scores = ", ".join(f"{name} {score_text(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity"))
     return f"{where}: {scores} ({point.positives} positive, {point.negatives} negative)"
-
-
-def _cases(path: str, split: str | None) -> Cases:
-    from ..evaluation import Cases
-
-    cases = Cases.read(path)
-    try:
-        return cases.split(split) if split else cases
-    except ConfigError as error:
-        raise TableError(f"{path}: {error}") from error

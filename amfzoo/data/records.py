@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,11 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         if all(source.hints.get(key) == value for source in sets)
     }
     return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)
+
+
+def every_nth(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:
+    """At most `count` lesions, every n-th, n being the largest whole number that leaves as many; none for 0."""
+    return tuple(lesions[:: max(1, len(lesions) // count)][:count]) if count else ()
 
 
 def join(sets: Iterable[LesionSet]) -> LesionSet:

@@ -37,7 +37,9 @@ class Contribution:
         return sum(abs(change) for change in self.change(image, task).values()) / 2
 
 
-def modality_contribution(model: Model, clinical: Any = None, dermoscopy: Any = None) -> Contribution:
+def modality_contribution(
+    model: Model, clinical: Any = None, dermoscopy: Any = None, *, whole: Prediction | None = None
+) -> Contribution:
     """Answer a pair again without each of its images.
 
     The network is told that the image is absent, as it was in training; one that never trained
@@ -46,6 +48,7 @@ def modality_contribution(model: Model, clinical: Any = None, dermoscopy: Any = 
     Args:
         model: a network, or one behind another runtime.
         clinical, dermoscopy: as for `PairNetwork.predict`.
+        whole: what `model` said of the pair, if it was asked already.
 
     Raises:
         ImageError, PredictionError: as of `PairNetwork.predict`.
@@ -53,10 +56,10 @@ def modality_contribution(model: Model, clinical: Any = None, dermoscopy: Any = 
     images = dict(zip(BRANCHES, map(reusable, (clinical, dermoscopy))))
     given = [name for name in model.preprocess if images[name] is not None]
     left_out = given if len(given) > 1 else []
-    pairs = [images, *({**images, name: None} for name in left_out)]
-    sources = [tuple(pair.values()) for pair in pairs]
-    answers = list(predict_stream(model, sources, batch_size=len(pairs), guards=False))
-    return Contribution(answers[0], dict(zip(left_out, answers[1:])))
+    pairs = [tuple({**images, name: None}.values()) for name in left_out]
+    pairs += [tuple(images.values())] if whole is None else []
+    answers = list(predict_stream(model, pairs, guards=False))
+    return Contribution(answers.pop() if whole is None else whole, dict(zip(left_out, answers)))
 
 
 def reusable(source: Any) -> Any:

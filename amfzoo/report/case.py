@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,7 @@ def view_case(
     *,
     title: str,
     answer: Prediction | None = None,
+    guards: bool = True,
     facts: tuple[tuple[str, str], ...] = (),
 ) -> CaseView:
     """Answer and explain one pair.
@@ -83,15 +84,14 @@ def view_case(
     Args:
         model: what predicts: the network, or one behind another runtime.
         network: the network itself, which explains.
-        answer: what `model` said of the pair; default it is asked.
+        answer: what `model` said of the pair; default it is asked, with or without `guards`.
 
     Raises:
         ImageError, PredictionError: as of `PairNetwork.predict`.
     """
     images = {name: reusable(image) for name, image in zip(BRANCHES, (clinical, dermoscopy))}
-    # asked by itself, as the contribution's answers come without the guards' warnings
-    answer = answer or next(predict_stream(model, [tuple(images.values())]))
-    contribution = replace(modality_contribution(model, **images), whole=answer)
+    answer = answer or next(predict_stream(model, [tuple(images.values())], guards=guards))
+    contribution = modality_contribution(model, **images, whole=answer)
     seen = explain(network, **images)
     pictures = tuple(
         _picture(seen, contribution.whole, name, file_name(image))

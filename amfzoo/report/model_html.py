@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..inference.prediction import RESEARCH_ONLY
+from ..text_tables import UNKNOWN
 from .markup import escape, table, words
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ NOTICE = (
     f"{RESEARCH_ONLY} It must not be used to diagnose, to treat or to decide about a patient; "
     "a low probability of a malignant class does not exclude it."
 )
-_UNKNOWN = "not stated"
 _FIGURES = {
     "macro_f1": "macro-F1",
     "balanced_accuracy": "balanced accuracy",
@@ -50,7 +50,7 @@ def model_section(config: NetworkConfig, label: str, version: str) -> list[str]:
     return [
         "<section><h2>The model and its limits</h2>",
         "<dl>",
-        *(f"<dt>{escape(name)}</dt><dd>{escape(text or _UNKNOWN, _LONGEST)}</dd>" for name, text in facts),
+        *(f"<dt>{escape(name)}</dt><dd>{escape(text or UNKNOWN, _LONGEST)}</dd>" for name, text in facts),
         "</dl>",
         *_metrics(info.get("metrics") or ()),
         "</section>",
@@ -71,7 +71,7 @@ def _metrics(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
         value, low, high = (metric.get(key) for key in ("value", "low", "high"))
         if metric.get("name") in _FIGURES and value is not None:
             interval = "" if low is None or high is None else f"<br>{low:.2f} to {high:.2f}"
-            where = f"{metric.get('data', _UNKNOWN)}, {metric.get('cases') or 'unknown number of'} lesions"
+            where = f"{metric.get('data', UNKNOWN)}, {metric.get('cases') or 'unknown number of'} lesions"
             rows.setdefault((metric.get("task", ""), where), {})[metric["name"]] = f"<b>{value:.2f}</b>{interval}"
     if not rows:
         return ["<p>No figures of this model's accuracy are recorded.</p>"]

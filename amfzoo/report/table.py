@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..errors import AmfzooError, ConfigError
 from ..html_page import document
-from ..inference import predict_stream
 from .answers import Answer, Answers
 from .case import view_case
 from .case_html import case_section
@@ -94,8 +93,7 @@ def _case(model: Model, network: PairNetwork, answer: Answer, answers: Answers, 
     title = f"{answers.counted.capitalize()} {answer.line}"
     back = '<p class="back"><a href="#list">Back to the list</a></p>'
     try:
-        (found,) = predict_stream(model, [answer.pair], guards=guards)
-        case = view_case(model, network, *answer.pair, title=title, answer=found, facts=answer.others)
+        case = view_case(model, network, *answer.pair, title=title, guards=guards, facts=answer.others)
     except AmfzooError as error:
         heading = f'<section class="case" id="case-{answer.line}"><h3>{escape(title)}</h3>'
         return [heading, f'<p class="bad">It cannot be shown: {escape(error)}</p>', back, "</section>"]

@@ -44,9 +44,7 @@ def difference(network: PairNetwork, runtime: Runtime, batch: Batch) -> float:
     Returns:
         A number from 0 to 1; NaN where one of them gives no probability.
     """
-    temperatures = network.config.temperatures
-    expected = calibrated(torch_logits(network, batch), temperatures)
-    found = calibrated(runtime.logits(batch), temperatures)
+    expected, found = _probabilities(network, runtime, batch)
     if list(found) != list(expected) or any(found[task].shape != p.shape for task, p in expected.items()):
         return math.nan
     return float(
@@ -73,12 +71,10 @@ class Agreement:
 
 def agreement(network: PairNetwork, runtime: Runtime, batches: Iterable[Batch]) -> Agreement:
     """How well a runtime and the network in torch agree; NaN where one of them gives no probability."""
-    temperatures = network.config.temperatures
     pairs, differences, same = 0, [], []
     for batch in batches:
         pairs += len(batch.present)
-        expected = calibrated(torch_logits(network, batch), temperatures)
-        found = calibrated(runtime.logits(batch), temperatures)
+        expected, found = _probabilities(network, runtime, batch)
         for task, p in expected.items():
             differences.append(np.abs(found[task] - p).max(1))
             same.append(found[task].argmax(1) == p.argmax(1))
@@ -110,6 +106,14 @@ def check(
                 f"differs by {found[size]:.2g}, allowed is {'any number' if tolerance is None else f'{tolerance:g}'}"
             )
     return found
+
+
+def _probabilities(
+    network: PairNetwork, runtime: Runtime, batch: Batch
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """{task: (B, classes)} of the network in torch, and of the runtime."""
+    temperatures = network.config.temperatures
+    return calibrated(torch_logits(network, batch), temperatures), calibrated(runtime.logits(batch), temperatures)
 
 
 def _picture(rng: np.random.Generator) -> Any:
