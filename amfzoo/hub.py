@@ -172,7 +172,7 @@ def _shipped(record: WeightsRecord, manifest: Manifest) -> Resolved:
         remedy = (
             "install amfzoo again"
             if record.source.type == "bundled"
-            else "they are in the source repository only: clone it and install it from there, or use 'local-dir:'"
+            else "they are in the source repository only: clone it and install it there with `pip install -e .`, or use 'local-dir:'"
         )
         raise WeightsError(f"The weights {record.name} should be in {folder}, which does not exist; {remedy}.")
     return Resolved(folder, record, f"{record.name} ({record.source.type})")
