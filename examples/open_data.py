@@ -4,7 +4,8 @@
 
 `--criteria` holds dermaknet.csv, isic2018_task2.csv and their images. A fifth of the lesions of each source is
 held out; near copies of an image stay together. Labels: of MILK10k the diagnosis; of the others six criteria as
-absent or present, left unknown where the two label sets disagree on an image.
+absent or present, left unknown where the two label sets disagree on an image; and, for training images alone, the
+three diagnoses of ISIC 2017 that isic2018_task2.csv has, which only teach the features.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from amfzoo.data.split import make_split
 from amfzoo.labels import DIAGNOSIS
 
 SOURCE = "source"  # metadata column
+TEACHING, GIVEN = "isic2017_diagnosis", "diagnosis_task3_2017"  # task and column of the table
+CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
 
 
 def main() -> None:
@@ -33,7 +36,7 @@ def main() -> None:
     pairs, criteria = load_source(f"milk10k:{args.milk10k}"), criteria_images(args.criteria)
     together = check(LesionSet("open", (*pairs, *criteria), {**pairs.tasks, **criteria.tasks})).copies
     pairs = make_split(pairs, valid=0.2, stratify=DIAGNOSIS, together=together)
-    criteria = make_split(criteria, valid=0.2, stratify="streaks", together=together)
+    criteria = with_diagnosis(make_split(criteria, valid=0.2, stratify="streaks", together=together))
     lesions = (*_from("milk10k", pairs), *_from("criteria", criteria))
     write_csv(LesionSet("open", lesions, {**pairs.tasks, **criteria.tasks}), args.out)
 
@@ -50,9 +53,23 @@ def criteria_images(folder: Path) -> LesionSet:
         images.setdefault(lesion.id, []).append(lesion)
     return LesionSet(
         "criteria",
-        tuple(replace(found[0], labels=_agreed(found), metadata={}) for found in images.values()),
+        tuple(replace(found[0], labels=_agreed(found), metadata=_given(found)) for found in images.values()),
         sets[0].tasks,
     )
+
+
+def _given(lesions: list[Lesion]) -> dict[str, str]:
+    return {GIVEN: lesion.metadata[GIVEN] for lesion in lesions if lesion.metadata.get(GIVEN)}
+
+
+def with_diagnosis(criteria: LesionSet) -> LesionSet:
+    """The diagnosis as a task of the training images; the column itself goes."""
+    found = []
+    for lesion in criteria:
+        name = lesion.metadata.get(GIVEN)
+        more = {TEACHING: name} if lesion.split == "train" and name in CLASSES else {}
+        found.append(replace(lesion, labels={**lesion.labels, **more}, metadata={}))
+    return replace(criteria, lesions=tuple(found), tasks={**criteria.tasks, TEACHING: CLASSES})
 
 
 def _agreed(lesions: list[Lesion]) -> dict[str, str]:

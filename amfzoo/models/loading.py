@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from ..errors import WeightsError
 from ..folder import read_config, read_folder
@@ -23,23 +24,45 @@ logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
 
 
-class without_random_values(TorchFunctionMode):
-    """In its scope this thread draws no random values for new parameters.
+_INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_")
+_building = threading.local()
+_installing = threading.Lock()
+_threads_building = 0
 
-    For networks whose every parameter is loaded right afterwards: drawing costs more than
-    half of building a small one. `torch.nn.init` leaves the memory as it is. The methods
-    it builds on write zeros, since `trunc_normal_` repeats them until all values are
-    within its bounds, which memory that was not set may never be.
+
+@contextlib.contextmanager
+def without_random_values() -> Iterator[None]:
+    """In its scope this thread's calls of `torch.nn.init` leave new parameters as they are.
+
+    For networks whose every parameter is loaded right afterwards: drawing random values
+    costs more than half of building a small one. The functions are replaced while a
+    thread is in the scope, and are the usual ones for every other thread. (A
+    TorchFunctionMode would do without replacing them, but costs as much as it saves.)
     """
+    global _threads_building
+    with _installing:
+        if not _threads_building:
+            for name in _INITIALISERS:
+                setattr(nn.init, name, _unless_building(getattr(nn.init, name)))
+        _threads_building += 1
+    _building.depth = getattr(_building, "depth", 0) + 1
+    try:
+        yield
+    finally:
+        _building.depth -= 1
+        with _installing:
+            _threads_building -= 1
+            if not _threads_building:
+                for name in _INITIALISERS:
+                    setattr(nn.init, name, getattr(nn.init, name).__wrapped__)
 
-    SKIPPED = frozenset({nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_, nn.init.kaiming_normal_})
-    ZEROED = frozenset({torch.Tensor.uniform_, torch.Tensor.normal_})
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in self.SKIPPED:
-            return args[0] if args else kwargs["tensor"]
-        return args[0].zero_() if func in self.ZEROED else func(*args, **kwargs)
+def _unless_building(initialise: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    @functools.wraps(initialise)
+    def wrapper(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        return tensor if getattr(_building, "depth", 0) else initialise(tensor, *args, **kwargs)
+
+    return wrapper
 
 
 def as_source(source: str | os.PathLike[str]) -> str | Path:

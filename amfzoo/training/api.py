@@ -103,6 +103,7 @@ def finetune(
     lesions = split_lesions(read_lesions(source), settings.valid, settings.seed)
     settings = with_advice(settings, lesions)
     task_names(lesions.tasks, settings.task_weights, "task_weights")
+    task_names(lesions.tasks, settings.class_weights_kept, "class_weights_kept")
     network, start = build_model(
         model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
     )

@@ -7,107 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from .fields import any_value, choice, class_weights, flag, names, number, parts, shares_of_tasks, text, weights_of_tasks
 from .recipes import RECIPES
 
 METRICS = ("macro_f1", "balanced_accuracy", "auroc", "accuracy", "loss")
 SCHEDULES = ("cosine", "poly", "constant", "wsd")
 PRECISIONS = ("no", "bf16", "fp16")
-PARTS = ("clinical", "dermoscopy", "fusion", "heads")
-
-
-def _number(default: float, low: float, high: float = math.inf, *, whole: bool = False, none: bool = False) -> Any:
-    def check(value: Any) -> Any:
-        if value is None and none:
-            return None
-        if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-            try:
-                value = float(value)
-            except ValueError:
-                pass
-        kind = "a whole number" if whole else "a number"
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, (int, float))
-            or not math.isfinite(value)
-            or (whole and value != int(value))
-        ):
-            raise ConfigError(f"{value!r} is not {kind}{' or null' if none else ''}")
-        if not low <= value <= high:
-            raise ConfigError(f"{value!r} must be {f'at least {low}' if high == math.inf else f'from {low} to {high}'}")
-        return int(value) if whole else float(value)
-
-    return field(default=default, metadata={"check": check})
-
-
-def _choice(default: str, known: tuple[str, ...]) -> Any:
-    def check(value: Any) -> str:
-        value = "no" if value is False else value  # YAML 1.1 reads a bare no as false
-        if value not in known:
-            raise ConfigError(f"{value!r} is not one of {', '.join(known)}")
-        return value
-
-    return field(default=default, metadata={"check": check})
-
-
-def _flag(default: bool) -> Any:
-    def check(value: Any) -> bool:
-        if not isinstance(value, bool):
-            raise ConfigError(f"{value!r} is not true or false")
-        return value
-
-    return field(default=default, metadata={"check": check})
-
-
-def _text(default: str | None) -> Any:
-    def check(value: Any) -> str | None:
-        if isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        if value is not None and not (isinstance(value, str) and value):
-            raise ConfigError(f"{value!r} is not text")
-        return value
-
-    return field(default=default, metadata={"check": check})
-
-
-def _any(default: Any, check: Callable[[Any], Any]) -> Any:
-    return field(default_factory=lambda: default, metadata={"check": check})
-
-
-def _parts(value: Any) -> tuple[str, ...]:
-    parts = (value,) if isinstance(value, str) else tuple(value or ())
-    wrong = [part for part in parts if part not in PARTS]
-    if wrong:
-        raise ConfigError(f"{wrong[0]!r} is not one of {', '.join(PARTS)}")
-    return parts
-
-
-def _weights_of_tasks(value: Any) -> dict[str, float]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{value!r} is not a mapping of task to weight")
-    return {str(task): _positive(weight) for task, weight in value.items()}
-
-
-def _class_weights(value: Any) -> Any:
-    value = "none" if value is None else value
-    if value in ("none", "inverse_sqrt"):
-        return value
-    if not isinstance(value, Mapping) or not all(isinstance(weights, Mapping) for weights in value.values()):
-        raise ConfigError(f"{value!r} is not none, inverse_sqrt, or a mapping of task to class to weight")
-    return {str(task): {str(name): _positive(w) for name, w in weights.items()} for task, weights in value.items()}
-
-
-def _positive(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 0):
-        raise ConfigError(f"the weight {value!r} is not a number of at least 0")
-    return float(value)
 
 
 # Fields that change nothing in the result: a run may be resumed with others.
@@ -147,8 +59,13 @@ class TrainConfig:
         modality_dropout: probability of hiding each image of a pair (never both).
         auxiliary: weight of the loss of each branch's own head; 0 leaves them out.
         class_weights: none, inverse_sqrt (of the class frequency), or given.
+        class_weights_kept: task -> share of the class weights that stays in its probabilities. 0,
+            for those not named: probabilities as frequent as the classes of the data. Up to 1:
+            rare classes are favoured, as macro-F1 and balanced accuracy do.
         focal_gamma: of the focal loss; 0 is off.
         task_weights: task -> weight in the loss, 1 for those not named.
+        teachers: models, by name, whose probabilities are learned besides the labels; see `Teachers`.
+        distill: share of the loss that is theirs.
         metric: what the best epoch is chosen by; the unweighted mean over tasks.
         patience: epochs without a better metric after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
@@ -164,56 +81,59 @@ class TrainConfig:
         ConfigError: a value is wrong; the message names the field.
     """
 
-    epochs: int = _number(16, 1, whole=True)
-    batch_size: int = _number(32, 2, whole=True)
-    accumulate: int = _number(1, 1, whole=True)
-    optimizer: str = _text("adamw")
-    lr: float = _number(4e-4, 0)
-    weight_decay: float = _number(0.05, 0)
-    layer_decay: float = _number(1.0, 0.01, 1)
-    schedule: str = _choice("cosine", SCHEDULES)
-    warmup: float = _number(0.15, 0, 0.9)
-    min_lr: float = _number(0.0, 0)
-    clip_grad: float = _number(5.0, 0)
-    ema: float = _number(0.998, 0, 0.999999)
-    dropout: float | None = _number(0.2, 0, 0.99, none=True)
-    freeze: tuple[str, ...] = _any((), _parts)
-    channels_last: bool = _flag(True)
-    grad_checkpointing: bool = _flag(False)
-    image_size: int | None = _number(None, 32, 8192, whole=True, none=True)
-    border: float | None = _number(None, 0, 0.49, none=True)
-    crop_start: float = _number(0.83, 0.1, 2)
-    crop_end: float = _number(0.83, 0.1, 2)
-    cache_scale: float = _number(1.34, 0.25, 4)
-    flip: bool = _flag(True)
-    rotate: float = _number(180.0, 0, 180)
-    zoom: float = _number(0.7, 0.05, 1)
-    shift: float = _number(0.1, 0, 1)
-    stretch: float = _number(0.2, 0, 1)
-    light: float = _number(0.2, 0, 0.9)
-    contrast: float = _number(0.2, 0, 0.9)
-    saturation: float = _number(0.2, 0, 1)
-    channel_gain: float = _number(0.05, 0, 0.9)
-    mixup: float = _number(0.0, 0)
-    modality_dropout: float = _number(0.1, 0, 0.5)
-    auxiliary: float = _number(0.3, 0)
-    class_weights: Any = _any("inverse_sqrt", _class_weights)
-    label_smoothing: float = _number(0.05, 0, 0.9)
-    focal_gamma: float = _number(0.0, 0, 10)
-    task_weights: Mapping[str, float] = _any({}, _weights_of_tasks)
-    metric: str = _choice("macro_f1", METRICS)
-    patience: int = _number(0, 0, whole=True)
-    valid: float = _number(0.2, 0, 0.9)
-    seed: int = _number(0, 0, 2**53, whole=True)
-    precision: str = _choice("no", PRECISIONS)
-    deterministic: bool = _flag(False)
-    on_bad_image: str = _choice("raise", ("raise", "skip"))
-    eval_batch_size: int = _number(64, 1, whole=True)
-    workers: int = _number(0, 0, 256, whole=True)
-    cache_gb: float = _number(8.0, 0)
-    cache_dir: str | None = _text(None)
-    checkpoint_minutes: float = _number(10.0, 0)
-    checkpoint_steps: int = _number(0, 0, whole=True)
+    epochs: int = number(16, 1, whole=True)
+    batch_size: int = number(32, 2, whole=True)
+    accumulate: int = number(1, 1, whole=True)
+    optimizer: str = text("adamw")
+    lr: float = number(4e-4, 0)
+    weight_decay: float = number(0.05, 0)
+    layer_decay: float = number(1.0, 0.01, 1)
+    schedule: str = choice("cosine", SCHEDULES)
+    warmup: float = number(0.15, 0, 0.9)
+    min_lr: float = number(0.0, 0)
+    clip_grad: float = number(5.0, 0)
+    ema: float = number(0.998, 0, 0.999999)
+    dropout: float | None = number(0.2, 0, 0.99, none=True)
+    freeze: tuple[str, ...] = any_value((), parts)
+    channels_last: bool = flag(True)
+    grad_checkpointing: bool = flag(False)
+    image_size: int | None = number(None, 32, 8192, whole=True, none=True)
+    border: float | None = number(None, 0, 0.49, none=True)
+    crop_start: float = number(0.83, 0.1, 2)
+    crop_end: float = number(0.83, 0.1, 2)
+    cache_scale: float = number(1.34, 0.25, 4)
+    flip: bool = flag(True)
+    rotate: float = number(180.0, 0, 180)
+    zoom: float = number(0.7, 0.05, 1)
+    shift: float = number(0.1, 0, 1)
+    stretch: float = number(0.2, 0, 1)
+    light: float = number(0.2, 0, 0.9)
+    contrast: float = number(0.2, 0, 0.9)
+    saturation: float = number(0.2, 0, 1)
+    channel_gain: float = number(0.05, 0, 0.9)
+    mixup: float = number(0.0, 0)
+    modality_dropout: float = number(0.1, 0, 0.5)
+    auxiliary: float = number(0.3, 0)
+    class_weights: Any = any_value("inverse_sqrt", class_weights)
+    class_weights_kept: Mapping[str, float] = any_value({}, shares_of_tasks)
+    label_smoothing: float = number(0.05, 0, 0.9)
+    focal_gamma: float = number(0.0, 0, 10)
+    task_weights: Mapping[str, float] = any_value({}, weights_of_tasks)
+    teachers: tuple[str, ...] = any_value((), names)
+    distill: float = number(0.5, 0, 1)
+    metric: str = choice("macro_f1", METRICS)
+    patience: int = number(0, 0, whole=True)
+    valid: float = number(0.2, 0, 0.9)
+    seed: int = number(0, 0, 2**53, whole=True)
+    precision: str = choice("no", PRECISIONS)
+    deterministic: bool = flag(False)
+    on_bad_image: str = choice("raise", ("raise", "skip"))
+    eval_batch_size: int = number(64, 1, whole=True)
+    workers: int = number(0, 0, 256, whole=True)
+    cache_gb: float = number(8.0, 0)
+    cache_dir: str | None = text(None)
+    checkpoint_minutes: float = number(10.0, 0)
+    checkpoint_steps: int = number(0, 0, whole=True)
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):

@@ -26,6 +26,7 @@ from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
 from .prepare import crop_size
 from .targets import Targets, class_weights
+from .teachers import Teachers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -99,7 +100,9 @@ class Trainer:
             smoothing=config.label_smoothing,
             gamma=config.focal_gamma,
             auxiliary=config.auxiliary,
+            kept=config.class_weights_kept,
         )
+        self.teachers = Teachers(config.teachers, network, accelerator.device) if config.teachers else None
         self._pending: list[Tensor] = []
         self._checkpointed = time.monotonic()
         if checkpoint is not None:
@@ -197,9 +200,16 @@ class Trainer:
             )
 
         if draw.share is None:
-            return loss(None, None)
-        share = draw.share[positions].to(device)
-        return loss(None, share) + loss(draw.partners, 1 - share)
+            value = loss(None, None)
+        else:
+            share = draw.share[positions].to(device)
+            value = loss(None, share) + loss(draw.partners, 1 - share)
+        if self.teachers is None:
+            return value
+        with self.accelerator.autocast():
+            taught = self.teachers.probabilities(images, self.train.has[draw.rows][positions].to(device))
+        divergence = self.teachers.loss(logits, taught, self.loss.task_weights) / len(draw.rows)
+        return (1 - self.config.distill) * value + self.config.distill * divergence
 
     def _images(self, branch: str, part: _Part, draw: StepDraw, present: Tensor, epoch: int) -> Tensor | None:
         if branch not in part.pixels:

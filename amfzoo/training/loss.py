@@ -73,6 +73,7 @@ class PairLoss:
         weights: task -> (C,) class weights.
         task_weights: task -> weight; 1 for those not named. They are scaled to sum to 1.
         auxiliary: weight of each branch's heads against the main ones.
+        kept: task -> share of the class weights that stays in the probabilities; 0 for those not named.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class PairLoss:
         smoothing: float = 0.0,
         gamma: float = 0.0,
         auxiliary: float = 0.0,
+        kept: Mapping[str, float] | None = None,
     ) -> None:
         self.weights = {task: weight.cpu() for task, weight in weights.items()}
         self._there: dict[torch.device, dict[str, Tensor]] = {}
         shares = {task: float((task_weights or {}).get(task, 1.0)) for task in weights}
         self.task_weights = {task: share / (sum(shares.values()) or 1.0) for task, share in shares.items()}
         self.smoothing, self.gamma, self.auxiliary = smoothing, gamma, auxiliary
+        self.kept = dict(kept or {})
 
     def totals(self, targets: Targets, present: Tensor) -> dict[str, float]:
         """Summed case weights of a whole step, per head; targets (B, C) and present (B, 2) on the CPU."""
@@ -126,8 +129,9 @@ class PairLoss:
         for head, values in logits.items():
             branch, _, task = head.rpartition("/")
             # Weights w teach a network p * w. Adding log w here leaves p itself to the network, whose
-            # probabilities then keep the frequencies of the data.
-            values = values + weights[task].clamp(min=1e-6).log()
+            # probabilities then keep the frequencies of the data; adding less keeps a power of w
+            # ("logit adjustment", Menon et al., ICLR 2021).
+            values = values + (1 - self.kept.get(task, 0.0)) * weights[task].clamp(min=1e-6).log()
             cases, _ = case_losses(values, targets[task], weights[task], self.smoothing, self.gamma)
             if branch:
                 # selected, not multiplied: the blank input of an absent image must not matter

@@ -51,7 +51,8 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
         while progress.epoch < config.epochs and not _out_of_patience(trainer):
             row = {"epoch": progress.epoch + 1, "train_loss": trainer.run_epoch(), "lr": _rate(trainer)}
             if valid is not None:
-                logits = logits_of(trainer.averaged, valid, trainer.accelerator, config.eval_batch_size)
+                with trainer.accelerator.autocast():  # in the precision of training: it only chooses the epoch
+                    logits = logits_of(trainer.averaged, valid, trainer.accelerator, config.eval_batch_size)
                 row.update({f"valid/{name}": value for name, value in scores_of(logits, valid).items()})
             row["seconds"] = progress.seconds
             best = _note(trainer, row, valid)

@@ -109,7 +109,8 @@ def test_save_and_load(model, tmp_path):
     state = loaded.state_dict()
     assert list(state) == list(model.state_dict())
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
-    assert torch.equal(logits_of(loaded, *pair(2)), logits_of(model, *pair(2)))
+    # not bit for bit: products may add up in another order where a tensor lies elsewhere in memory
+    torch.testing.assert_close(logits_of(loaded, *pair(2)), logits_of(model, *pair(2)), atol=1e-5, rtol=0)
 
 
 def test_save_and_load_in_half_precision(model, tmp_path):

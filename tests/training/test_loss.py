@@ -141,3 +141,24 @@ def test_class_weights_leave_the_frequencies_of_the_data_in_the_probabilities():
 
     optimizer.step(closure)
     torch.testing.assert_close(logits.detach().softmax(0), torch.tensor([0.80, 0.15, 0.05]), atol=1e-3, rtol=0)
+
+
+def test_kept_class_weights_stay_in_the_probabilities():
+    """The loss is least where a network answers p * w ** kept, p being how frequent the classes are."""
+    labels = torch.tensor([0] * 12 + [1] * 3 + [2] * 1)
+    masks, present = F.one_hot(labels, 3).bool(), torch.ones(16, 2, dtype=torch.bool)
+    weight, frequency = torch.tensor([0.5, 1.0, 1.7]), torch.tensor([12.0, 3.0, 1.0]) / 16
+    for kept in (0.0, 0.4, 1.0):
+        loss = PairLoss({"d": weight}, kept={"d": kept})
+        bias = torch.zeros(3, requires_grad=True)
+        optimizer = torch.optim.LBFGS([bias], max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            value = loss({"d": bias.expand(16, 3)}, {"d": masks}, present, loss.totals({"d": masks}, present))
+            value.backward()
+            return value
+
+        optimizer.step(closure)
+        expected = frequency * weight**kept
+        torch.testing.assert_close(bias.detach().softmax(0), expected / expected.sum(), atol=1e-3, rtol=0)

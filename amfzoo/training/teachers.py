@@ -1,0 +1,90 @@
+"""Learning from networks that are trained already, besides from the labels.
+
+The student sees what its teachers see, augmentation included, and is drawn to their probabilities (Hinton et al.,
+"Distilling the knowledge in a neural network", 2015; that teacher and student should see the same view: Beyer et
+al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022). Teachers answer for every lesion,
+also where a task has no label, and they see both images where modality dropout hides one from the student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..factory import create_model
+from ..images import Preprocess
+from ..models.config import BRANCHES
+from ..models.network import PairNetwork
+
+
+class Teachers:
+    """Several networks whose mean probabilities are taught.
+
+    Args:
+        names: as `create_model` takes them; they must have weights.
+        student: its tasks are those that are taught, as far as a teacher has them with the same classes.
+        device: where they run.
+
+    Raises:
+        ConfigError: a teacher knows none of the student's tasks, or needs an image that the student does not read.
+        UnknownModelError, WeightsError: see `create_model`.
+    """
+
+    def __init__(self, names: Sequence[str], student: PairNetwork, device: torch.device) -> None:
+        self.student = dict(student.preprocess)
+        self.networks: list[PairNetwork] = []
+        for name in names:
+            # a bare name means its default weights; others name theirs
+            network = create_model(name, pretrained=None if "." in name or ":" in name else True)
+            if not any(student.tasks.get(task) == classes for task, classes in network.tasks.items()):
+                raise ConfigError(f"training setting teachers: {name} knows none of the tasks {', '.join(student.tasks)}")
+            if set(network.preprocess) - set(self.student):
+                raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
+            # their own layout of memory: the fastest on most devices
+            self.networks.append(network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False))
+        self.tasks = {task: classes for task, classes in student.tasks.items() if self._knowing(task, classes)}
+
+    def _knowing(self, task: str, classes: tuple[str, ...]) -> list[PairNetwork]:
+        return [network for network in self.networks if network.tasks.get(task) == classes]
+
+    @torch.no_grad()
+    def probabilities(self, images: Sequence[Tensor | None], present: Tensor) -> dict[str, Tensor]:
+        """task -> (B, C) mean of the teachers' probabilities, with their temperatures.
+
+        Args:
+            images: clinical and dermoscopy, (B, 3, H, W) each, normalised for the student.
+            present: (B, 2) bool, the images that there are.
+        """
+        found: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
+        for network in self.networks:
+            own = [
+                self._renormalised(image, self.student[branch], network.preprocess[branch])
+                if branch in network.preprocess and image is not None
+                else None
+                for branch, image in zip(BRANCHES, images)
+            ]
+            for task, logits in network(*own, present).items():
+                if self.tasks.get(task) == network.tasks[task]:
+                    found[task].append((logits.float() / network.config.temperatures.get(task, 1.0)).softmax(1))
+        return {task: torch.stack(several).mean(0) for task, several in found.items()}
+
+    def loss(self, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:
+        """Sum over the lesions of the divergence of the student from what is taught, a weighted mean over the tasks."""
+        total = sum(task_weights[task] for task in taught) or 1.0
+        parts = [
+            task_weights[task] / total * F.kl_div(logits[task].float().log_softmax(1), p, reduction="sum")
+            for task, p in taught.items()
+        ]
+        return torch.stack(parts).sum()
+
+    @staticmethod
+    def _renormalised(image: Tensor, student: Preprocess, teacher: Preprocess) -> Tensor:
+        if (student.mean, student.std) == (teacher.mean, teacher.std):
+            return image
+        vectors = (student.mean, student.std, teacher.mean, teacher.std)
+        mean, std, own_mean, own_std = (image.new_tensor(values)[:, None, None] for values in vectors)
+        return (image * std + (mean - own_mean)) / own_std

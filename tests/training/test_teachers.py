@@ -1,0 +1,98 @@
+"""Learning from trained networks besides the labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lesions import TINY
+
+import amfzoo
+from amfzoo.errors import ConfigError
+from amfzoo.images import Preprocess
+from amfzoo.training import finetune, load_config
+from amfzoo.training.teachers import Teachers
+
+
+@pytest.fixture(scope="module")
+def teacher(data, tmp_path_factory) -> str:
+    """A network that knows the colours."""
+    settings = {**TINY, "epochs": 8}
+    run = finetune("amf_test", data, out=tmp_path_factory.mktemp("t") / "run", device="cpu", progress=False, **settings)
+    return f"local-dir:{run.folder / 'model'}"
+
+
+def network(**settings) -> amfzoo.PairNetwork:
+    torch.manual_seed(3)
+    return amfzoo.create_model("amf_test", tasks={"colour": ("red", "green", "blue")}, **settings)
+
+
+def pair(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(1)
+    return torch.randn(count, 3, 64, 64, generator=random), torch.randn(count, 3, 64, 64, generator=random)
+
+
+def test_what_is_taught_is_the_mean_of_the_calibrated_probabilities(teacher, tmp_path):
+    other = network()
+    other.config = other.config.replace(temperatures={"colour": 2.0})
+    folder = other.save_pretrained(tmp_path / "other")
+    student, present = network(), torch.tensor([[True, True], [True, False], [False, True], [True, True]])
+    taught = Teachers([teacher, f"local-dir:{folder}"], student, torch.device("cpu")).probabilities(pair(), present)
+    expected = 0
+    for model in (amfzoo.create_model(teacher), other.eval()):
+        with torch.no_grad():
+            logits = model(*pair(), present)["colour"] / model.config.temperatures.get("colour", 1.0)
+        expected = expected + logits.softmax(1) / 2
+    torch.testing.assert_close(taught["colour"], expected, atol=1e-5, rtol=0)
+
+
+def test_a_teacher_sees_the_picture_in_its_own_normalisation(tmp_path):
+    """Two networks of the same weights that differ in mean and deviation answer alike for the same picture."""
+    own = Preprocess(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    student, model = network(), network(clinical_preprocess=own, dermoscopy_preprocess=own)
+    folder = model.save_pretrained(tmp_path / "model")
+    usual = student.preprocess["clinical"]
+    pictures = [(image - image.min()) / (image.max() - image.min()) for image in pair()]
+
+    def fed(p: Preprocess) -> list[torch.Tensor]:
+        return [(x - torch.tensor(p.mean)[:, None, None]) / torch.tensor(p.std)[:, None, None] for x in pictures]
+
+    present = torch.ones(4, 2, dtype=torch.bool)
+    taught = Teachers([f"local-dir:{folder}"], student, torch.device("cpu")).probabilities(fed(usual), present)
+    with torch.no_grad():
+        expected = model.eval()(*fed(own), present)["colour"].softmax(1)
+    torch.testing.assert_close(taught["colour"], expected, atol=1e-5, rtol=0)
+
+
+def test_the_loss_is_the_divergence_of_the_student(teacher):
+    teachers = Teachers([teacher], network(), torch.device("cpu"))
+    logits, p = torch.randn(5, 3), torch.rand(5, 3).softmax(1)
+    value = teachers.loss({"colour": logits, "other": torch.randn(5, 2)}, {"colour": p}, {"colour": 0.25, "other": 0.75})
+    torch.testing.assert_close(value, F.kl_div(logits.log_softmax(1), p, reduction="none").sum())
+    assert teachers.loss({"colour": p.log()}, {"colour": p}, {"colour": 1.0}).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
+    """All labels but those of two lesions are gone."""
+    few = {lesion.id for lesion in data if lesion.id in ("L0", "L1", "L2", "L12", "L13", "L14")}
+    marked = [replace(lesion, labels=lesion.labels if lesion.id in few else {"colour": ("red", "green")}) for lesion in data]
+    unlabelled = replace(data, lesions=tuple(marked))
+    settings = {**TINY, "epochs": 8, "valid": 0.0, "metric": "loss", "teachers": teacher, "distill": 1.0}
+    run = finetune("amf_test", unlabelled, out=tmp_path / "run", device="cpu", progress=False, **settings)
+    assert load_config(file=run.folder / "config.yaml").teachers == (teacher,)
+    known = [lesion for lesion in data if isinstance(lesion.labels.get("colour"), str) and len(lesion.images) == 2]
+    answers = run.model.predict([lesion.clinical for lesion in known], [lesion.dermoscopy for lesion in known])
+    right = [answer.top("colour")[0] == lesion.labels["colour"] for answer, lesion in zip(answers, known)]
+    assert sum(right) >= 0.8 * len(right)
+
+
+def test_useless_teachers_are_refused(teacher):
+    other = amfzoo.create_model("amf_test", tasks={"veil": ("absent", "present")})
+    with pytest.raises(ConfigError, match="knows none of the tasks veil"):
+        Teachers([teacher], other, torch.device("cpu"))
+    with pytest.raises(ConfigError, match="needs an image"):
+        Teachers([teacher], network(clinical=None), torch.device("cpu"))
+    with pytest.raises(ConfigError, match="not the name of a model"):
+        load_config(teachers=[3])
