@@ -64,6 +64,9 @@ def main() -> None:
     parser.add_argument(
         "--half", action="store_true", help="store half precision even if that changes the probabilities"
     )
+    parser.add_argument(
+        "--default", action="store_true", help="what the name of the architecture alone stands for from now on"
+    )
     args = parser.parse_args()
 
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
@@ -119,7 +122,7 @@ def main() -> None:
     examples = write_golden(model, *example_pair())
     examples[CALIBRATION_PLOT] = calibration(cases["both"], main_task).encode()
     model.save_pretrained(target, half=model is half, overwrite=True, examples=examples)
-    add_to_manifest(args.name, target, model, "repository" if args.repository else "bundled")
+    add_to_manifest(args.name, target, model, "repository" if args.repository else "bundled", args.default)
 
 
 def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
@@ -173,8 +176,8 @@ def largest_change(one: PairNetwork, other: PairNetwork, lesions: LesionSet) -> 
     return max(np.abs(a[m].probabilities[t] - b[m].probabilities[t]).max() for m in a for t in one.tasks)
 
 
-def add_to_manifest(name: str, folder: Path, model: PairNetwork, kind: str) -> None:
-    """Write the entry of `name`, which becomes the default of its architecture if there is none."""
+def add_to_manifest(name: str, folder: Path, model: PairNetwork, kind: str, default: bool) -> None:
+    """Write the entry of `name`, which becomes the default of its architecture if wanted, or if there is none."""
     check_folder(folder)
     path = ROOT / "weights_manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -190,6 +193,8 @@ def add_to_manifest(name: str, folder: Path, model: PairNetwork, kind: str) -> N
         "tasks": {task: list(classes) for task, classes in model.tasks.items()},
         "metrics": model.config.info["metrics"],
     }
+    if default:
+        manifest["default_tags"][architecture] = tag
     manifest["default_tags"].setdefault(architecture, tag)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

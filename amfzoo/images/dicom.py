@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .dicom_frame import coded_size
-from .source import check_size
+from .dicom_frame import check_run_lengths, coded_shape
+from .source import MAX_PIXELS, check_size
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -40,6 +40,7 @@ _SAMPLES = {
 }
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _LOSSLESS_JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+_LARGEST_FRAME = MAX_PIXELS * 3 * 2  # bytes: the largest picture in RGB, at 16 bits a sample
 _CONVERT = "convert the file to Explicit VR Little Endian, for example with `gdcmconv --raw` or dcmtk's `dcmdjpeg`"
 _AGAIN = "copy or export the file again"
 
@@ -115,6 +116,12 @@ def _check_module(dataset: Dataset, name: str) -> None:
             f"{name}: its DICOM photometric interpretation is not read here (MONOCHROME1, MONOCHROME2, RGB, YBR_FULL, "
             "YBR_FULL_422 and PALETTE COLOR are); export the photo as PNG or JPEG"
         )
+    size = values["Rows"] * values["Columns"] * values["SamplesPerPixel"] * values["BitsAllocated"] // 8
+    if size > _LARGEST_FRAME:
+        raise ImageError(
+            f"{name}: its pixels take {size} bytes, more than the limit of {_LARGEST_FRAME} (a decompression bomb?); "
+            "make it smaller first"
+        )
 
 
 def _transfer_syntax(dataset: Dataset, name: str) -> Any:
@@ -141,12 +148,14 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
     """The first frame, (rows, columns) or (rows, columns, 3) without luma and chroma, and its interpretation."""
     from pydicom.encaps import get_frame
     from pydicom.pixels import as_pixel_options, get_decoder
+    from pydicom.uid import RLELossless
 
     options = as_pixel_options(dataset)
     if syntax.is_encapsulated:
         frame = get_frame(dataset.PixelData, 0, number_of_frames=options["number_of_frames"])
-        said = coded_size(frame)
-        if said is not None and said != (dataset.Columns, dataset.Rows):
+        if syntax == RLELossless:
+            check_run_lengths(frame, dataset.Rows * dataset.Columns)
+        elif coded_shape(frame) != (dataset.Columns, dataset.Rows, dataset.SamplesPerPixel):
             raise ValueError("the compressed frame has another size than the header")
     pixels, found = get_decoder(syntax).as_array(dataset, index=0, **options)
     return pixels, str(found["photometric_interpretation"])

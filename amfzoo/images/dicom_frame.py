@@ -5,29 +5,85 @@ from __future__ import annotations
 import struct
 
 _JPEG2000 = b"\xff\x4f\xff\x51"
+_JP2 = b"\x00\x00\x00\x0cjP  "  # boxes around a JPEG 2000 codestream, which the standard forbids and some writers leave
 _JPEG = b"\xff\xd8"
 # SOF0 to SOF15 but for tables (C4, C8, CC), and JPEG-LS (F7)
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
+_RLE_HEADER, _MOST_SEGMENTS = 64, 15  # bytes; PS3.5 annex G
 
 
-def coded_size(frame: bytes) -> tuple[int, int] | None:
-    """(width, height) of a JPEG, JPEG-LS or JPEG 2000 codestream; None for what is none of these.
+def coded_shape(frame: bytes) -> tuple[int, int, int]:
+    """(width, height, samples per pixel) of a JPEG, JPEG-LS or JPEG 2000 codestream.
 
     Strict where decoders are lenient, so that none of them can find another size.
 
     Raises:
-        ValueError, struct.error, IndexError: its headers are not sound.
+        ValueError, struct.error, IndexError: it is none of these, or its headers are not sound.
     """
-    if frame.startswith(_JPEG2000):
-        right, bottom, left, top = struct.unpack_from(">4I", frame, 8)
-        return right - left, bottom - top
     if frame.startswith(_JPEG):
-        return _jpeg_size(frame)
-    return None
+        return _jpeg_shape(frame)
+    start = _codestream(frame) if frame.startswith(_JP2) else 0
+    if frame[start : start + len(_JPEG2000)] != _JPEG2000:
+        raise ValueError("neither a JPEG nor a JPEG 2000 codestream")
+    right, bottom, left, top = struct.unpack_from(">4I", frame, start + 8)
+    (samples,) = struct.unpack_from(">H", frame, start + 40)
+    return right - left, bottom - top, samples
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int]:
+def check_run_lengths(frame: bytes, pixels: int) -> None:
+    """Refuse RLE data that would not unpack to one byte for each pixel and segment, without unpacking them.
+
+    Two bytes in a file can stand for 128, so a decoder that unpacks before it counts may
+    take 64 times the memory of the file. Up to twice the pixels pass: some writers pad.
+
+    Raises:
+        ValueError, struct.error: too few or too many bytes, or the header is not sound.
+    """
+    count, *offsets = struct.unpack_from(f"<{1 + _MOST_SEGMENTS}I", frame)
+    if not 0 < count <= _MOST_SEGMENTS:
+        raise ValueError("no RLE frame has so many segments")
+    ends = [*offsets[1:count], len(frame)]
+    for start, end in zip(offsets, ends):
+        if not _RLE_HEADER <= start <= end <= len(frame):
+            raise ValueError("the RLE segments overlap or lie outside the frame")
+        if not pixels <= _unpacked(frame, start, end, 2 * pixels) <= 2 * pixels:
+            raise ValueError("an RLE segment has another size than the header")
+
+
+def _unpacked(frame: bytes, start: int, end: int, limit: int) -> int:
+    """How many bytes a segment unpacks to, counted no further than just beyond `limit`."""
+    total = 0
+    while start < end and total <= limit:
+        head = frame[start]
+        if head < 128:  # so many and one bytes follow as they are; a padding zero at the end has none
+            total += min(head + 1, end - start - 1)
+            start += head + 2
+        elif head > 128:  # one byte follows, to be repeated
+            total += 257 - head if start + 1 < end else 0
+            start += 2
+        else:
+            start += 1
+    return total
+
+
+def _codestream(frame: bytes) -> int:
+    """Where the codestream begins in a JP2 file."""
+    place = 0
+    while True:
+        length, kind = struct.unpack_from(">I4s", frame, place)
+        header = 8
+        if length == 1:  # a longer number follows
+            (length,) = struct.unpack_from(">Q", frame, place + 8)
+            header = 16
+        if kind == b"jp2c":
+            return place + header
+        if length < header:
+            raise ValueError("a JP2 box that has no end stands before the codestream")
+        place += length
+
+
+def _jpeg_shape(frame: bytes) -> tuple[int, int, int]:
     place = len(_JPEG)
     while True:
         if frame[place] != 0xFF:
@@ -37,8 +93,8 @@ def _jpeg_size(frame: bytes) -> tuple[int, int]:
             place += 1
             continue
         if marker in _FRAME_HEADERS:
-            height, width = struct.unpack_from(">HH", frame, place + 5)
-            return width, height
+            height, width, samples = struct.unpack_from(">HHB", frame, place + 5)
+            return width, height, samples
         if marker in _WITHOUT_LENGTH:
             raise ValueError("a marker that cannot stand before a frame")
         place += 2 + struct.unpack_from(">H", frame, place + 2)[0]

@@ -14,6 +14,9 @@ from ..models.network import PairNetwork
 from .config import TrainConfig
 
 
+_FUSED = ("adam", "adamw")  # of those that timm takes from torch
+
+
 @dataclass
 class Progress:
     """How far a run is; goes into the checkpoint as it is.
@@ -45,8 +48,10 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
     groups = network.param_groups(config.lr, config.weight_decay, config.layer_decay)
     if not groups:
         raise ConfigError("training setting freeze: nothing is left to train")
+    # one kernel per parameter instead of a dozen: a sixth of a step of a small network on a CPU
+    fused = {"fused": True} if config.optimizer in _FUSED else {}
     try:
-        return create_optimizer_v2(groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay)
+        return create_optimizer_v2(groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, **fused)
     except (ValueError, AssertionError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(f"training setting optimizer: timm has no usable {config.optimizer!r}: {error}") from error
 

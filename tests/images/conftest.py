@@ -54,6 +54,16 @@ def small():
     return _natural(64, 48, seed=5)
 
 
+@pytest.fixture
+def rgb(small) -> np.ndarray:
+    return np.asarray(small)
+
+
+@pytest.fixture
+def gray(small) -> np.ndarray:
+    return np.asarray(small.convert("L"))
+
+
 @pytest.fixture(scope="session")
 def files(small):
     """The same small picture as files of every kind and compression."""

@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 import io
-import sys
-import zlib
 
 import numpy as np
 import pytest
+from dicom_case import PATIENT, VL_PHOTO, dataset, encoded, jpeg
 from PIL import Image, ImageCms
-
-from amfzoo.errors import ImageError
-from amfzoo.images import MAX_PIXELS, Preprocess, read_image
-
-pydicom = pytest.importorskip("pydicom")
 from pydicom import uid
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-PATIENT = ("Doe^Jane", "PID-4711", "19700101", "St Nowhere Hospital")
-VL_PHOTO, DERMOSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.4", "1.2.840.10008.5.1.4.1.1.77.1.7"
-
-
-def dataset(pixels: np.ndarray, kind: str, syntax=uid.ExplicitVRLittleEndian, **elements) -> Dataset:
-    """An image object with a patient; `elements` replace what follows from the pixels."""
-    made = Dataset()
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = syntax
-    made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID = DERMOSCOPY
-    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = "2.25.1"
-    made.PatientName, made.PatientID, made.PatientBirthDate, made.InstitutionName = PATIENT
-    made.Rows, made.Columns = pixels.shape[:2]
-    made.SamplesPerPixel = 1 if pixels.ndim == 2 else 3
-    made.PhotometricInterpretation = kind
-    if pixels.ndim == 3:
-        made.PlanarConfiguration = 0
-    made.BitsAllocated = made.BitsStored = pixels.dtype.itemsize * 8
-    made.HighBit = made.BitsStored - 1
-    made.PixelRepresentation = int(pixels.dtype.kind == "i")
-    content = pixels.tobytes()
-    made.PixelData = content + b"\0" * (len(content) % 2)
-    made["PixelData"].VR = "OW" if made.BitsAllocated > 8 else "OB"
-    for name, value in elements.items():
-        setattr(made, name, value)
-    if "BitsStored" in elements:
-        made.HighBit = made.BitsStored - 1
-    return made
-
-
-def encoded(made: Dataset) -> bytes:
-    stream = io.BytesIO()
-    made.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
+from amfzoo.images import Preprocess, read_image
 
 
 def read(made: Dataset) -> np.ndarray:
     return np.asarray(read_image(encoded(made)))
-
-
-@pytest.fixture
-def rgb(small) -> np.ndarray:
-    return np.asarray(small)
-
-
-@pytest.fixture
-def gray(small) -> np.ndarray:
-    return np.asarray(small.convert("L"))
 
 
 def as_rgb(gray: np.ndarray) -> np.ndarray:
@@ -76,20 +27,6 @@ def to_ybr(rgb: np.ndarray) -> np.ndarray:
     """PS3.3 C.7.6.3.1.2, in floating point."""
     matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
     return np.clip(np.rint(rgb @ matrix.T + (0, 128, 128)), 0, 255).astype(np.uint8)
-
-
-def fails(made: Dataset | bytes, *words: str, name: str = "photo.dcm") -> str:
-    """Reading fails with a message that names the file, holds the words and nothing of the patient."""
-    with pytest.raises(ImageError) as caught:
-        read_image(made if isinstance(made, bytes) else encoded(made), name=name)
-    message = str(caught.value)
-    assert message.startswith(f"{name}: ")
-    for word in words:
-        assert word in message
-    for secret in PATIENT:
-        assert secret not in message
-    assert caught.value.__cause__ is None or isinstance(caught.value.__cause__, ImportError)
-    return message
 
 
 def test_a_path_bytes_and_a_file_object(rgb, tmp_path):
@@ -223,12 +160,6 @@ def test_jpeg_ls(rgb, gray, wide):
     assert np.abs(got.astype(int) - (as_rgb(gray) if wide else rgb)).max() <= wide
 
 
-def jpeg(rgb: np.ndarray, **options) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(rgb).save(stream, "JPEG", **options)
-    return stream.getvalue()
-
-
 @pytest.mark.filterwarnings("ignore:The .0028,0004.*JFIF")
 @pytest.mark.parametrize("interpretation", ["YBR_FULL_422", "RGB"])  # cameras write RGB where it is not
 def test_baseline_jpeg(rgb, interpretation):
@@ -252,89 +183,6 @@ def test_a_colour_profile_is_applied(rgb):
         content[: 128 + 4 + 12 * 20] = content[: 128 + 4 + 12 * 20].replace(one, other)
     made = dataset(rgb, "RGB", ICCProfile=bytes(content) + b"\0" * (len(content) % 2))
     assert np.abs(read(made).astype(int) - rgb[..., ::-1]).max() <= 3
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("form", ["plain", "rle", "jpeg"])
-def test_truncated_files(rgb, form):
-    made = dataset(rgb, "RGB")
-    if form == "rle":
-        made.compress(uid.RLELossless)
-    if form == "jpeg":
-        made = dataset(rgb, "YBR_FULL_422", uid.JPEGBaseline8Bit, PixelData=encapsulate([jpeg(rgb)]))
-    data = encoded(made)
-    for end in (132, 140, 200, 330, 500, len(data) // 2, len(data) * 9 // 10, len(data) - 400):
-        message = fails(data[:end])
-        assert "copy" in message
-
-
-def test_no_pixels(rgb):
-    made = dataset(rgb, "RGB", SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1")
-    del made.PixelData
-    fails(made, "Encapsulated PDF Storage", "holds no pixels", "image object")
-    made.SOPClassUID = "Doe^Jane"
-    fails(made, "this DICOM object holds no pixels")
-
-
-@pytest.mark.parametrize("missing", ["Rows", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation"])
-def test_a_header_without_what_pixels_need(rgb, missing):
-    made = dataset(rgb, "RGB")
-    del made[missing]
-    fails(made, "does not say how its pixels are stored", "copy")
-
-
-def test_sizes_are_checked_before_decoding(rgb, monkeypatch):
-    huge = dataset(rgb, "RGB", Rows=30000, Columns=30000)
-    fails(huge, "30000x30000", str(MAX_PIXELS), "smaller")
-    fails(dataset(rgb, "RGB", Rows=8, Columns=8), "8x8", "thumbnail")
-
-
-@pytest.mark.parametrize("frame_of", ["JPEG", "JPEG2000"])
-def test_a_frame_larger_than_its_header_is_not_decoded(rgb, frame_of):
-    stream = io.BytesIO()
-    Image.fromarray(np.tile(rgb, (4, 4, 1))).save(stream, frame_of, **({"no_jp2": True} if frame_of != "JPEG" else {}))
-    syntax = uid.JPEGBaseline8Bit if frame_of == "JPEG" else uid.JPEG2000
-    made = dataset(rgb, "RGB", syntax, PixelData=encapsulate([stream.getvalue()]))
-    fails(made, "truncated or damaged")
-
-
-def test_a_deflated_file_is_not_inflated(rgb):
-    bomb = zlib.compressobj(9, zlib.DEFLATED, -15)
-    plain = encoded(dataset(rgb, "RGB", uid.DeflatedExplicitVRLittleEndian))
-    start = 144 + int.from_bytes(plain[140:144], "little")
-    fails(plain[:start] + bomb.compress(bytes(1 << 20)) + bomb.flush(), "deflated", "Explicit VR Little Endian")
-
-
-def test_interpretations_that_are_not_read(rgb):
-    for kind in ("HSV", "CMYK", "YBR_PARTIAL_420", "Doe^Jane"):
-        fails(dataset(rgb, kind), "photometric interpretation", "YBR_FULL_422", "PNG or JPEG")
-    fails(dataset(rgb, "MONOCHROME2"), "photometric interpretation")
-
-
-def test_transfer_syntaxes_that_are_not_read(rgb):
-    made = dataset(rgb, "RGB", uid.MPEG4HP41, PixelData=encapsulate([bytes(100)]))
-    fails(made, "MPEG-4", "not read here", "Explicit VR Little Endian")
-    unknown = encoded(made).replace(uid.MPEG4HP41.encode(), b"1.2.840.99999.1.2.4.102")
-    fails(unknown, "1.2.840.99999.1.2.4.102", "not read here")
-
-
-@pytest.mark.parametrize(
-    ("syntax", "word", "mend"),
-    [(uid.JPEGLosslessSV1, "JPEG Lossless", "python-gdcm"), (uid.JPEGLSLossless, "JPEG-LS", "'amfzoo[dicom]'")],
-)
-def test_decoders_that_are_not_installed(rgb, syntax, word, mend, monkeypatch):
-    from pydicom.pixels import get_decoder
-
-    decoder = get_decoder(syntax)
-    monkeypatch.setattr(decoder, "_available", {})
-    made = dataset(rgb, "RGB", syntax, PixelData=encapsulate([bytes(100)]))
-    fails(made, word, f"pip install {mend}")
-
-
-def test_without_pydicom(rgb, monkeypatch):
-    data = encoded(dataset(rgb, "RGB"))
-    monkeypatch.setitem(sys.modules, "pydicom", None)
-    fails(data, "pip install 'amfzoo[dicom]'", "PNG or JPEG")
 
 
 def test_nothing_of_the_patient_is_left_in_the_picture(rgb, tmp_path):
