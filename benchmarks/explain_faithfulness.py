@@ -1,7 +1,7 @@
 """Do the maps of `amfzoo.explain` show what moves the answer? Measured where the place of every finding is known.
 
     amfzoo data draw --out drawn --count 200
-    python benchmarks/explain_faithfulness.py --model amf_small --data drawn [--cases 200] [--method hirescam]
+    python benchmarks/explain_faithfulness.py --model amf_small --data drawn [--split test] [--cases 200]
 
 For each drawn lesion and each finding that it has and the weights know, the map of that
 finding's class is held against its mask; of another task, such as the diagnosis, the map of
@@ -34,7 +34,7 @@ import numpy as np
 from PIL import Image
 
 from amfzoo import PairNetwork, create_model
-from amfzoo.data.records import Lesion
+from amfzoo.data.records import SPLITS, Lesion
 from amfzoo.data.sources import load_source
 from amfzoo.data.synthetic import read_masks
 from amfzoo.evaluation.intervals import percentile, resample
@@ -66,9 +66,10 @@ class Figures(NamedTuple):
     empty: bool
 
 
-def read_cases(folder: Path, count: int | None = None) -> Iterator[Case]:
-    """The cases of a set that `amfzoo data draw` drew in the layout "csv"."""
-    for lesion in load_source(folder / "lesions.csv").lesions[:count]:
+def read_cases(folder: Path, count: int | None = None, split: str | None = None) -> Iterator[Case]:
+    """The cases of a set that `amfzoo data draw` drew in the layout "csv", or those of one split."""
+    drawn = load_source(folder / "lesions.csv")
+    for lesion in (drawn if split is None else drawn.split(split)).lesions[:count]:
         yield _case(folder, lesion)
 
 
@@ -200,6 +201,7 @@ def main() -> None:
     parser.add_argument("--model", default="amf_small", help="as for create_model; its weights are used")
     parser.add_argument("--data", type=Path, required=True, help="folder that `amfzoo data draw` drew")
     parser.add_argument("--cases", type=int, help="the first so many; default all")
+    parser.add_argument("--split", choices=SPLITS, help="cases of this split alone; default all")
     parser.add_argument("--method", default="hirescam", help="hirescam or gradcam")
     parser.add_argument("--stride", type=int, help="of the feature map; default all that the network pools")
     parser.add_argument("--draws", type=int, default=5, help="random maps beside each map")
@@ -207,7 +209,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "seed")}
-    found = measure(create_model(args.model, pretrained=True), read_cases(args.data, args.cases), **options)
+    found = measure(create_model(args.model, pretrained=True), read_cases(args.data, args.cases, args.split), **options)
     results: dict[str, dict[str, object]] = defaultdict(dict)
     for (branch, task), figures in found.items():
         results[branch][task] = summary(figures.values(), args.seed)

@@ -12,8 +12,8 @@ nothing that matters, on the lesions that the run held out, through the same cod
     weights_manifest.json   the entry
 
 Heads of tasks without a label in validation, which only taught the features, are dropped.
-`--facts` is a JSON file with what no run knows: license, attribution, not_validated_for, recipe, and, where
-tasks come from several data sets, held_out: task -> words for the lesions that its figures are of.
+`--facts` is a JSON file with what no run knows: license, attribution, not_validated_for, recipe, and perhaps data, a name
+for the data, and held_out: task -> words for the lesions that its figures are of.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ def main() -> None:
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
     lesions = read_split(load_source(args.data), args.run / "split.csv")
     valid = lesions.split("valid")
-    data = f"held-out fifth of {lesions.name}, split by lesion"
+    name = facts.get("data", lesions.name)
+    data = f"held-out part of {name}, split by lesion"
     info = {
         **{key: facts[key] for key in ("license", "attribution", "not_validated_for")},
         "name": args.name,
         "load_as": args.name,
-        "training_data": f"{len(lesions.split('train'))} lesions of {lesions.name}. {len(valid)} others, the {data}, chose "
+        "training_data": f"{len(lesions.split('train'))} lesions of {name}. {len(valid)} others, the {data}, chose "
         f"the run, its epoch, the temperatures and the prediction sets, so figures on them flatter a little. Recipe: {facts['recipe']}",
     }
     target = (ROOT if args.repository else ROOT / "amfzoo") / "weights" / args.name

@@ -58,9 +58,11 @@ def add(commands: Any) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over both, e.g. --set epochs=30"
     )
     parser.add_argument(
-        "--clinical-weights", metavar="FILE|timm", help="backbone weights: a safetensors file, or timm's own, fetched"
+        "--clinical-weights",
+        metavar="FILE|timm|NAME",
+        help="backbone weights: a safetensors file, timm's own, fetched, or the branch of a model by name"
     )
-    parser.add_argument("--dermoscopy-weights", metavar="FILE|timm", help="the same for the other branch")
+    parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(
         "--valid", metavar="SHARE", type=float, help="share held out where the data has no split (default: 0.2)"
     )

@@ -64,7 +64,8 @@ class TrainConfig:
             rare classes are favoured, as macro-F1 and balanced accuracy do.
         focal_gamma: of the focal loss; 0 is off.
         task_weights: task -> weight in the loss, 1 for those not named.
-        teachers: models, by name, whose probabilities are learned besides the labels; see `Teachers`.
+        teachers: models, by name, whose probabilities are learned besides the labels; they should have
+            been trained without class_weights_kept. See `amfzoo.training.teachers`.
         distill: share of the loss that is theirs.
         metric: what the best epoch is chosen by; the unweighted mean over tasks.
         patience: epochs without a better metric after which training ends; 0 is off.

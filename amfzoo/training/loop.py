@@ -208,7 +208,7 @@ class Trainer:
             return value
         with self.accelerator.autocast():
             taught = self.teachers.probabilities(images, self.train.has[draw.rows][positions].to(device))
-        divergence = self.teachers.loss(logits, taught, self.loss.task_weights) / len(draw.rows)
+        divergence = self.teachers.loss(self.loss.as_frequent(logits), taught, self.loss.task_weights) / len(draw.rows)
         return (1 - self.config.distill) * value + self.config.distill * divergence
 
     def _images(self, branch: str, part: _Part, draw: StepDraw, present: Tensor, epoch: int) -> Tensor | None:

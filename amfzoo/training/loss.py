@@ -93,6 +93,13 @@ class PairLoss:
         self.smoothing, self.gamma, self.auxiliary = smoothing, gamma, auxiliary
         self.kept = dict(kept or {})
 
+    def as_frequent(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits of the tasks with the kept class weights taken out: classes as frequent as in the data."""
+        weights = self._weights_on(next(iter(logits.values())).device)
+        return {
+            task: logits[task] - self.kept.get(task, 0.0) * weight.clamp(min=1e-6).log() for task, weight in weights.items()
+        }
+
     def totals(self, targets: Targets, present: Tensor) -> dict[str, float]:
         """Summed case weights of a whole step, per head; targets (B, C) and present (B, 2) on the CPU."""
         found = {}

@@ -17,6 +17,8 @@ from ..data.records import SPLITS, LesionSet, join
 from ..data.split import groups, main_task, make_split
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
+from ..hub import HUB_PREFIX, LOCAL_PREFIX
+from ..manifest import load_manifest
 from ..models.backbone import load_backbone_weights
 from ..models.config import BRANCHES
 from ..models.loading import change_heads, load_weights
@@ -248,10 +250,22 @@ def _backbone_state(network: PairNetwork, branch: str, weights: str | os.PathLik
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if _names_model(weights):
+        donor = create_model(weights)
+        if branch not in donor.branches:
+            raise ConfigError(f"{weights} has no {branch} branch to start from")
+        return donor.branches[branch].body.state_dict()
     try:
         return load_file(weights)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
+
+
+def _names_model(weights: str | os.PathLike[str]) -> bool:
+    """Whether this is a pair network's name, as `create_model` takes it, and no file."""
+    if not isinstance(weights, str) or Path(weights).exists():
+        return False
+    return weights.startswith((HUB_PREFIX, LOCAL_PREFIX)) or load_manifest().find(weights) is not None
 
 
 @torch.no_grad()

@@ -24,6 +24,9 @@ from ..models.network import PairNetwork
 class Teachers:
     """Several networks whose mean probabilities are taught.
 
+    Their probabilities are taken to be as frequent as the classes of the data are, so teachers should have been trained
+    without `class_weights_kept`; the student may keep class weights all the same.
+
     Args:
         names: as `create_model` takes them; they must have weights.
         student: its tasks are those that are taught, as far as a teacher has them with the same classes.
@@ -73,7 +76,13 @@ class Teachers:
         return {task: torch.stack(several).mean(0) for task, several in found.items()}
 
     def loss(self, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:
-        """Sum over the lesions of the divergence of the student from what is taught, a weighted mean over the tasks."""
+        """Sum over the lesions of the divergence of the student from what is taught, a weighted mean over the tasks.
+
+        Args:
+            logits: task -> (B, C) of the student, as `PairLoss.as_frequent` gives them.
+            taught: as `probabilities` gives them.
+            task_weights: task -> weight.
+        """
         total = sum(task_weights[task] for task in taught) or 1.0
         parts = [
             task_weights[task] / total * F.kl_div(logits[task].float().log_softmax(1), p, reduction="sum")

@@ -183,6 +183,9 @@ def test_backbones_start_from_files(data, tiny, tmp_path):
         "amf_test", data, out=tmp_path / "run", backbone_weights={"dermoscopy": tmp_path / "resnet.safetensors"}, **go
     )
     assert torch.equal(found.model.branches["dermoscopy"].body.conv1[0].weight, state["conv1.0.weight"])
+    donor = f"local-dir:{found.folder / 'model'}"
+    again = finetune("amf_test", data, out=tmp_path / "again", backbone_weights={"dermoscopy": donor}, **go)
+    assert torch.equal(again.model.branches["dermoscopy"].body.conv1[0].weight, state["conv1.0.weight"])
     with pytest.raises(WeightsError, match="safetensors"):
         finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"dermoscopy": tmp_path / "none"}, **go)
     with pytest.raises(ConfigError, match="clinical backbone"):

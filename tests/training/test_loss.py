@@ -162,3 +162,5 @@ def test_kept_class_weights_stay_in_the_probabilities():
         optimizer.step(closure)
         expected = frequency * weight**kept
         torch.testing.assert_close(bias.detach().softmax(0), expected / expected.sum(), atol=1e-3, rtol=0)
+        natural = loss.as_frequent({"d": bias.detach()[None]})["d"].softmax(1)[0]
+        torch.testing.assert_close(natural, frequency, atol=1e-3, rtol=0)
