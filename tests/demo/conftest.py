@@ -16,7 +16,7 @@ class Server:
         return str(self.folder / name)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # wider ones would leave the environment to tests elsewhere
 def server(tmp_path_factory):
     from amfzoo.demo import build, launch
     from amfzoo.demo.server import uploads_until_exit
