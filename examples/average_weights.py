@@ -1,0 +1,61 @@
+"""Average the weights of networks that were trained from one another, and calibrate the result.
+
+    python examples/average_weights.py --run small --with amf_small.milk10k --data open_joint.csv --out averaged
+
+A network that went on learning and the one it started from often lie in one basin: the mean of their weights then keeps
+what both know (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Tensors that all have in the
+same shape are averaged, normalisation statistics too; the others, such as new heads, are those of the run.
+Temperatures and prediction sets are fitted on the lesions that the run held out. `--out` gets ``model/`` and
+``split.csv`` as a run does, so that examples/release_weights.py takes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+
+from amfzoo import PairNetwork, create_model
+from amfzoo.data.sources import load_source
+from amfzoo.data.split import read_split
+from amfzoo.evaluation import evaluate_model
+from amfzoo.evaluation.calibration import fit_temperatures
+from amfzoo.evaluation.conformal import fit_conformal
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder that `amfzoo train` wrote")
+    parser.add_argument("--with", dest="others", nargs="+", required=True, metavar="NAME", help="networks, by name")
+    parser.add_argument("--data", required=True, help="the source that the run was trained on")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    model = average([PairNetwork.from_pretrained(args.run / "model"), *map(create_model, args.others)])
+    valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
+    labelled = [task for task in model.tasks if sum(valid.counts(task).values())]
+    model.config = model.config.replace(temperatures={}, conformal={})
+    temperatures = fit_temperatures(evaluate_model(model, valid)["both"])
+    model.config = model.config.replace(temperatures={task: temperatures[task] for task in labelled})
+    cases = evaluate_model(model, valid.select(lambda lesion: len(lesion.images) == 2))["both"]
+    pairs = [task for task in labelled if cases.known(task).any()]
+    model.config = model.config.replace(conformal={task: fit_conformal(cases, task) for task in pairs})
+    model.save_pretrained(args.out / "model", overwrite=True)
+    shutil.copy(args.run / "split.csv", args.out / "split.csv")
+    print(f"{args.out}: temperatures {model.config.temperatures}")
+
+
+@torch.no_grad()
+def average(models: list[PairNetwork]) -> PairNetwork:
+    """The first network with the mean of the tensors that all have; it is changed in place."""
+    own, *others = (model.state_dict() for model in models)
+    for name, values in own.items():
+        same = [state[name] for state in others if name in state and state[name].shape == values.shape]
+        if values.is_floating_point() and len(same) == len(others):
+            values.copy_(torch.stack([values, *same]).mean(0))
+    return models[0].eval()
+
+
+if __name__ == "__main__":
+    main()
