@@ -164,3 +164,12 @@ def test_impossible_backbones_are_refused(name, strides, args, message):
 def test_a_configuration_cannot_name_files_or_fetch(key, tmp_path):
     with pytest.raises(ConfigError, match=key):
         Backbone("test_resnet", args={key: str(tmp_path / "weights.pth")})
+
+
+def test_another_backbone_does_not_get_the_arguments_of_the_rows_own():
+    from amfzoo.models.zoo import settings
+
+    assert settings("amf_base", {"dermoscopy": "resnetv2_50"})["dermoscopy_args"]["layers"] == [3, 4, 6]
+    other = settings("amf_base", {"dermoscopy": "convnext_tiny"})
+    assert other["dermoscopy_args"] == {} and other["dermoscopy_strides"] == (32,) == other["clinical_strides"]
+    assert settings("amf_base", {"dermoscopy": "resnet18", "dermoscopy_args": {"a": 1}})["dermoscopy_args"] == {"a": 1}
