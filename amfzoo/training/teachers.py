@@ -49,10 +49,11 @@ class Teachers:
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
             # their own layout of memory: the fastest on most devices
             self.networks.append(network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False))
-        self.tasks = {task: classes for task, classes in student.tasks.items() if self._knowing(task, classes)}
-
-    def _knowing(self, task: str, classes: tuple[str, ...]) -> list[PairNetwork]:
-        return [network for network in self.networks if network.tasks.get(task) == classes]
+        self.tasks = {
+            task: classes
+            for task, classes in student.tasks.items()
+            if any(network.tasks.get(task) == classes for network in self.networks)
+        }
 
     @torch.no_grad()
     def probabilities(self, images: Sequence[Tensor | None], present: Tensor) -> dict[str, Tensor]:
