@@ -160,10 +160,7 @@ def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
 def _single(tensor: Tensor) -> Tensor:
     import torch
 
-    if tensor.dtype == torch.float16:
-        # numpy converts on this thread; torch would start a team of threads that fights with the one that builds
-        return torch.from_numpy(tensor.numpy().astype("float32"))
-    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def _flush(file: Path) -> None:

@@ -17,15 +17,16 @@ from .errors import ConfigError, WeightsError
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
 
 SCHEMA_VERSION = 1
-_CHUNK = 4 * 1024 * 1024  # bytes
+_CHUNK = 256 * 1024  # bytes; stays in the processor's cache
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """sha256 of a file as 64 hex digits, read in pieces of 4 MiB."""
+    """sha256 of a file as 64 hex digits, read in pieces of 256 KiB."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
+    piece = memoryview(bytearray(_CHUNK))
+    with open(path, "rb", buffering=0) as file:
+        while size := file.readinto(piece):
+            digest.update(piece[:size])
     return digest.hexdigest()
 
 

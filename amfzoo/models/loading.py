@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from ..errors import WeightsError
-from ..folder import read_config, read_folder
+from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from .config import NetworkConfig
 
@@ -75,7 +74,10 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
 
 
 def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes: Mapping[str, Any]) -> Net:
-    """The network of a verified model folder, built while its file is hashed and read.
+    """The network of a verified model folder.
+
+    One thread does it all: reading the file on a second one while the network is built takes longer than both one after
+    the other, since Python's lock passes between them every few milliseconds.
 
     Args:
         build: from config to network.
@@ -85,14 +87,10 @@ def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
     """
     fresh_auxiliary = "auxiliary_heads" in changes
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_folder, found.folder, expect=found.expect)
-        try:
-            config = NetworkConfig.from_dict(read_config(found.folder)).replace(**changes)
-            with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
-                model = build(config)
-        finally:
-            loaded = reading.result()  # a damaged folder is reported before anything else
+    loaded = read_folder(found.folder, expect=found.expect)
+    config = NetworkConfig.from_dict(loaded.config).replace(**changes)
+    with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
+        model = build(config)
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
     return model
 
