@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ import torch
 
 from amfzoo.folder import sha256_of
 
-# one thread: small tensors gain nothing from more, which on a busy machine wait for each other
+# one thread, in programs that tests start too: small tensors gain nothing from more, which wait for each other
 torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -20,9 +20,23 @@ from amfzoo.evaluation.calibration import fit_temperature
 def test_temperature_equals_a_grid_search(skill):
     cases = make(300, skill=skill)
     labels, log_p = cases.labels["diagnosis"], np.log(cases.probabilities["diagnosis"])
+    count = log_p.shape[1]
+    # 300 cases of the own class, weighed 301 / 302, and of each other class, which share the rest
+    as_class = [labels] + [(labels + k) % count for k in range(1, count)]
+    weights = [301 / 302] + [1 / 302 / (count - 1)] * (count - 1)
     grid = np.exp(np.linspace(math.log(0.05), math.log(20), 600))
-    best = grid[np.argmin([log_loss(labels, softmax(log_p / t, axis=1)) for t in grid])]
-    assert fit_temperature(labels, cases.probabilities["diagnosis"]) == pytest.approx(best, rel=0.01)
+    losses = [
+        sum(w * log_loss(own, softmax(log_p / t, axis=1), labels=range(count)) for own, w in zip(as_class, weights))
+        for t in grid
+    ]
+    assert fit_temperature(labels, cases.probabilities["diagnosis"]) == pytest.approx(grid[np.argmin(losses)], rel=0.01)
+
+
+def test_cases_that_are_all_right_do_not_make_certain():
+    labels = np.arange(98) % 2
+    probabilities = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    sure = softmax(np.log(probabilities) / fit_temperature(labels, probabilities), axis=1)
+    assert sure[np.arange(98), labels] == pytest.approx(np.full(98, 0.99), abs=1e-4)  # the rule of succession
 
 
 def test_temperature_undoes_a_known_one():
