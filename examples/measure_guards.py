@@ -56,7 +56,7 @@ def complete(lesions: LesionSet, split: str) -> list[Lesion]:
 
 def described(thumbs: Iterable[np.ndarray]) -> np.ndarray:
     """(N, F) features of thumbnails."""
-    return np.stack([describe(thumb) for thumb in thumbs])
+    return np.concatenate([describe(thumb[None]) for thumb in thumbs])
 
 
 def agreement(scores: np.ndarray) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def measure_others(lesions: Sequence[Lesion]) -> dict[str, Any]:
 
 
 def _scores(pictures: Iterable[Image.Image]) -> np.ndarray:
-    return bundled().many_scores(described(map(thumbnail, pictures)))
+    return bundled().scores_array(described(map(thumbnail, pictures)))
 
 
 def _apart(lesions: np.ndarray, others: np.ndarray) -> dict[str, float]:

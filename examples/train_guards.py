@@ -100,7 +100,7 @@ def train(lesions: Sequence[Lesion], criteria: Path) -> tuple[dict[str, np.ndarr
     for size, scores in inner.items():
         for number in range(FOLDS):
             held = fold == number
-            scores[held] = Detectors(fitted(~held, size)).many_scores(features[held])
+            scores[held] = Detectors(fitted(~held, size)).scores_array(features[held])
     found = {size: agreement(scores[: 2 * pairs]) for size, scores in inner.items()}
     best = max(SIZES, key=lambda size: found[size]["auroc"])
     scores = inner[best][: 2 * pairs]  # limits are for pairs as they come, not for the criteria images

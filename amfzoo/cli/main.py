@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AmfzooError
+from ..memory import keep_freed_memory
 from . import (
     benchmark,
     data,
@@ -68,6 +69,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         parser = build_parser()
         args = parser.parse_args(arguments)
         if "run" in args:
+            keep_freed_memory()
             return args.run(args)
         parser.print_help(sys.stderr)
         return exit_codes.USAGE

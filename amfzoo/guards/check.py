@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
+import numpy as np
 from PIL import Image
 
 from .detectors import Limits, Scores, bundled
@@ -24,7 +25,9 @@ def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarni
     """
     found = bundled()
     thumbs = {name: thumbnail(picture) for name, picture in pictures.items() if picture is not None}
-    scores = {name: found.scores(describe(thumb)) for name, thumb in thumbs.items()}
+    if not thumbs:
+        return ()
+    scores = dict(zip(thumbs, found.scores(describe(np.stack([*thumbs.values()])))))
     warnings = [warning for name in scores for warning in _quality(name, scores[name], found.limits)]
     if len(thumbs) == 2 and difference(*thumbs.values()) < found.limits.same:
         message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"

@@ -72,11 +72,11 @@ class Detectors:
         self.arrays = {name: np.asarray(values, np.float32) for name, values in arrays.items()}
         self.limits = Limits(*self.arrays["limits"].tolist())
 
-    def scores(self, features: np.ndarray) -> Scores:
-        """Of the features of one thumbnail, (F,)."""
-        return Scores(*self.many_scores(features[None])[0].tolist())
+    def scores(self, features: np.ndarray) -> list[Scores]:
+        """Of the features of each thumbnail, (N, F)."""
+        return [Scores(*row) for row in self.scores_array(features).tolist()]
 
-    def many_scores(self, features: np.ndarray) -> np.ndarray:
+    def scores_array(self, features: np.ndarray) -> np.ndarray:
         """(N, F) features to (N, len(Scores._fields))."""
         values = standardised(features, self.arrays["mean"], self.arrays["scale"])
         nets = [self._net(name, values) for name in NETS]

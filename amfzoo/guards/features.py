@@ -2,6 +2,7 @@
 
 All are computed on a square thumbnail of fixed size, so that the resolution and the aspect
 ratio of the file hardly matter, and none changes when the picture is turned or mirrored.
+Several thumbnails at once take less time than one after the other.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.nn.functional import interpolate
 
 SIDE = 128  # pixels of the thumbnail
 RINGS = 6
@@ -24,29 +27,36 @@ DARKEST, LIGHT_LOW, LIGHT_HIGH, LIGHTEST = (_LIGHT + _PERCENTILES.index(p) for p
 
 def thumbnail(picture: Image.Image) -> np.ndarray:
     """An RGB picture as (SIDE, SIDE, 3) uint8, its aspect ratio given up."""
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
+    # a third of the time that Pillow takes, and the same but for one level here and there
+    small = interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
     """Mean difference of two thumbnails, in levels of 255, fine detail left out: compression changes that."""
-    side = SIDE // 4
-    coarse = [thumb.reshape(side, 4, side, 4, 3).mean((1, 3), dtype=np.float32) for thumb in (first, second)]
-    return float(np.abs(coarse[0] - coarse[1]).mean())
+    coarse = _halved(_halved(_planes(np.stack([first, second]))))
+    return 255 * float(np.abs(coarse[0] - coarse[1]).mean())
 
 
-def describe(thumb: np.ndarray) -> np.ndarray:
-    """The numbers of a thumbnail, (COUNT,) float32."""
-    colours = np.ascontiguousarray(thumb.transpose(2, 0, 1), np.float32) * np.float32(1 / 255)
+def describe(thumbs: np.ndarray) -> np.ndarray:
+    """The numbers of thumbnails, (N, SIDE, SIDE, 3) uint8 to (N, COUNT) float32."""
+    colours = _planes(thumbs)
     smaller = _halved(colours)
     found = [*_texture(_opponent(colours)), *_colours(smaller), *_shading(_opponent(_halved(smaller)))]
-    return np.concatenate(found, dtype=np.float32)
+    return np.concatenate([numbers.reshape(len(thumbs), -1) for numbers in found], axis=1, dtype=np.float32)
+
+
+def _planes(thumbs: np.ndarray) -> np.ndarray:
+    """(N, 3, SIDE, SIDE) float32, values 0..1 of R, G, B."""
+    return np.ascontiguousarray(thumbs.transpose(0, 3, 1, 2), np.float32) * np.float32(1 / 255)
 
 
 def _opponent(colours: np.ndarray) -> np.ndarray:
-    """(3, ...) values 0..1 of R, G, B to lightness, red against green, yellow against blue."""
-    red, green, blue = colours
+    """(N, 3, ...) values 0..1 of R, G, B to lightness, red against green, yellow against blue."""
+    red, green, blue = colours[:, 0], colours[:, 1], colours[:, 2]
     both = red + green
-    return np.stack([(both + blue) * np.float32(1 / 3), red - green, both * np.float32(0.5) - blue])
+    return np.stack([(both + blue) * np.float32(1 / 3), red - green, both * np.float32(0.5) - blue], axis=1)
 
 
 def _halved(values: np.ndarray) -> np.ndarray:
@@ -66,82 +76,83 @@ def _texture(planes: np.ndarray) -> list[np.ndarray]:
         coarser = _halved(planes)
         # root mean square of what halving loses
         lost = np.sqrt(np.maximum(_halved(planes * planes) - coarser * coarser, 0))
-        light = planes[0]
-        middle, edge = _middle_and_edge(lost[0])
-        side = coarser.shape[-1]
-        residue = light.reshape(side, 2, side, 2) - coarser[0][:, None, :, None]
+        light, lost_light = planes[:, 0], lost[:, 0]
+        middle, edge = _middle_and_edge(lost_light)
+        count, side = len(planes), coarser.shape[-1]
+        residue = light.reshape(count, side, 2, side, 2) - coarser[:, 0, :, None, :, None]
+        residue = residue.reshape(count, -1)
         found += [
-            np.log(lost.mean((1, 2)) + _SMALL),
-            [
-                np.log((middle + _SMALL) / (edge + _SMALL)),
-                np.log((lost[0].std() + _SMALL) / (lost[0].mean() + _SMALL)),
-                _one_way(light),
-                np.arcsinh(_mean_cube(residue.ravel() / (residue.std() + _SMALL))),
-            ],
+            np.log(lost.mean((2, 3)) + _SMALL),
+            np.log((middle + _SMALL) / (edge + _SMALL)),
+            np.log((lost_light.std((1, 2)) + _SMALL) / (lost_light.mean((1, 2)) + _SMALL)),
+            _one_way(light),
+            np.arcsinh(_mean_cube(residue / (residue.std(1, keepdims=True) + _SMALL))),
         ]
         planes = coarser
     return found
 
 
-def _middle_and_edge(values: np.ndarray) -> tuple[float, float]:
-    """Mean of the middle quarter, and of the rest."""
-    side = values.shape[0]
-    middle = values[side // 4 : side - side // 4, side // 4 : side - side // 4]
-    inner = float(middle.sum())
-    return inner / middle.size, (float(values.sum()) - inner) / (values.size - middle.size)
+def _middle_and_edge(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the middle quarter of (N, n, n), and of the rest."""
+    side = values.shape[-1]
+    middle = values[:, side // 4 : side - side // 4, side // 4 : side - side // 4]
+    inner, inside, all_of_it = middle.sum((1, 2)), (side // 2) ** 2, side**2
+    return inner / inside, (values.sum((1, 2)) - inner) / (all_of_it - inside)
 
 
-def _one_way(light: np.ndarray) -> float:
-    """How much the structures run one way, 0 to 1 (coherence of the structure tensor)."""
-    falling, rising = light[1:, 1:] - light[:-1, :-1], light[:-1, 1:] - light[1:, :-1]
-    across, down = (falling + rising).ravel(), (falling - rising).ravel()
-    xx, yy, xy = float(across @ across), float(down @ down), float(across @ down)
-    return float(np.hypot(xx - yy, 2 * xy) / (xx + yy + _SMALL))
+def _one_way(light: np.ndarray) -> np.ndarray:
+    """How much the structures of (N, n, n) run one way, 0 to 1 (coherence of the structure tensor)."""
+    falling, rising = light[:, 1:, 1:] - light[:, :-1, :-1], light[:, :-1, 1:] - light[:, 1:, :-1]
+    across, down = ((falling + rising).reshape(len(light), -1), (falling - rising).reshape(len(light), -1))
+    xx, yy, xy = (np.einsum("ni,ni->n", a, b) for a, b in ((across, across), (down, down), (across, down)))
+    return np.hypot(xx - yy, 2 * xy) / (xx + yy + _SMALL)
 
 
 def _colours(colours: np.ndarray) -> list[np.ndarray]:
-    """Distribution of the colours, (3, n, n) of R, G, B."""
-    values = _opponent(colours).reshape(3, -1)
-    mean, std = values.mean(1), values.std(1)
-    skew = _mean_cube((values - mean[:, None]) / (std[:, None] + np.float32(0.01)))
-    places = np.array(_PERCENTILES) * (values.shape[1] - 1) // 100
-    steps = np.minimum((colours * _BINS).astype(np.intp), _BINS - 1).reshape(3, -1)
-    cells = (steps[0] * _BINS + steps[1]) * _BINS + steps[2]
-    share = np.bincount(cells, minlength=_BINS**3) / cells.size
-    highest, lowest = colours.max(0), colours.min(0)
+    """Distribution of the colours, (N, 3, n, n) of R, G, B."""
+    count = len(colours)
+    values = _opponent(colours).reshape(count, 3, -1)
+    mean, std = values.mean(2), values.std(2)
+    skew = _mean_cube((values - mean[..., None]) / (std[..., None] + np.float32(0.01)))
+    places = np.array(_PERCENTILES) * (values.shape[2] - 1) // 100
+    steps = np.minimum((colours * _BINS).astype(np.intp), _BINS - 1).reshape(count, 3, -1)
+    cells = (steps[:, 0] * _BINS + steps[:, 1]) * _BINS + steps[:, 2] + np.arange(count)[:, None] * _BINS**3
+    share = np.bincount(cells.ravel(), minlength=count * _BINS**3).reshape(count, -1) / cells.shape[1]
+    highest, lowest = colours.max(1), colours.min(1)
     extremes = [
-        (lowest > 0.9).mean(),
-        (highest > 0.97).mean(),
-        (highest < 0.1).mean(),
-        ((lowest > 0.75) & (highest - lowest < 0.1)).mean(),
+        (lowest > 0.9).mean((1, 2)),
+        (highest > 0.97).mean((1, 2)),
+        (highest < 0.1).mean((1, 2)),
+        ((lowest > 0.75) & (highest - lowest < 0.1)).mean((1, 2)),
     ]
-    return [mean, std, skew, np.sort(values, 1)[:, places].ravel(), np.sqrt(share), np.sqrt(extremes)]
+    return [mean, std, skew, np.sort(values, 2)[:, :, places], np.sqrt(share), np.sqrt(np.stack(extremes, 1))]
 
 
 def _shading(planes: np.ndarray) -> list[np.ndarray]:
-    """Rings from the middle to the corners, corners and edges against the middle, slopes; (3, 32, 32)."""
-    side = planes.shape[-1]
+    """Rings from the middle to the corners, corners and edges against the middle, slopes; (N, 3, 32, 32)."""
+    count, side = len(planes), planes.shape[-1]
     rings, slopes = _rings(side), _slopes(side)
-    flat = planes.reshape(3, -1).astype(np.float64)
+    flat = planes.reshape(count, 3, -1).astype(np.float64)
     mean = flat @ rings
     std = np.sqrt(np.maximum(flat**2 @ rings - mean**2, 0))
     part = side // 8
     first, last = slice(None, part), slice(-part, None)
-    corners = [planes[:, rows, columns].mean((1, 2)) for rows in (first, last) for columns in (first, last)]
+    corners = [planes[..., rows, columns].mean((2, 3)) for rows in (first, last) for columns in (first, last)]
     edges = [
-        planes[:, first].mean((1, 2)),
-        planes[:, last].mean((1, 2)),
-        planes[:, :, first].mean((1, 2)),
-        planes[:, :, last].mean((1, 2)),
+        planes[..., first, :].mean((2, 3)),
+        planes[..., last, :].mean((2, 3)),
+        planes[..., first].mean((2, 3)),
+        planes[..., last].mean((2, 3)),
     ]
-    middle = planes[:, side // 4 : -side // 4, side // 4 : -side // 4].mean((1, 2))
+    middle = planes[..., side // 4 : -side // 4, side // 4 : -side // 4].mean((2, 3))
+    # (N, 4, 3): of the four corners (edges) the order of their size, not of their place
     return [
-        mean[:, 0],
-        (mean[:, 1:] - mean[:, :1]).ravel(),
-        std.ravel(),
-        (np.sort(corners, 0) - middle).ravel(),
-        (np.sort(edges, 0) - middle).ravel(),
-        np.hypot(*(flat @ slopes).T)[[0, 2]],
+        mean[..., 0],
+        mean[..., 1:] - mean[..., :1],
+        std,
+        np.sort(np.stack(corners, 1), 1) - middle[:, None],
+        np.sort(np.stack(edges, 1), 1) - middle[:, None],
+        np.hypot(*np.moveaxis(flat @ slopes, -1, 0))[:, [0, 2]],
     ]
 
 

@@ -13,6 +13,7 @@ import torch
 from ..errors import AmfzooError, ConfigError, WeightsError
 from ..factory import create_model
 from ..inference.golden import TOLERANCE
+from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
 from .base import PRECISIONS, Runtime
 from .cache import cached_onnx_graph, forget
@@ -53,7 +54,8 @@ def create_predictor(
     pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3. What other
     precisions change on real lesions is in `Predictor.measured`, if that was measured for
     these weights, and is logged. The first predictor for some weights on ONNX Runtime or OpenVINO takes seconds
-    longer, until the graph is made and cached (see `amfzoo.runtimes.cache`).
+    longer, until the graph is made and cached (see `amfzoo.runtimes.cache`). The process keeps memory that it frees, see
+    `amfzoo.memory`.
 
     Args:
         model: what `create_model` takes, with weights; or a network, which is copied.
@@ -78,6 +80,7 @@ def create_predictor(
         UnknownModelError: as for `create_model`.
         ImageError, PredictionError: an image for the calibration cannot be read.
     """
+    keep_freed_memory()
     precision = precision or (AUTO if runtime == AUTO else "fp32")
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile)
     if isinstance(model, PairNetwork):

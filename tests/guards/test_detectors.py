@@ -25,7 +25,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 def test_scores_are_what_they_are_said_to_be(arrays):
     features = np.random.default_rng(1).normal(size=(6, WIDTH)).astype(np.float32)
-    found = Detectors(arrays).many_scores(features)
+    found = Detectors(arrays).scores_array(features)
     values = 5 * np.tanh((features - arrays["mean"]) / arrays["scale"] / 5)
     for row, value, feature in zip(found, values, features):
         scores = Scores(*row)
@@ -50,7 +50,7 @@ def test_scores_are_what_they_are_said_to_be(arrays):
 def test_one_picture_has_the_scores_that_it_has_among_others(arrays):
     features = np.random.default_rng(2).normal(size=(3, WIDTH)).astype(np.float32)
     detectors = Detectors(arrays)
-    assert detectors.scores(features[1]) == pytest.approx(tuple(detectors.many_scores(features)[1]), rel=1e-4)
+    assert detectors.scores(features[1:2])[0] == pytest.approx(tuple(detectors.scores_array(features)[1]), rel=1e-4)
 
 
 def test_saved_and_loaded(arrays, tmp_path):

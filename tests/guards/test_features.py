@@ -23,15 +23,16 @@ def test_a_thumbnail_is_square_whatever_the_picture(lesion):
 
 def test_turning_and_mirroring_change_nothing(lesion):
     thumb = thumbnail(lesion)
-    expected = describe(thumb)
-    for turned in (np.rot90(thumb), thumb[::-1], thumb[:, ::-1], thumb.transpose(1, 0, 2)):
-        assert describe(turned) == pytest.approx(expected, abs=2e-3)
+    turned = np.stack([thumb, np.rot90(thumb), thumb[::-1], thumb[:, ::-1], thumb.transpose(1, 0, 2)])
+    expected, *found = describe(turned)
+    for numbers in found:
+        assert numbers == pytest.approx(expected, abs=2e-3)
 
 
 def test_lightness_is_where_its_places_say(lesion):
     thumb = thumbnail(lesion)
     light = thumb.reshape(SIDE // 2, 2, SIDE // 2, 2, 3).mean((1, 3, 4)) / 255
-    found = describe(thumb)[[DARKEST, LIGHT_LOW, LIGHT_HIGH, LIGHTEST]]
+    found = describe(thumb[None])[0, [DARKEST, LIGHT_LOW, LIGHT_HIGH, LIGHTEST]]
     assert found == pytest.approx(np.percentile(light, (1, 25, 75, 99), method="lower"), abs=1e-5)
 
 
@@ -39,7 +40,7 @@ def test_detail_at_the_finest_scale_is_its_root_mean_square():
     random = np.random.default_rng(0)
     light = random.integers(0, 256, (SIDE, SIDE))
     blocks = (light / 255).reshape(SIDE // 2, 2, SIDE // 2, 2).transpose(0, 2, 1, 3).reshape(-1, 4)
-    found = describe(np.repeat(light[..., None], 3, 2).astype(np.uint8))[0]
+    found = describe(np.repeat(light[..., None], 3, 2).astype(np.uint8)[None])[0, 0]
     assert np.exp(found) == pytest.approx(blocks.std(1).mean(), rel=0.01)
 
 
@@ -48,4 +49,16 @@ def test_numbers_are_finite_for_extreme_pictures():
     line[:, 64] = 255
     board = np.indices((SIDE, SIDE)).sum(0) % 2 * 255
     for thumb in (line, np.full_like(line, 255), line * 0, np.repeat(board[..., None], 3, 2).astype(np.uint8)):
-        assert np.isfinite(describe(thumb)).all()
+        assert np.isfinite(describe(thumb[None])).all()
+
+
+def test_several_at_once_are_each_as_alone():
+    thumbs = np.stack([thumbnail(draw_pair(random_findings(seed), seed=seed).clinical) for seed in range(3)])
+    for alone, found in zip(thumbs, describe(thumbs)):
+        assert found == pytest.approx(describe(alone[None])[0], abs=1e-5)
+
+
+def test_a_thumbnail_is_pillows(lesion):
+    expected = np.asarray(lesion.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).astype(int)
+    off = np.abs(thumbnail(lesion) - expected)
+    assert off.max() <= 2 and (off > 0).mean() < 0.02
