@@ -13,7 +13,6 @@ it, if no more than .005 macro-F1 was lost.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +22,10 @@ from amfzoo.data.records import every_nth
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
 from amfzoo.evaluation.precisions import measure_precisions
-from amfzoo.files import replacing
-from amfzoo.folder import sha256_of
 from amfzoo.hub import resolve
-from amfzoo.manifest import CONFIG_FILE, load_manifest, manifest_path
+from amfzoo.manifest import CONFIG_FILE, manifest_path
 from amfzoo.runtimes.measured import record
+from manifest_file import changing, entry_of
 
 
 def main() -> None:
@@ -62,17 +60,8 @@ def main() -> None:
         target = resolve(args.model, local_files_only=True)
         record(target.folder, found)
         if target.record is not None:
-            list_anew(target.record.name, target.folder / CONFIG_FILE)
-
-
-def list_anew(name: str, config: Path) -> None:
-    """Put size and hash of a changed config.json into the manifest."""
-    path = manifest_path()
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["weights"][name]["files"][CONFIG_FILE] = {"sha256": sha256_of(config), "bytes": config.stat().st_size}
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        load_manifest(partial)  # raises before the old one is lost
+            with changing(manifest_path()) as manifest:
+                manifest["weights"][target.record.name]["files"][CONFIG_FILE] = entry_of(target.folder / CONFIG_FILE)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,10 @@ from amfzoo.data.split import read_split
 from amfzoo.evaluation import Cases, evaluate_model, score_intervals
 from amfzoo.evaluation.plots import calibration
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
-from amfzoo.folder import check_folder, sha256_of
+from amfzoo.folder import check_folder
 from amfzoo.inference.golden import write_golden
-from amfzoo.manifest import load_manifest
 from amfzoo.models.loading import change_heads
+from manifest_file import changing, entry_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBGROUP_METRICS = ("accuracy", "balanced_accuracy", "auroc")
@@ -180,27 +179,22 @@ def largest_change(one: PairNetwork, other: PairNetwork, lesions: LesionSet) -> 
 def add_to_manifest(name: str, folder: Path, model: PairNetwork, kind: str, default: bool) -> None:
     """Write the entry of `name`, which becomes the default of its architecture if wanted, or if there is none."""
     check_folder(folder)
-    path = ROOT / "weights_manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
     architecture, tag = name.split(".")
     files = ("model.safetensors", "config.json")
-    manifest["weights"][name] = {
-        "architecture": architecture,
-        "tag": tag,
-        "source": {"type": kind, "folder": name},
-        "files": {f: {"sha256": sha256_of(folder / f), "bytes": (folder / f).stat().st_size} for f in files},
-        "parameters": sum(p.numel() for p in model.parameters()),
-        **{key: model.config.info[key] for key in RECORD},
-        "tasks": {task: list(classes) for task, classes in model.tasks.items()},
-        "metrics": model.config.info["metrics"],
-    }
-    if default:
-        manifest["default_tags"][architecture] = tag
-    manifest["default_tags"].setdefault(architecture, tag)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    load_manifest(partial)  # raises before the old one is lost
-    os.replace(partial, path)
+    with changing(ROOT / "weights_manifest.json") as manifest:
+        manifest["weights"][name] = {
+            "architecture": architecture,
+            "tag": tag,
+            "source": {"type": kind, "folder": name},
+            "files": {file: entry_of(folder / file) for file in files},
+            "parameters": sum(p.numel() for p in model.parameters()),
+            **{key: model.config.info[key] for key in RECORD},
+            "tasks": {task: list(classes) for task, classes in model.tasks.items()},
+            "metrics": model.config.info["metrics"],
+        }
+        if default:
+            manifest["default_tags"][architecture] = tag
+        manifest["default_tags"].setdefault(architecture, tag)
 
 
 if __name__ == "__main__":
