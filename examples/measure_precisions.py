@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from amfzoo import create_model
-from amfzoo.data.records import every_nth
+from amfzoo.data.records import evenly_spaced
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
 from amfzoo.evaluation.precisions import measure_precisions
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="the source that they were trained on")
     parser.add_argument("--splits", type=Path, help="split.csv of the run, where the source has no splits")
     parser.add_argument("--words", help="for the lesions (default: the held-out part of the source)")
-    parser.add_argument("--lesions", type=int, help="take at most this many, every n-th (default: all of validation)")
+    parser.add_argument("--lesions", type=int, help="take at most this many, evenly spaced (default: all of validation)")
     parser.add_argument("--calibrate", type=int, default=96, help="training lesions for int8; 0: no int8 (default: 96)")
     parser.add_argument("--record", action="store_true", help="write into config.json and the manifest")
     args = parser.parse_args()
@@ -43,9 +43,9 @@ def main() -> None:
     lesions = load_source(args.data)
     if args.splits:
         lesions = read_split(lesions, args.splits)
-    valid, train = lesions.split("valid"), every_nth(lesions.split("train").lesions, args.calibrate)
+    valid, train = lesions.split("valid"), evenly_spaced(lesions.split("train").lesions, args.calibrate)
     if args.lesions is not None:
-        valid = replace(valid, lesions=every_nth(valid.lesions, args.lesions))
+        valid = replace(valid, lesions=evenly_spaced(valid.lesions, args.lesions))
     found = measure_precisions(
         create_model(args.model, True),
         valid,

@@ -124,7 +124,7 @@ def compare_runtimes(
 
 def shown_name(variant: str, predictor: Predictor) -> str:
     """The variant, and for "auto" what it came to."""
-    return f"auto ({predictor.runtime.name})" if variant.startswith("auto") else variant
+    return f"auto ({predictor.runtime.name}, {predictor.precision})" if variant.startswith("auto") else variant
 
 
 def side_of(network: PairNetwork) -> int:

@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _calibration(args: argparse.Namespace) -> list[tuple]:
     """Pairs of the source, spread over its length; of train where it has splits."""
-    from ..data.records import every_nth
+    from ..data.records import evenly_spaced
 
     lesions = with_splits(args, read_sources(args, [args.calibration]))
     usable = [lesion for lesion in lesions if lesion.images]
     usable = [lesion for lesion in usable if lesion.split == "train"] or usable
-    return [(lesion.clinical, lesion.dermoscopy) for lesion in every_nth(usable, args.pairs)]
+    return [(lesion.clinical, lesion.dermoscopy) for lesion in evenly_spaced(usable, args.pairs)]

@@ -180,9 +180,10 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
     return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)
 
 
-def every_nth(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:
-    """At most `count` lesions, every n-th, n being the largest whole number that leaves as many; none for 0."""
-    return tuple(lesions[:: max(1, len(lesions) // count)][:count]) if count else ()
+def evenly_spaced(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:
+    """At most `count` lesions, spread evenly over the sequence, in its order; none for 0."""
+    count = min(count, len(lesions))
+    return tuple(lesions[i * len(lesions) // count] for i in range(count))
 
 
 def join(sets: Iterable[LesionSet]) -> LesionSet:
