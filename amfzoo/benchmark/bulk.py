@@ -62,7 +62,7 @@ def bulk(
         f"{pairs} pairs a round from {len(files)} pairs of files, batch {batch_size}.",
         "Bare network: the same runtime with arrays in memory.",
         "Script: the same network in eager fp32 torch, torchvision, and a DataLoader with "
-        + f"{script.loader.num_workers} workers that are running already.",
+        + f"{script.loader.num_workers} workers that are running already; in this process, so with its memory settings too.",
     ]
     return Section("bulk", f"Bulk prediction with {label}", rows, notes)
 

@@ -105,7 +105,9 @@ def test_reading_checking_and_splitting_load_no_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("count", "places"), [(0, []), (1, [0]), (3, [0, 3, 6]), (7, [0, 1, 2, 4, 5, 7, 8]), (20, range(10))])
+@pytest.mark.parametrize(
+    ("count", "places"), [(0, []), (1, [0]), (3, [0, 3, 6]), (7, [0, 1, 2, 4, 5, 7, 8]), (20, range(10))]
+)
 def test_evenly_spaced(count, places):
     lesions = [Lesion(str(i)) for i in range(10)]
     assert [lesion.id for lesion in evenly_spaced(lesions, count)] == [str(i) for i in places]
