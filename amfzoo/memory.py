@@ -16,7 +16,7 @@ def keep_freed_memory() -> bool:
     """Let this process keep up to 1 GiB of the memory that it frees, for its next arrays.
 
     By default glibc (Linux) gives large blocks back to the system at once, and each activation of
-    a network is then mapped and cleared page by page again, which takes up to half of the time
+    a network is then mapped and cleared page by page again, which takes about a third of the time
     of a forward pass on a CPU. The `amfzoo` command and `create_predictor` call this.
 
     Returns:
