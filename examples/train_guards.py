@@ -30,7 +30,7 @@ from amfzoo.data.split import read_split
 from amfzoo.files import replacing
 from amfzoo.guards.detectors import FILE, Detectors, Limits, Scores, standardised
 from amfzoo.guards.drawings import KINDS, draw_other
-from amfzoo.guards.features import SIDE, difference, thumbnail
+from amfzoo.guards.features import SIDE, differences, thumbnail
 from amfzoo.images import read_image
 
 FOLDS, SEEDS, EPOCHS = 5, 3, 30
@@ -77,7 +77,7 @@ def train(lesions: Sequence[Lesion], criteria: Path) -> tuple[dict[str, np.ndarr
     blurred = described([_blurred(thumb, random.uniform(0.015, 0.05)) for thumb in thumbs])
     no_lesions = described(_no_lesions(thumbs, random))
     mean, scale = features.mean(0), features.std(0) + 1e-3
-    same = min(difference(thumbs[2 * i], thumbs[2 * i + 1]) for i in range(pairs))
+    same = float(differences(thumbs[: 2 * pairs : 2], thumbs[1 : 2 * pairs : 2]).min())
 
     def fitted(use: np.ndarray, size: tuple[int, float]) -> dict[str, np.ndarray]:
         def net(yes: np.ndarray, no: np.ndarray, name: str) -> dict[str, np.ndarray]:

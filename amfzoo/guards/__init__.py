@@ -8,7 +8,9 @@ from ..lazy import lazy_names as _lazy_names
 from .warning import InputWarning
 
 if TYPE_CHECKING:
-    from .check import check_images
+    from .check import Thumbnails, check_images, check_thumbnails, thumbnails
 
-__all__ = ["InputWarning", "check_images"]
-__getattr__, __dir__ = _lazy_names(__name__, {"check_images": ".check"}, ("InputWarning",))
+__all__ = ["InputWarning", "Thumbnails", "check_images", "check_thumbnails", "thumbnails"]
+__getattr__, __dir__ = _lazy_names(
+    __name__, dict.fromkeys(("Thumbnails", "check_images", "check_thumbnails", "thumbnails"), ".check"), ("InputWarning",)
+)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from .detectors import Limits, Scores, bundled
-from .features import describe, difference, thumbnail
+from .features import describe, differences, thumbnail
 from .warning import InputWarning
+
+Thumbnails = dict[str, np.ndarray]  # "clinical" and/or "dermoscopy", as `thumbnail` makes them
 
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
 _DOUBTFUL = ("uniform", "no_lesion", "far")
@@ -23,18 +25,40 @@ def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarni
         pictures: "clinical" and/or "dermoscopy" -> RGB picture of any size (`read_image`),
             or None where it is missing.
     """
-    found = bundled()
-    thumbs = {name: thumbnail(picture) for name, picture in pictures.items() if picture is not None}
+    return check_thumbnails([thumbnails(pictures)])[0]
+
+
+def thumbnails(pictures: Mapping[str, Image.Image | None]) -> Thumbnails:
+    """All that `check_thumbnails` needs of the images of one lesion."""
+    return {name: thumbnail(picture) for name, picture in pictures.items() if picture is not None}
+
+
+def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, ...]]:
+    """`check_images` of several lesions, in less time than one after the other."""
+    thumbs = [thumb for lesion in lesions for thumb in lesion.values()]
     if not thumbs:
-        return ()
-    scores = dict(zip(thumbs, found.scores(describe(np.stack([*thumbs.values()])))))
-    warnings = [warning for name in scores for warning in _quality(name, scores[name], found.limits)]
-    if len(thumbs) == 2 and difference(*thumbs.values()) < found.limits.same:
+        return [()] * len(lesions)
+    found = bundled()
+    scores = iter(found.scores(describe(np.stack(thumbs))))
+    pairs = [tuple(lesion.values()) for lesion in lesions if len(lesion) == 2]
+    apart = iter(differences(*map(np.stack, zip(*pairs))).tolist() if pairs else ())
+    return [
+        _warnings(
+            {name: next(scores) for name in lesion}, len(lesion) == 2 and next(apart) < found.limits.same, found.limits
+        )
+        for lesion in lesions
+    ]
+
+
+def _warnings(scores: Mapping[str, Scores], same: bool, limits: Limits) -> tuple[InputWarning, ...]:
+    """On one lesion; `same` says that its two images are one picture."""
+    warnings = [warning for name in scores for warning in _quality(name, scores[name], limits)]
+    if same:
         message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"
-        return InputWarning("identical", tuple(thumbs), message), *warnings
+        return InputWarning("identical", tuple(scores), message), *warnings
     doubtful = {name for warning in warnings if warning.code in _DOUBTFUL for name in warning.images}
     odds = {name: of.dermoscopy for name, of in scores.items()}
-    return *_kinds(odds, doubtful, found.limits), *warnings
+    return *_kinds(odds, doubtful, limits), *warnings
 
 
 def _kinds(odds: Mapping[str, float], doubtful: Collection[str], limits: Limits) -> list[InputWarning]:

@@ -33,10 +33,11 @@ def thumbnail(picture: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
 
-def difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean difference of two thumbnails, in levels of 255, fine detail left out: compression changes that."""
-    coarse = _halved(_halved(_planes(np.stack([first, second]))))
-    return 255 * float(np.abs(coarse[0] - coarse[1]).mean())
+def differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mean differences of thumbnails, (N, SIDE, SIDE, 3), in levels of 255, (N,); compression changes fine detail,
+    so that is left out."""
+    apart = _planes(first) - _planes(second)
+    return 255 * np.abs(_halved(_halved(apart))).mean((1, 2, 3))
 
 
 def describe(thumbs: np.ndarray) -> np.ndarray:

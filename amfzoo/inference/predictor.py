@@ -10,16 +10,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..errors import AmfzooError, PredictionError
-from ..guards import InputWarning, check_images
+from ..guards import InputWarning, check_thumbnails, thumbnails
 from ..images import ImageSource
 from .batch import BRANCHES, ArrayModel, Batch, Inputs, Logits, calibrated, stack
 from .prediction import Prediction, PredictionSet
 
 if TYPE_CHECKING:
+    from ..guards import Thumbnails
     from ..models.network import PairNetwork
 
 Model = Union["PairNetwork", ArrayModel]
 Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
+_GROUP = 8  # pairs that one thread decodes at a time; more no longer fit the cache of a processor
 
 
 class _Prepared(NamedTuple):
@@ -104,24 +106,40 @@ def _prepared(
     pairs = iter(pairs)
     first = list(itertools.islice(pairs, 2))
     if len(first) < 2:  # a pool costs more than it gives
-        yield from (_prepare(model, pair, guards) for pair in first)
+        yield from _prepare(model, first, guards)
         return
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
-        ahead: deque[Future] = deque()
+        ahead: deque[tuple[int, Future]] = deque()
         try:
-            for pair in itertools.chain(first, pairs):
-                ahead.append(pool.submit(_prepare, model, pair, guards))
-                if len(ahead) > 2 * batch_size:
-                    yield ahead.popleft().result()
+            for group in _groups(itertools.chain(first, pairs), min(_GROUP, batch_size)):
+                while ahead and sum(size for size, _ in ahead) + len(group) > 2 * batch_size:
+                    yield from ahead.popleft()[1].result()
+                ahead.append((len(group), pool.submit(_prepare, model, group, guards)))
             while ahead:
-                yield ahead.popleft().result()
+                yield from ahead.popleft()[1].result()
         finally:
-            for future in ahead:
+            for _, future in ahead:
                 future.cancel()
 
 
-def _prepare(model: Model, pair: Pair, guards: bool) -> _Prepared | AmfzooError:
-    """Decode one pair; an error is a result here, so that others in its batch are not lost."""
+def _groups(pairs: Iterator[Pair], largest: int) -> Iterator[list[Pair]]:
+    """The first ones small, so that a short list keeps all workers busy too."""
+    size = 1
+    while group := list(itertools.islice(pairs, size)):
+        yield group
+        size = min(2 * size, largest)
+
+
+def _prepare(model: Model, pairs: Sequence[Pair], guards: bool) -> list[_Prepared | AmfzooError]:
+    """Decode pairs; an error is a result here, so that others in its batch are not lost."""
+    found = [_read(model, pair, guards) for pair in pairs]
+    good = [item for item in found if not isinstance(item, AmfzooError)]
+    # several at once: Python's own share in the guards is then small, and threads wait less for each other
+    warnings = iter(check_thumbnails([thumbs for _, thumbs in good]) if guards else [()] * len(good))
+    return [item if isinstance(item, AmfzooError) else _Prepared(item[0], next(warnings)) for item in found]
+
+
+def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] | AmfzooError:
     images = dict(zip(BRANCHES, pair, strict=True))
     if all(image is None for image in images.values()):
         return PredictionError("both images are missing: give a clinical or a dermoscopy image, or both")
@@ -138,7 +156,7 @@ def _prepare(model: Model, pair: Pair, guards: bool) -> _Prepared | AmfzooError:
     inputs = {
         name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
     }
-    return _Prepared(inputs, check_images(pictures) if guards else ())
+    return inputs, thumbnails(pictures) if guards else {}
 
 
 def _run(model: Model, batch: Sequence[_Prepared]) -> list[Prediction | PredictionError]:

@@ -12,7 +12,7 @@ from .torch_logits import torch_logits
 if TYPE_CHECKING:
     from .predictor import Model
 
-ON_CPU = 8  # its caches are full by then; larger batches gain nothing
+ON_CPU = 16  # its caches are full by then, and the threads that decode seldom wait for each other
 MOST = 256
 _SHARE = 0.5  # of a card's free memory
 
