@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from networks import TASKS, build, pair, perturb, settle
+from networks import TASKS, build, perturb, settle
 from PIL import Image
 
 from amfzoo import ImageError, Prediction, PredictionError, predict_stream
@@ -197,57 +197,6 @@ def test_the_only_pair_is_bad(model):
     (error,) = predict_stream(model, [("missing.png", None)], errors="return")
     assert isinstance(error, ImageError) and "missing.png" in str(error)
     assert list(predict_stream(model, [])) == []
-
-
-# ---------------------------------------------------------------------- modes
-
-
-def modes(model) -> dict[str, bool]:
-    return {name: module.training for name, module in model.named_modules()}
-
-
-@pytest.mark.parametrize("bad", [False, True])
-def test_modes_are_put_back(bad):
-    model = perturb(build(tasks=TASKS, dropout=0.5, clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE)).train()
-    model.freeze("clinical")
-    model.fusion.eval()  # set by hand
-    before, statistics = modes(model), {key: v.clone() for key, v in model.state_dict().items()}
-    assert len(set(before.values())) == 2
-    images = pictures(2) if not bad else [picture(0), b"not an image"]
-    if bad:
-        with pytest.raises(ImageError):
-            model.predict(images, pictures(2))
-    else:
-        first, second = model.predict(images, pictures(2)), model.predict(images, pictures(2))
-        assert first == second  # no dropout, no batch statistics
-    assert modes(model) == before
-    assert all(torch.equal(value, statistics[key]) for key, value in model.state_dict().items())
-
-
-def test_modes_are_put_back_when_the_network_fails(monkeypatch):
-    model = build(clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE).train()
-    monkeypatch.setattr(model, "forward_head", lambda features: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        model.predict(picture(0), picture(1))
-    assert all(modes(model).values())
-
-
-def test_damaged_weights_are_noticed():
-    model = build(clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE).eval()
-    with torch.no_grad():
-        model.heads["diagnosis"].bias[0] = float("nan")
-    with pytest.raises(PredictionError, match="weights are damaged"):
-        model.predict(picture(0), picture(1))
-
-
-def test_training_can_go_on_with_answers_in_between():
-    model = build(clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE).train()
-    answers = predict_stream(model, itertools.repeat((picture(0), None)), batch_size=1)
-    for _ in range(2):
-        next(answers)
-        assert model.training and torch.is_grad_enabled()
-        model(*pair(2))["diagnosis"].sum().backward()
-    answers.close()
 
 
 # -------------------------------------------------------------------- streams
