@@ -11,7 +11,7 @@ from ..inference.batch import Batch
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
 from .cost import noise_batch
-from .ordinary import OrdinaryScript
+from .ordinary import ScriptProcess
 from .pictures import Files, cycled
 from .result import Cell, Section
 from .speed import WARM_UPS, shown_name, side_of
@@ -38,13 +38,13 @@ def bulk(
     """
     batches = -(-pairs // batch_size)
     pairs = batches * batch_size
-    script = OrdinaryScript(list(cycled(files, pairs)), network.to(device), batch_size=batch_size, device=device)
     batch = noise_batch(network, batch_size, side_of(network))
-    calls: dict[tuple[str, str], Callable[[], object]] = {("", SCRIPT): script}
-    for name, predictor in predictors.items():
-        calls[name, "files"] = partial(_from_files, predictor, files, pairs, batch_size)
-        calls[name, "bare"] = partial(_bare, predictor, batch, batches)
-    times = interleaved(calls, rounds, warm_ups=WARM_UPS if pairs <= 4 * batch_size else 1, device=device)
+    with ScriptProcess(list(cycled(files, pairs)), network, batch_size=batch_size, device=device) as script:
+        calls: dict[tuple[str, str], Callable[[], object]] = {("", SCRIPT): script}
+        for name, predictor in predictors.items():
+            calls[name, "files"] = partial(_from_files, predictor, files, pairs, batch_size)
+            calls[name, "bare"] = partial(_bare, predictor, batch, batches)
+        times = interleaved(calls, rounds, warm_ups=WARM_UPS if pairs <= 4 * batch_size else 1, device=device)
     theirs = times["", SCRIPT]
     rows: list[dict[str, Cell]] = []
     for name, predictor in predictors.items():
@@ -62,7 +62,7 @@ def bulk(
         f"{pairs} pairs a round from {len(files)} pairs of files, batch {batch_size}.",
         "Bare network: the same runtime with arrays in memory.",
         "Script: the same network in eager fp32 torch, torchvision, and a DataLoader with "
-        + f"{script.loader.num_workers} workers that are running already; in this process, so with its memory settings too.",
+        + f"{script.workers} workers that are running already; in a process of its own.",
     ]
     return Section("bulk", f"Bulk prediction with {label}", rows, notes)
 

@@ -10,10 +10,10 @@ import torch
 from cli_case import pictures, tiny_model, write_table
 from torch import nn
 
-from amfzoo import ConfigError, TableError, create_model
+from amfzoo import AmfzooError, ConfigError, TableError, create_model
 from amfzoo.benchmark import children
 from amfzoo.benchmark.cost import gmac, noise_batch, parameters
-from amfzoo.benchmark.ordinary import OrdinaryScript, PairFiles
+from amfzoo.benchmark.ordinary import PairFiles, ScriptProcess
 from amfzoo.benchmark.pictures import cycled, drawn_files, table_files
 from amfzoo.benchmark.result import Report, Section, shown
 from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
@@ -120,8 +120,15 @@ def test_the_ordinary_script_sees_what_predict_sees(tmp_path):
     for (branch, prepared), path in zip(network.preprocess.items(), files[0]):
         assert item[branch].shape == (3, *prepared.size)
         assert np.abs(item[branch].numpy() - prepared(path)).mean() < 0.05  # standard deviations
-    script = OrdinaryScript(list(cycled(files, 5)), network, batch_size=2, device="cpu")
-    assert script() == 5
+
+
+def test_the_ordinary_script_runs_in_a_process_of_its_own(tmp_path):
+    files = drawn_files(tmp_path, 1)
+    with ScriptProcess(list(cycled(files, 5)), tiny_model(), batch_size=2, device="cpu") as script:
+        assert script.workers >= 1 and script() == script() == 5
+        files[0][0].unlink()
+        with pytest.raises(AmfzooError, match="ended with exit code 1"):
+            script()
 
 
 def test_tables_for_people_markdown_and_json():
