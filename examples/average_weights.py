@@ -20,9 +20,7 @@ import torch
 from amfzoo import PairNetwork, create_model
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
-from amfzoo.evaluation import evaluate_model
-from amfzoo.evaluation.calibration import fit_temperatures
-from amfzoo.evaluation.conformal import fit_conformal
+from amfzoo.evaluation import recalibrate
 
 
 def main() -> None:
@@ -34,13 +32,8 @@ def main() -> None:
     args = parser.parse_args()
     model = average([PairNetwork.from_pretrained(args.run / "model"), *map(create_model, args.others)])
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
-    labelled = [task for task in model.tasks if sum(valid.counts(task).values())]
     model.config = model.config.replace(temperatures={}, conformal={})
-    temperatures = fit_temperatures(evaluate_model(model, valid)["both"])
-    model.config = model.config.replace(temperatures={task: temperatures[task] for task in labelled})
-    cases = evaluate_model(model, valid.select(lambda lesion: len(lesion.images) == 2))["both"]
-    pairs = [task for task in labelled if cases.known(task).any()]
-    model.config = model.config.replace(conformal={task: fit_conformal(cases, task) for task in pairs})
+    recalibrate(model, valid)
     model.save_pretrained(args.out / "model", overwrite=True)
     shutil.copy(args.run / "split.csv", args.out / "split.csv")
     print(f"{args.out}: temperatures {model.config.temperatures}")

@@ -30,6 +30,7 @@ _PUBLIC = {
     "ConformalSets": "..inference.sets",
     "fit_conformal": ".conformal",
     "coverage_report": ".conformal",
+    "recalibrate": ".recalibration",
     "subgroup_scores": ".subgroups",
     "evaluate": ".summary",
     "write_report": ".report",

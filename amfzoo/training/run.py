@@ -17,10 +17,8 @@ from .validate import Logits, better, check_metric, logits_of, scores_of
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
-    from ..inference.sets import ConformalSets
 
 MODEL_FOLDER, CASES_FILE = "model", "validation.csv"
-_LEAST_CASES = 20  # of known class, to fit a temperature on
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,8 @@ def finish(
     network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
     scores: dict[str, dict[str, float]] = {}
     if valid is not None:
+        from ..evaluation.recalibration import calibration
+
         size = trainer.config.eval_batch_size
         logits = logits_of(network, valid, accelerator, size)
         scores["both"] = scores_of(logits, valid)
@@ -88,10 +88,10 @@ def finish(
                 alone = logits_of(network, valid, accelerator, size, only=branch)
                 scores[branch] = scores_of(alone, valid, having)
         network.config = network.config.replace(temperatures={}, conformal={})
-        network.config = network.config.replace(temperatures=_temperatures(_cases(logits, valid, network)))
-        cases = _cases(logits, valid, network)
         complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
-        network.config = network.config.replace(conformal=_conformal(cases.select(complete)))
+        temperatures, sets = calibration(_cases(logits, valid, network), complete)
+        network.config = network.config.replace(temperatures=temperatures, conformal=sets)
+        cases = _cases(logits, valid, network)
     network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
     network = network.to("cpu")
     if accelerator.is_main_process:
@@ -140,25 +140,6 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
         },
     )
     return copy.eval()
-
-
-def _temperatures(cases: Cases) -> dict[str, float]:
-    """Temperatures of every task with enough lesions, from probabilities without any."""
-    from ..evaluation.calibration import fit_temperatures
-
-    fitted = fit_temperatures(cases)
-    return {task: value for task, value in fitted.items() if int(cases.known(task).sum()) >= _LEAST_CASES}
-
-
-def _conformal(cases: Cases) -> dict[str, ConformalSets]:
-    """Prediction sets of every task with enough lesions, at fit_conformal's default coverage.
-
-    Args:
-        cases: lesions with every image that the network reads: `predict` gives sets for these alone.
-    """
-    from ..evaluation.conformal import fit_conformal
-
-    return {task: fit_conformal(cases, task) for task in cases.tasks if int(cases.known(task).sum()) >= _LEAST_CASES}
 
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:

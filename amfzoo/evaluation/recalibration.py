@@ -1,0 +1,88 @@
+"""Temperatures and prediction sets of a network, fitted on lesions that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.records import LesionSet
+from ..errors import ConfigError
+from ..inference.sets import ConformalSets
+from .calibration import apply_temperatures, fit_temperatures
+from .cases import Cases
+from .conformal import fit_conformal
+from .run import evaluate_model
+
+if TYPE_CHECKING:
+    from ..models.network import PairNetwork
+
+LEAST_CASES = 20  # of known class, to fit a temperature on
+
+
+def recalibrate(
+    network: PairNetwork,
+    lesions: LesionSet,
+    *,
+    coverage: float = 0.9,
+    batch_size: int = 16,
+    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+) -> dict[str, float]:
+    """Fit a network's probabilities and prediction sets to your lesions, without training it.
+
+    Changes `network.config`, which `predict`, `save_pretrained` and `create_predictor` read; the weights stay as they
+    are, and so does the most probable class of every lesion. Tasks with fewer than `LEAST_CASES` lesions of known class
+    keep what they have. Measure the result on other lesions than these.
+
+    Args:
+        lesions: with labels, and not among those that the network was trained on.
+        coverage: of the prediction sets: the share of sets that hold the true class.
+        progress: as of `evaluate_model`.
+
+    Returns:
+        {task: temperature} of the tasks that were fitted.
+
+    Raises:
+        ConfigError: no task has enough lesions of known class; see also `evaluate_model`.
+        ImageError: an image cannot be read.
+    """
+    before = network.config
+    # the lesions are answered without the temperatures that are there, so that the new ones do not come on top
+    network.config = before.replace(temperatures={}, conformal={})
+    try:
+        modes = ["both" if len(network.preprocess) == 2 else next(iter(network.preprocess))]
+        (cases,) = evaluate_model(network, lesions, modes=modes, batch_size=batch_size, progress=progress).values()
+        kept = {lesion.id: lesion for lesion in lesions}
+        complete = [all(getattr(kept[name], branch) is not None for branch in network.preprocess) for name in cases.ids]
+        temperatures, sets = calibration(cases, np.array(complete), coverage)
+    finally:
+        network.config = before
+    if not temperatures:
+        raise ConfigError(
+            f"no task of the network has {LEAST_CASES} lesions of known class in {lesions.name}: too few to calibrate on"
+        )
+    network.config = before.replace(
+        temperatures={**before.temperatures, **temperatures}, conformal={**before.conformal, **sets}
+    )
+    return temperatures
+
+
+def calibration(
+    cases: Cases, complete: np.ndarray, coverage: float = 0.9
+) -> tuple[dict[str, float], dict[str, ConformalSets]]:
+    """Temperatures and prediction sets of every task with at least `LEAST_CASES` cases of known class.
+
+    Args:
+        cases: predicted without temperatures.
+        complete: (N,) bool, the cases with every image that the network reads: `predict` gives sets for these alone.
+    """
+
+    def enough(cases: Cases, task: str) -> bool:
+        return int(cases.known(task).sum()) >= LEAST_CASES
+
+    temperatures = {task: value for task, value in fit_temperatures(cases).items() if enough(cases, task)}
+    whole = apply_temperatures(cases, temperatures).select(complete)
+    return temperatures, {
+        task: fit_conformal(whole, task, coverage=coverage) for task in whole.tasks if enough(whole, task)
+    }

@@ -1,0 +1,70 @@
+"""Calibrating a network on other lesions changes its temperatures and sets, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from cli_case import pictures, tiny_model
+
+from amfzoo.data.records import Lesion, LesionSet
+from amfzoo.errors import ConfigError
+from amfzoo.evaluation import ConformalSets, evaluate_model, fit_conformal, fit_temperatures, recalibrate
+from amfzoo.models.network import PairNetwork
+
+TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
+OLD = {"diagnosis": 3.0, "streaks": 0.5}
+
+
+@pytest.fixture
+def model() -> PairNetwork:
+    network = tiny_model(tasks=TASKS)
+    sets = ConformalSets("lac", 0.8, {"absent": 0.5, "present": 0.5}, {"absent": 30, "present": 30}, False)
+    network.config = network.config.replace(temperatures=OLD, conformal={"streaks": sets})
+    return network
+
+
+def lesions(folder, count: int) -> LesionSet:
+    """Random labels; every fourth lesion has one image, and streaks are known of a few."""
+    pictures(folder)
+    labels = np.random.default_rng(0).integers(2, size=count)
+    files = itertools.cycle([("c0.jpg", "d0.jpg"), ("c1.jpg", "d1.jpg"), ("c0.jpg", "d1.jpg"), (None, "d0.jpg")])
+    return LesionSet(
+        "ours",
+        tuple(
+            Lesion(
+                f"L{i}",
+                *(name and folder / name for name in next(files)),
+                {"diagnosis": TASKS["diagnosis"][label], **({"streaks": "present"} if i < 5 else {})},
+            )
+            for i, label in enumerate(labels)
+        ),
+        TASKS,
+    )
+
+
+def test_what_was_fitted_is_what_predict_then_answers(model, tmp_path):
+    ours = lesions(tmp_path, 40)
+    weights = {name: values.clone() for name, values in model.state_dict().items()}
+    found = recalibrate(model, ours, coverage=0.75)
+    assert all(torch.equal(values, weights[name]) for name, values in model.state_dict().items())
+    assert list(found) == ["diagnosis"]  # streaks are known of too few
+    assert model.config.temperatures == {**OLD, **found} and model.config.conformal["streaks"].coverage == 0.8
+    after = evaluate_model(model, ours, modes=["both"])["both"]
+    assert fit_temperatures(after)["diagnosis"] == pytest.approx(1, abs=0.02)  # nothing is left to be fitted
+    complete = np.array([lesion.clinical is not None for lesion in ours])
+    expected = fit_conformal(after.select(complete), "diagnosis", coverage=0.75)
+    assert model.config.conformal["diagnosis"].thresholds == pytest.approx(expected.thresholds, abs=1e-6)
+    # what was there before has no influence
+    assert recalibrate(model, ours, coverage=0.75)["diagnosis"] == pytest.approx(found["diagnosis"])
+    copy = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "model"))
+    assert copy.config.temperatures == model.config.temperatures
+
+
+def test_too_few_lesions_leave_the_network_as_it_is(model, tmp_path):
+    before = model.config
+    with pytest.raises(ConfigError, match="20 lesions of known class in ours"):
+        recalibrate(model, lesions(tmp_path, 12))
+    assert model.config == before
