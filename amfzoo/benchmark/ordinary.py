@@ -81,7 +81,7 @@ class OrdinaryScript:
 
 
 class ScriptProcess:
-    """`OrdinaryScript` in a process of its own, as people run it: with the memory settings that every program starts with.
+    """`OrdinaryScript` in a process of its own, as people run it: with the memory settings of any program.
 
     To be used in a `with` statement, which ends the process.
 
@@ -135,7 +135,7 @@ def serve() -> None:
     """The other end of `ScriptProcess`: a line of JSON says what to predict, and each further one asks for it."""
     about = json.loads(sys.stdin.readline())
     torch.set_num_threads(about["threads"])
-    network = PairNetwork.from_pretrained(about["network"]).to(about["device"]).eval()
+    network = PairNetwork.from_pretrained(about["network"]).to(about["device"])
     files = [(Path(clinical), Path(dermoscopy)) for clinical, dermoscopy in about["files"]]
     script = OrdinaryScript(files, network, batch_size=about["batch_size"], device=about["device"])
     print(script.loader.num_workers, flush=True)

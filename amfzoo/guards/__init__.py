@@ -11,6 +11,5 @@ if TYPE_CHECKING:
     from .check import Thumbnails, check_images, check_thumbnails, thumbnails
 
 __all__ = ["InputWarning", "Thumbnails", "check_images", "check_thumbnails", "thumbnails"]
-__getattr__, __dir__ = _lazy_names(
-    __name__, dict.fromkeys(("Thumbnails", "check_images", "check_thumbnails", "thumbnails"), ".check"), ("InputWarning",)
-)
+_LAZY = dict.fromkeys((name for name in __all__ if name != "InputWarning"), ".check")
+__getattr__, __dir__ = _lazy_names(__name__, _LAZY, ("InputWarning",))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("amfzoo")
 
-# fastest first, as `amfzoo benchmark` measures on CPUs; torch runs everywhere
+# fastest first below fp32, in which `_by_speed` has an order of its own; torch runs everywhere
 RUNTIMES: dict[str, type[Runtime]] = {r.name: r for r in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
 AUTO = "auto"
 _CHECKED = (3,)  # rows: a whole pair, and one without each image
