@@ -1,4 +1,4 @@
 """What can be measured. Imports nothing."""
 
-PARTS = ("networks", "memory", "runtimes", "pair", "bulk", "startup", "resolution", "lists")
-QUICK = PARTS[:6]  # the time of the others grows with what is asked
+QUICK = ("networks", "memory", "runtimes", "pair", "bulk", "startup")
+PARTS = (*QUICK, "controls", "resolution", "lists")  # the time of these grows with what is asked

@@ -13,6 +13,7 @@ from typing import Any
 
 import timm
 import torch
+from torch import nn
 
 from .. import __version__
 from ..errors import AmfzooError, ConfigError
@@ -25,7 +26,7 @@ from .pair import one_pair
 from .parts import PARTS, QUICK
 from .pictures import Files, drawn_files, table_files
 from .result import Report, Section
-from .speed import compare_networks, compare_runtimes, side_of
+from .speed import compare_controls, compare_networks, compare_runtimes, side_of
 from .startup import start_up
 from .subjects import Subject, named_model, peers_of, unique
 from .variants import predictors_of
@@ -42,7 +43,7 @@ class Plan:
         parts: of `PARTS`; "memory" is a column of "networks".
         runtimes: as `variants.options_of` reads them; eager fp32 torch is always there.
         peers: compare with the controls and the timm backbones.
-        batch_size: of "networks", "memory", "bulk", "resolution", "lists".
+        batch_size: of "networks", "memory", "bulk", "controls", "resolution", "lists".
         batches: of "runtimes".
         resolutions: pixels per side, of "resolution".
         lists: numbers of pairs, of "lists", with the last of the runtimes.
@@ -117,6 +118,13 @@ def _measured(
     if {"networks", "memory"} & set(plan.parts):
         progress("networks")
         yield _networks(plan, models, threads)
+    if "controls" in plan.parts:
+        progress("controls")
+        yield compare_controls(
+            {subject: network for subject, network in _subjects(plan, models).items() if isinstance(network, PairNetwork)},
+            [model.subject for model in models], plan.runtimes, side_of(models[0].network),
+            batch_size=plan.batch_size, **timing
+        )  # fmt: skip
     for model in models:
         label = model.subject.label
 
@@ -144,13 +152,19 @@ def _measured(
             yield by_length(model.subject, last, files, plan.lists, batch_size=plan.batch_size, threads=threads)
 
 
-def _networks(plan: Plan, models: list[_Model], threads: int) -> Section:
-    subjects = {model.subject: model.network for model in models}
+def _subjects(plan: Plan, models: list[_Model]) -> dict[Subject, nn.Module]:
+    """The models, and their peers if those are asked for."""
+    subjects: dict[Subject, nn.Module] = {model.subject: model.network for model in models}
     if plan.peers:
         peers = [peer for model in models for peer in peers_of(model.subject, model.network)]
         for subject in unique([*subjects, *peers]):
             if subject not in subjects:
                 subjects[subject] = subject.build()
+    return subjects
+
+
+def _networks(plan: Plan, models: list[_Model], threads: int) -> Section:
+    subjects = _subjects(plan, models)
     size = side_of(models[0].network)
     peaks: dict[str, float | None] = {}
     if "memory" in plan.parts:

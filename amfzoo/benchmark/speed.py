@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from ..inference.batch import Batch
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
 from .cost import gmac, noise, noise_batch, parameters
 from .result import Cell, Section
 from .subjects import Subject
 from .timing import interleaved, milliseconds, rate, times_as_fast
-from .variants import EAGER
+from .variants import EAGER, predictors_of
 
 WARM_UPS = 3  # OpenVINO compiles a batch size the second time it sees it
 
@@ -120,6 +123,63 @@ def compare_runtimes(
         *(f"Left out: {name}: {reason}." for name, reason in left_out.items()),
     ]
     return Section("runtimes", f"Runtimes of {label}", rows, notes)
+
+
+def compare_controls(
+    networks: Mapping[Subject, PairNetwork],
+    models: Sequence[Subject],
+    runtimes: Sequence[str],
+    size: int,
+    *,
+    batch_size: int,
+    rounds: int,
+    device: str,
+) -> Section:
+    """The pair networks beside each other behind each runtime, eager torch first.
+
+    Args:
+        networks: the models first.
+        size: side of the input in pixels, the same for all.
+    """
+    made = {
+        subject.label: predictors_of(_reading(network, size), list(runtimes), device)
+        for subject, network in networks.items()
+    }
+    rows: list[dict[str, Cell]] = []
+    for runtime in dict.fromkeys([EAGER, *runtimes]):
+        predictors = {label: found[runtime] for label, (found, _) in made.items() if runtime in found}
+
+        def call(predictor: Predictor, batch: Batch) -> Any:
+            return lambda: predictor.logits(batch)
+
+        calls = {
+            subject.label: call(predictors[subject.label], noise_batch(network, batch_size, size))
+            for subject, network in networks.items()
+            if subject.label in predictors
+        }
+        times = interleaved(calls, rounds, warm_ups=WARM_UPS, device=device)
+        for label, predictor in predictors.items():
+            row: dict[str, Cell] = {"runtime": shown_name(runtime, predictor), "network": label}
+            row["pairs/s"] = rate(times[label], batch_size)
+            for model in models:
+                if model.label in times:
+                    same = model.label == label
+                    row[f"{model.label} is faster by"] = (
+                        None if same else times_as_fast(times[model.label], times[label])
+                    )
+            rows.append(row)
+    notes = [f"{size} x {size} pixels for all, batch {batch_size}, arrays in memory."]
+    left_out = ((label, name, reason) for label, (_, missing) in made.items() for name, reason in missing.items())
+    notes += [f"Left out: {name} of {label}: {reason}." for label, name, reason in left_out]
+    return Section("controls", "Models and their controls by runtime", rows, notes)
+
+
+def _reading(network: PairNetwork, size: int) -> PairNetwork:
+    """A copy whose input is of this size."""
+    found = copy.deepcopy(network)
+    changed = {f"{branch}_preprocess": replace(p, size=(size, size)) for branch, p in network.preprocess.items()}
+    found.config = network.config.replace(**changed)
+    return found
 
 
 def shown_name(variant: str, predictor: Predictor) -> str:

@@ -60,7 +60,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--clinical-weights",
         metavar="FILE|timm|NAME",
-        help="backbone weights: a safetensors file, timm's own, fetched, or the branch of a model by name"
+        help="backbone weights: a safetensors file, timm's own, fetched, the branch of a model by name, "
+            "or another of its branches: NAME#dermoscopy",
     )
     parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(

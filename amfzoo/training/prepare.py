@@ -28,6 +28,7 @@ from .draws import seed_of
 
 logger = logging.getLogger("amfzoo")
 FROM_TIMM = "timm"
+BRANCH_MARK = "#"  # NAME#BRANCH: another branch of a pair network than the one that is to start
 
 
 def read_lesions(source: Any) -> LesionSet:
@@ -250,22 +251,26 @@ def _backbone_state(network: PairNetwork, branch: str, weights: str | os.PathLik
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if _names_model(weights):
-        donor = create_model(weights)
-        if branch not in donor.branches:
-            raise ConfigError(f"{weights} has no {branch} branch to start from")
-        return donor.branches[branch].body.state_dict()
+    model, taken = _branch_of_model(weights, branch)
+    if model:
+        donor = create_model(model)
+        if taken not in donor.branches:
+            raise ConfigError(f"{model} has no {taken} branch to start from; it has {', '.join(donor.branches)}")
+        return donor.branches[taken].body.state_dict()
     try:
         return load_file(weights)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
 
 
-def _names_model(weights: str | os.PathLike[str]) -> bool:
-    """Whether this is a pair network's name, as `create_model` takes it, and no file."""
+def _branch_of_model(weights: str | os.PathLike[str], branch: str) -> tuple[str, str]:
+    """The pair network's name, as `create_model` takes it, and which of its branches; "" where this names a file."""
     if not isinstance(weights, str) or Path(weights).exists():
-        return False
-    return weights.startswith((HUB_PREFIX, LOCAL_PREFIX)) or load_manifest().find(weights) is not None
+        return "", branch
+    model, _, other = weights.partition(BRANCH_MARK)
+    if not (model.startswith((HUB_PREFIX, LOCAL_PREFIX)) or load_manifest().find(model) is not None):
+        return "", branch
+    return model, other or branch
 
 
 @torch.no_grad()

@@ -45,6 +45,24 @@ def test_networks_and_runtimes_as_json(printed):
     assert large["GMAC"] / small["GMAC"] == pytest.approx((96 / 64) ** 2, rel=0.1)
 
 
+def test_models_and_their_controls_behind_each_runtime(printed):
+    code, text = printed(
+        "amf_test", "symmetric_test", "--only", "controls", "--no-peers", "--runtimes", "torch:bf16", "torch:int8",
+        "--rounds", 2, "--batch-size", 2, "--json",
+    )  # fmt: skip
+    assert code == exit_codes.OK
+    (section,) = json.loads(text.out)["sections"]
+    rows = section["rows"]
+    names = [("torch", "amf_test"), ("torch", "symmetric_test"), ("torch:bf16", "amf_test"), ("torch:bf16", "symmetric_test")]
+    assert [(row["runtime"], row["network"]) for row in rows] == names
+    assert all(row["pairs/s"]["low"] > 0 for row in rows)
+    there, back = rows[3]["amf_test is faster by"], rows[2]["symmetric_test is faster by"]
+    assert rows[2]["amf_test is faster by"] is None
+    assert there["median"] * back["median"] == pytest.approx(1, rel=0.5)
+    left_out = [note for note in section["notes"] if note.startswith("Left out: torch:int8")]
+    assert len(left_out) == 2 and "of symmetric_test" in left_out[1]
+
+
 def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
     pictures(tmp_path)
     weights = tiny_model().save_pretrained(tmp_path / "weights")

@@ -186,6 +186,13 @@ def test_backbones_start_from_files(data, tiny, tmp_path):
     donor = f"local-dir:{found.folder / 'model'}"
     again = finetune("amf_test", data, out=tmp_path / "again", backbone_weights={"dermoscopy": donor}, **go)
     assert torch.equal(again.model.branches["dermoscopy"].body.conv1[0].weight, state["conv1.0.weight"])
+    twice = finetune(
+        "symmetric_test", data, out=tmp_path / "twice", backbone_weights={"clinical": f"{donor}#dermoscopy"},
+        **{**go, "freeze": ["clinical"]},
+    )  # fmt: skip
+    assert torch.equal(twice.model.branches["clinical"].body.conv1[0].weight, state["conv1.0.weight"])
+    with pytest.raises(ConfigError, match="no back branch to start from; it has clinical, dermoscopy"):
+        finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"clinical": f"{donor}#back"}, **go)
     with pytest.raises(WeightsError, match="safetensors"):
         finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"dermoscopy": tmp_path / "none"}, **go)
     with pytest.raises(ConfigError, match="clinical backbone"):

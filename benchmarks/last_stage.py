@@ -1,0 +1,84 @@
+"""Should `amf_base` end its dermoscopy branch at stride 16, or train ResNet-50's last stage from nothing?
+
+    python -m benchmarks.last_stage --data milk10k:FOLDER --splits split.csv --weights resnetv2_50_cut16.safetensors --out FOLDER
+
+There are ImageNet values of the branch up to stride 16 alone. Both networks read dermoscopy only and start from them;
+"fresh" has the last stage besides (14.9 M parameters more), with random values. Everything else is the recipe of the
+asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and their paired difference:
+mean over the seeds, 95 % percentile bootstrap over lesions, standard deviation over the seeds. Given again, the command
+goes on where it was; figures of finished runs are printed from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from amfzoo import create_model, finetune
+from amfzoo.data.sources import load_source
+from amfzoo.data.split import read_split
+from amfzoo.evaluation import Cases
+from amfzoo.models.network import PairNetwork
+from amfzoo.text_tables import table
+from amfzoo.training.config import load_config
+
+from .asymmetry.figures import SCORES, Figure, score_rows
+from .asymmetry.plan import DEFAULT_FILE, read_plan
+
+VARIANTS = {"cut": {}, "fresh": {"dermoscopy_args": {}, "dermoscopy_strides": (32,)}}
+CASES = "validation.csv"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, metavar="SOURCE")
+    parser.add_argument("--splits", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the branch up to stride 16")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
+    args = parser.parse_args()
+    lesions = read_split(load_source(args.data), args.splits)
+    recipe = {**read_plan(DEFAULT_FILE)["recipe"], "cache_dir": str(args.out / "cache")}
+    found: dict[str, dict[int, Cases]] = {name: {} for name in VARIANTS}
+    parameters = {}
+    for seed in args.seeds:
+        for name in VARIANTS:
+            network = start(name, lesions.tasks, args.weights, seed)
+            parameters[name] = sum(p.numel() for p in network.parameters()) / 1e6
+            folder = args.out / f"{name}-{seed}"
+            if not (folder / CASES).is_file():
+                finetune(network, lesions, out=folder, config=load_config(**{**recipe, "seed": seed}))
+            found[name][seed] = Cases.read(folder / CASES)
+    scores = score_rows(found, "diagnosis")
+    rows = [
+        (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES)) for name in VARIANTS
+    ]
+    apart = (scores["fresh"].minus(scores["cut"], score) for score in SCORES)
+    rows.append(("fresh - cut", "", *(_shown(figure, "+") for figure in apart)))
+    print(f"{len(lesions.split('valid'))} validation lesions, seeds {', '.join(map(str, args.seeds))}\n")
+    print(table(("last stage", "M parameters", *SCORES), rows))
+
+
+def start(name: str, tasks: dict[str, tuple[str, ...]], weights: Path, seed: int) -> PairNetwork:
+    """The dermoscopy branch alone, with the values that there are."""
+    torch.manual_seed(seed)
+    network = create_model("amf_base", pretrained=False, tasks=tasks, clinical=None, fusion="none", **VARIANTS[name])
+    body = network.branches["dermoscopy"].body
+    # the normalisation behind the last stage there is belongs to the cut: of another size, or of other features
+    values = {key: value.float() for key, value in load_file(weights).items() if name == "cut" or not key.startswith("norm.")}
+    missing, surplus = body.load_state_dict(values, strict=False)
+    fresh = [key for key in missing if not key.startswith(("stages.3.", "norm."))]
+    if surplus or fresh or (name == "cut" and missing):
+        raise SystemExit(f"{weights}: not the values of this branch; {[*surplus, *fresh, *missing][0]} does not fit")
+    return network
+
+
+def _shown(figure: Figure, sign: str = "") -> str:
+    return f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}] sd {figure.sd:.3f}"
+
+
+if __name__ == "__main__":
+    main()
