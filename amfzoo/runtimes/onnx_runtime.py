@@ -36,6 +36,9 @@ class OnnxRuntime(Runtime):
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        # its threads wait busily for the next operator, and by default also for the next batch: there they would take
+        # the time of those that decode it
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors; they are raised as well
         source = graph if isinstance(graph, bytes) else os.fspath(graph)
         try:
