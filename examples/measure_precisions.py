@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--words", help="for the lesions (default: the held-out part of the source)")
     parser.add_argument("--lesions", type=int, help="take at most this many, evenly spaced (default: all of validation)")
     parser.add_argument("--calibrate", type=int, default=96, help="training lesions for int8; 0: no int8 (default: 96)")
+    parser.add_argument("--only", nargs="+", metavar="RUNTIME/PRECISION", help="e.g. openvino/bf16 (default: all there are)")
     parser.add_argument("--record", action="store_true", help="write into config.json and the manifest")
     args = parser.parse_args()
 
@@ -51,6 +52,7 @@ def main() -> None:
         valid,
         data=args.words or f"validation lesions of {lesions.name}",
         calibration=[(lesion.clinical, lesion.dermoscopy) for lesion in train] or None,
+        only=None if args.only is None else [tuple(name.split("/")) for name in args.only],
     )
     for name, measured in found.items():
         print(f"{name}: {measured}")

@@ -16,6 +16,7 @@ from ..errors import WeightsError
 from ..inference.batch import Batch, Logits
 from .base import Runtime
 from .graph import feed, output_name
+from .openvino_split import InTwo, in_two
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
 
@@ -41,8 +42,8 @@ class OpenVinoRuntime(Runtime):
     Args:
         graph: the bytes of an ONNX graph, or the path of one or of an OpenVINO ``.xml``.
         tasks: of the network, in order.
-        precision: "fp32", or "bf16" for the arithmetic. Said always: left to itself,
-            OpenVINO takes bf16 where the processor has it. "int8" is of the graph; what is
+        precision: "fp32", or "bf16" for the arithmetic of all but the first layers (see `in_two`). Said always:
+            left to itself, OpenVINO takes bf16 where the processor has it. "int8" is of the graph; what is
             not quantised in it is computed in fp32.
 
     Raises:
@@ -62,8 +63,8 @@ class OpenVinoRuntime(Runtime):
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32") -> None:
         import openvino
 
+        self._precision = "bf16" if precision == "bf16" else "f32"
         self._settings = {
-            "INFERENCE_PRECISION_HINT": {"bf16": "bf16"}.get(precision, "f32"),
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
@@ -81,7 +82,7 @@ class OpenVinoRuntime(Runtime):
     def logits(self, batch: Batch) -> Logits:
         arrays = feed(batch, self._inputs)
         with self._lock:
-            found = self._for_size(arrays)(arrays)
+            found = self._for_size(arrays)(arrays, share_inputs=True)
             return {task: np.array(found[name]) for task, name in self._outputs.items()}  # its memory is used again
 
     def _for_size(self, arrays: dict[str, np.ndarray]) -> Any:
@@ -100,4 +101,11 @@ class OpenVinoRuntime(Runtime):
         return self._by_size[size]
 
     def _compiled(self, model: Any) -> Any:
-        return core().compile_model(model, "CPU", self._settings)
+        parts = in_two(model) if self._precision == "bf16" else None
+        if parts is None:
+            return self._in(self._precision, model)
+        first, rest, middle = parts
+        return InTwo(self._in("f32", first), self._in("bf16", rest), middle)
+
+    def _in(self, precision: str, model: Any) -> Any:
+        return core().compile_model(model, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": precision})
