@@ -24,8 +24,9 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
     `record_fields` may hold name, license, attribution, training_data, parameters,
     not_validated_for, metrics (as in the manifest), subgroups (a list of task, by,
     subgroup, cases and scores: name -> value, low, high), calibration_plot (a file in
-    ``example/``) and load_as, the name to give to `create_model`; what it lacks is taken from config["info"], and what both lack is
-    said to be not stated or not measured. Never raises for missing fields.
+    ``example/``) and load_as, the name to give to `create_model`; what it lacks is taken from
+    config["info"], and what both lack is said to be not stated or not measured. Never raises for
+    missing fields.
     """
     fields = {**(config.get("info") or {}), **(record_fields or {})}
     fields.setdefault("name", config.get("architecture", "model"))
@@ -123,7 +124,8 @@ def _triple(values: Any) -> str:
 def _calibration(file: object) -> str:
     if not is_plain_name(file):
         return UNKNOWN
-    return f"Share of right answers against the probability of the most probable class, both images.\n\n![Calibration](example/{file})"
+    says = "Share of right answers against the probability of the most probable class, both images."
+    return f"{says}\n\n![Calibration](example/{file})"
 
 
 def _value(metric: Mapping[str, Any]) -> str:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "LoadedFolder", "check_folder", "read_config", "read_folder", "sha256_of", "write_folder"]
 
 CARD_FILE = "README.md"
-# Values of a tensor that half precision may store. The small kernels near the image are a few per cent of the bytes, and
-# their rounding, which every later layer amplifies, most of the change.
+# Values of a tensor that half precision may store. The small kernels near the image are a few per cent of the bytes,
+# and their rounding, which every later layer amplifies, most of the change.
 HALF_FROM = 16_384
 EXAMPLE_FOLDER = "example"
 _OURS = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, EXAMPLE_FOLDER, ".gitattributes"}

@@ -120,11 +120,11 @@ def _measured(
         yield _networks(plan, models, threads)
     if "controls" in plan.parts:
         progress("controls")
-        yield compare_controls(
-            {subject: network for subject, network in _subjects(plan, models).items() if isinstance(network, PairNetwork)},
-            [model.subject for model in models], plan.runtimes, side_of(models[0].network),
-            batch_size=plan.batch_size, **timing
-        )  # fmt: skip
+        everything = _subjects(plan, models).items()
+        pairs = {subject: network for subject, network in everything if isinstance(network, PairNetwork)}
+        named = [model.subject for model in models]
+        size = side_of(models[0].network)
+        yield compare_controls(pairs, named, plan.runtimes, size, batch_size=plan.batch_size, **timing)
     for model in models:
         label = model.subject.label
 

@@ -80,7 +80,8 @@ def compare_networks(
     notes = [f"Eager fp32 torch, {size} x {size} pixels, batch {batch_size}, input in memory."]
     if peaks:
         notes.append(
-            "Memory: the most that a process took on the CPU to build the network and answer one such batch, imports not counted."
+            "Memory: the most that a process took on the CPU to build the network and answer one such batch, "
+            "imports not counted."
         )
     return Section("networks", "Networks", rows, notes)
 

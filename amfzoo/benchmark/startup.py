@@ -15,7 +15,10 @@ from .result import Cell, Section
 from .subjects import Subject
 from .timing import interleaved, milliseconds, times_as_fast
 
-_BARE = "import json, sys, torch, timm\nfor name, args in json.loads(sys.argv[1]):\n    timm.create_model(name, num_classes=0, **args)"
+_BARE = """import json, sys, torch, timm
+for name, args in json.loads(sys.argv[1]):
+    timm.create_model(name, num_classes=0, **args)
+"""
 
 
 def start_up(model: Subject, network: PairNetwork, *, rounds: int, cold_rounds: int) -> Section:

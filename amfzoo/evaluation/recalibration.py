@@ -60,7 +60,8 @@ def recalibrate(
         network.config = before
     if not temperatures:
         raise ConfigError(
-            f"no task of the network has {LEAST_CASES} lesions of known class in {lesions.name}: too few to calibrate on"
+            f"no task of the network has {LEAST_CASES} lesions of known class in {lesions.name}: "
+            "too few to calibrate on"
         )
     network.config = before.replace(
         temperatures={**before.temperatures, **temperatures}, conformal={**before.conformal, **sets}

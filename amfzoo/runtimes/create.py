@@ -54,8 +54,8 @@ def create_predictor(
     pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3. What other
     precisions change on real lesions is in `Predictor.measured`, if that was measured for
     these weights, and is logged. The first predictor for some weights on ONNX Runtime or OpenVINO takes seconds
-    longer, until the graph is made and cached (see `amfzoo.runtimes.cache`). The process keeps memory that it frees, see
-    `amfzoo.memory`.
+    longer, until the graph is made and cached (see `amfzoo.runtimes.cache`). The process keeps memory that it
+    frees, see `amfzoo.memory`.
 
     Args:
         model: what `create_model` takes, with weights; or a network, which is copied.
@@ -114,7 +114,7 @@ def create_predictor(
 
 
 def _by_speed(choice: tuple[str, str]) -> tuple[int, int]:
-    """The fastest first: bf16 before fp32, and in fp32 ONNX Runtime, which `amfzoo benchmark` finds ahead of OpenVINO."""
+    """The fastest first: bf16 before fp32, and in fp32 what `amfzoo benchmark` finds ahead."""
     name, precision = choice
     exact = precision == "fp32"
     return int(exact), ("onnx", "openvino", "torch").index(name) if exact else 0
