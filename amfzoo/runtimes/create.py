@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("amfzoo")
 
-# fastest first below fp32, in which `_by_speed` has an order of its own; torch runs everywhere
+# fastest first, as `amfzoo benchmark` finds them; torch runs everywhere
 RUNTIMES: dict[str, type[Runtime]] = {r.name: r for r in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
 AUTO = "auto"
 _CHECKED = (3,)  # rows: a whole pair, and one without each image
@@ -106,18 +106,11 @@ def create_predictor(
         if not kind.refusal(where, "fp32" if precision == AUTO else precision)
         for chosen in _precisions(name, precision, measured)
     ]
-    usable.sort(key=_by_speed)
+    usable.sort(key=lambda choice: choice[1] == "fp32")  # otherwise in the order of the table
     if not usable:
         reasons = (f"{name}: {kind.refusal(where, precision)}" for name, kind in RUNTIMES.items())
         raise ConfigError(f"no runtime can be used in {precision}; {'; '.join(reasons)}")
     return _said(_first_that_works(usable, network, channels_last=where == "cpu", **options))
-
-
-def _by_speed(choice: tuple[str, str]) -> tuple[int, int]:
-    """The fastest first: bf16 before fp32, and in fp32 what `amfzoo benchmark` finds ahead."""
-    name, precision = choice
-    exact = precision == "fp32"
-    return int(exact), ("onnx", "openvino", "torch").index(name) if exact else 0
 
 
 def _check_options(runtime: str, precision: str, calibration: Any, *, torch_only: bool) -> None:

@@ -19,8 +19,7 @@ from amfzoo.runtimes.fingerprint import fingerprint
 from amfzoo.runtimes.measured import Measured, measured_for, record
 from amfzoo.runtimes.parity import picture_batch
 
-# what "auto" comes to on a CPU where nothing less exact is allowed, OpenVINO being installed
-EXACT = ("onnx" if RUNTIMES["onnx"].available() else "openvino", "fp32")
+EXACT = ("openvino", "fp32")  # what "auto" comes to on a CPU where nothing less exact is allowed
 
 
 @pytest.fixture

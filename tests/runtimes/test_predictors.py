@@ -152,7 +152,7 @@ def test_the_network_stays_as_it_was(tiny):
 
 
 def test_auto_takes_the_fastest_that_is_installed(tiny, monkeypatch):
-    for name in ("onnx", "openvino"):
+    for name in ("openvino", "onnx"):
         if RUNTIMES[name].available():
             predictor = create_predictor(tiny)
             assert (predictor.runtime.name, predictor.precision) == (name, "fp32")
