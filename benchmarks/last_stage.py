@@ -5,7 +5,7 @@
 There are ImageNet values of the branch up to stride 16 alone. Both networks read dermoscopy only and start from them;
 "fresh" has the last stage besides (14.9 M parameters more), with random values. Everything else is the recipe of the
 asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and their paired difference:
-mean over the seeds, 95 % percentile bootstrap over lesions, standard deviation over the seeds. Given again, the command
+mean over the seeds, 95 % percentile bootstrap over lesions and, of several, the standard deviation over the seeds. Given again, the command
 goes on where it was; figures of finished runs are printed from what is there.
 """
 
@@ -77,7 +77,8 @@ def start(name: str, tasks: dict[str, tuple[str, ...]], weights: Path, seed: int
 
 
 def _shown(figure: Figure, sign: str = "") -> str:
-    return f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}] sd {figure.sd:.3f}"
+    text = f"{figure.value:{sign}.3f} [{figure.low:{sign}.3f}, {figure.high:{sign}.3f}]"
+    return text if figure.seeds == 1 else f"{text} sd {figure.sd:.3f}"
 
 
 if __name__ == "__main__":
