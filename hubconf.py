@@ -1,6 +1,6 @@
 """torch.hub entry points: one function per public model.
 
-    torch.hub.load("amfzoo/amfzoo", "amf_small", pretrained=True, trust_repo=True)
+torch.hub.load("amfzoo/amfzoo", "amf_small", pretrained=True, trust_repo=True)
 """
 
 import os as _os

@@ -45,7 +45,15 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
-    from .errors import AmfzooError, ConfigError, ImageError, PredictionError, TableError, UnknownModelError, WeightsError
+    from .errors import (
+        AmfzooError,
+        ConfigError,
+        ImageError,
+        PredictionError,
+        TableError,
+        UnknownModelError,
+        WeightsError,
+    )
     from .factory import create_model
     from .images import Preprocess, read_image
     from .inference import Prediction, predict_stream

@@ -54,7 +54,8 @@ def main() -> None:
             found[name][seed] = Cases.read(folder / CASES)
     scores = score_rows(found, "diagnosis")
     rows = [
-        (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES)) for name in VARIANTS
+        (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES))
+        for name in VARIANTS
     ]
     apart = (scores["fresh"].minus(scores["cut"], score) for score in SCORES)
     rows.append(("fresh - cut", "", *(_shown(figure, "+") for figure in apart)))
@@ -68,7 +69,9 @@ def start(name: str, tasks: dict[str, tuple[str, ...]], weights: Path, seed: int
     network = create_model("amf_base", pretrained=False, tasks=tasks, clinical=None, fusion="none", **VARIANTS[name])
     body = network.branches["dermoscopy"].body
     # the normalisation behind the last stage there is belongs to the cut: of another size, or of other features
-    values = {key: value.float() for key, value in load_file(weights).items() if name == "cut" or not key.startswith("norm.")}
+    values = {
+        key: value.float() for key, value in load_file(weights).items() if name == "cut" or not key.startswith("norm.")
+    }
     missing, surplus = body.load_state_dict(values, strict=False)
     fresh = [key for key in missing if not key.startswith(("stages.3.", "norm."))]
     if surplus or fresh or (name == "cut" and missing):

@@ -17,6 +17,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from manifest_file import changing, entry_of
+
 from amfzoo import create_model
 from amfzoo.data.records import evenly_spaced
 from amfzoo.data.sources import load_source
@@ -25,7 +27,6 @@ from amfzoo.evaluation.precisions import measure_precisions
 from amfzoo.hub import resolve
 from amfzoo.manifest import CONFIG_FILE, manifest_path
 from amfzoo.runtimes.measured import record
-from manifest_file import changing, entry_of
 
 
 def main() -> None:
@@ -34,9 +35,13 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="the source that they were trained on")
     parser.add_argument("--splits", type=Path, help="split.csv of the run, where the source has no splits")
     parser.add_argument("--words", help="for the lesions (default: the held-out part of the source)")
-    parser.add_argument("--lesions", type=int, help="take at most this many, evenly spaced (default: all of validation)")
+    parser.add_argument(
+        "--lesions", type=int, help="take at most this many, evenly spaced (default: all of validation)"
+    )
     parser.add_argument("--calibrate", type=int, default=96, help="training lesions for int8; 0: no int8 (default: 96)")
-    parser.add_argument("--only", nargs="+", metavar="RUNTIME/PRECISION", help="e.g. openvino/bf16 (default: all there are)")
+    parser.add_argument(
+        "--only", nargs="+", metavar="RUNTIME/PRECISION", help="e.g. openvino/bf16 (default: all there are)"
+    )
     parser.add_argument("--record", action="store_true", help="write into config.json and the manifest")
     args = parser.parse_args()
 

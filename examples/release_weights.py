@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from manifest_file import changing, entry_of
 
 from amfzoo import PairNetwork
 from amfzoo.data.example import example_pair
@@ -38,7 +39,6 @@ from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
 from amfzoo.folder import check_folder
 from amfzoo.inference.golden import write_golden
 from amfzoo.models.loading import change_heads
-from manifest_file import changing, entry_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBGROUP_METRICS = ("accuracy", "balanced_accuracy", "auroc")

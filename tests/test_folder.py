@@ -95,7 +95,12 @@ def test_awkward_tensors(tmp_path):
 
 
 def test_half(tmp_path):
-    state = {"w": torch.randn(128, 128), "kernel": torch.randn(96, 1, 3, 3), "variance": torch.full((8,), 1e5), "n": torch.tensor(3)}
+    state = {
+        "w": torch.randn(128, 128),
+        "kernel": torch.randn(96, 1, 3, 3),
+        "variance": torch.full((8,), 1e5),
+        "n": torch.tensor(3),
+    }
     path = write(tmp_path / "m", state=state, half=True)
     assert (path / "model.safetensors").stat().st_size < 128 * 128 * 2 + 96 * 9 * 4 + 1000
     loaded = read_folder(path).state

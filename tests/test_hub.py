@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hub_case import blobs, CONFIG, files_of, folder, manifest_for, pinned, published, REPO, server, STATE  # noqa: F401
+from hub_case import CONFIG, REPO, STATE, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
 
 from amfzoo import hub, hub_fetch
 from amfzoo.errors import ConfigError, UnknownModelError, WeightsError
 from amfzoo.folder import read_folder, write_folder
 from amfzoo.manifest import load_manifest
-
 
 # --- pull and push
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from hub_case import blobs, files_of, folder, manifest_for, pinned, published, REPO, server, SLEPT  # noqa: F401
+from hub_case import REPO, SLEPT, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
 
 from amfzoo import hub

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.skipif(not (ROOT / "hubconf.py").exists(), reason="needs a checkout: a wheel has no hubconf.py")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "hubconf.py").exists(), reason="needs a checkout: a wheel has no hubconf.py"
+)
 
 
 def run(code: str, cwd: Path) -> subprocess.CompletedProcess:

@@ -19,9 +19,7 @@ from amfzoo.images import Preprocess, read_image
 FILTERS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 ROOT = Path(__file__).parents[1]
 RNG = np.random.default_rng(0)
-PHOTO = np.asarray(
-    Image.fromarray(RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)).resize((170, 120), 3)
-)
+PHOTO = np.asarray(Image.fromarray(RNG.integers(0, 256, (12, 17, 3), dtype=np.uint8)).resize((170, 120), 3))
 
 
 def _jpeg(array: np.ndarray, quality: int = 90) -> bytes:
@@ -148,8 +146,9 @@ def test_normalise_takes_batches_and_other_statistics():
     assert preprocess.normalise(pixels[:, :0]).shape == (2, 0, 3, 8, 9)
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((8, 8, 3)), np.zeros((3, 8, 8), np.uint8),
-                                    np.zeros((8, 3), np.uint8), None])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((8, 8, 3)), np.zeros((3, 8, 8), np.uint8), np.zeros((8, 3), np.uint8), None]
+)
 def test_normalise_refuses_other_arrays(pixels):
     with pytest.raises(ImageError, match="uint8"):
         Preprocess().normalise(pixels)
@@ -186,17 +185,40 @@ def test_settings_round_trip_through_json():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("size", 224), ("size", [224]), ("size", [224, 224, 3]), ("size", [0, 224]),
-        ("size", [224.0, 224]), ("size", [True, 224]), ("size", "ab"), ("size", None),
+        ("size", 224),
+        ("size", [224]),
+        ("size", [224, 224, 3]),
+        ("size", [0, 224]),
+        ("size", [224.0, 224]),
+        ("size", [True, 224]),
+        ("size", "ab"),
+        ("size", None),
         ("size", [10**6, 10]),
-        ("mean", 0.5), ("mean", [0.5, 0.5]), ("mean", ["a", "b", "c"]), ("mean", "abc"),
-        ("mean", [0.5, 0.5, float("nan")]), ("mean", [True, 0, 0]), ("mean", [1e9, 0, 0]),
-        ("std", [0, 1, 1]), ("std", [-1, 1, 1]), ("std", [float("inf"), 1, 1]), ("std", None),
-        ("fit", "stretch"), ("fit", None), ("fit", ["crop"]),
-        ("filter", "cubic"), ("filter", 3), ("filter", "BICUBIC"),
-        ("border", 0.5), ("border", -0.1), ("border", "0.1"), ("border", None),
-        ("border", True), ("border", float("nan")),
-        ("crop_pct", 0.9), (3, 4),
+        ("mean", 0.5),
+        ("mean", [0.5, 0.5]),
+        ("mean", ["a", "b", "c"]),
+        ("mean", "abc"),
+        ("mean", [0.5, 0.5, float("nan")]),
+        ("mean", [True, 0, 0]),
+        ("mean", [1e9, 0, 0]),
+        ("std", [0, 1, 1]),
+        ("std", [-1, 1, 1]),
+        ("std", [float("inf"), 1, 1]),
+        ("std", None),
+        ("fit", "stretch"),
+        ("fit", None),
+        ("fit", ["crop"]),
+        ("filter", "cubic"),
+        ("filter", 3),
+        ("filter", "BICUBIC"),
+        ("border", 0.5),
+        ("border", -0.1),
+        ("border", "0.1"),
+        ("border", None),
+        ("border", True),
+        ("border", float("nan")),
+        ("crop_pct", 0.9),
+        (3, 4),
     ],
 )
 def test_wrong_settings_name_the_key(key, value):

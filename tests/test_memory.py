@@ -27,7 +27,9 @@ GLIBC = platform.libc_ver()[0] == "glibc"
 
 
 def run(how: str, **environment: str) -> tuple[str, int]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_PRELOAD"))}
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_", "LD_PRELOAD"))
+    }
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, how], env=clean | environment, check=True, capture_output=True, text=True
     )

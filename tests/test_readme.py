@@ -35,7 +35,11 @@ def test_sixty_seconds_of_python_run_and_say_what_is_stated():
     stated = re.search(r"answer\.top\(\)\s+# \('(\w+)', ([\d.]+)\)", block)
     assert answer.top()[0] == stated.group(1)
     assert round(answer.top()[1], 2) == pytest.approx(float(stated.group(2)), abs=0.011)
-    assert answer.seven_point_score is None and "lack the classes" in answer.seven_point_note and len(answer.checklist) == 6
+    assert (
+        answer.seven_point_score is None
+        and "lack the classes" in answer.seven_point_note
+        and len(answer.checklist) == 6
+    )
 
 
 def test_commands_named_in_the_readme_exist(capsys):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..text_tables import table
 from ..manifest import WeightsRecord, load_manifest
 from ..registry import list_models, model_entry
+from ..text_tables import table
 
 _SHOWN = ("macro_f1", "balanced_accuracy", "auroc")
 
@@ -16,7 +16,8 @@ def markdown() -> str:
         ("model", "clinical", "dermoscopy", "fusion", "parameters", "what it is for"), map(_model, list_models())
     )
     weights = table(
-        ("weights", "classes", "macro-F1", "balanced accuracy", "AUROC", "cases", "size", "licence"), map(_weights, records)
+        ("weights", "classes", "macro-F1", "balanced accuracy", "AUROC", "cases", "size", "licence"),
+        map(_weights, records),
     )
     return f"{models}\n\n{weights}" if records else models
 
@@ -28,13 +29,22 @@ def _model(name: str) -> list[str]:
         model = model_entry(name).build()
     config = model.config
     count = sum(p.numel() for p in model.parameters())
-    return [f"`{name}`", str(config.clinical), str(config.dermoscopy), config.fusion, f"{count / 1e6:.1f} M", model_entry(name).role]
+    return [
+        f"`{name}`",
+        str(config.clinical),
+        str(config.dermoscopy),
+        config.fusion,
+        f"{count / 1e6:.1f} M",
+        model_entry(name).role,
+    ]
 
 
 def _weights(record: WeightsRecord) -> list[str]:
     task, classes = next(iter(record.tasks.items()))
     metrics = {m.name: m for m in reversed(record.metrics) if m.task == task}  # the first of each name wins
-    cells = [f"{metrics[n].value:.3f} [{metrics[n].low:.3f}, {metrics[n].high:.3f}]" if n in metrics else "" for n in _SHOWN]
+    cells = [
+        f"{metrics[n].value:.3f} [{metrics[n].low:.3f}, {metrics[n].high:.3f}]" if n in metrics else "" for n in _SHOWN
+    ]
     cases = next(iter(metrics.values())).cases if metrics else ""
     size = sum(file.bytes for file in record.files.values()) / 1e6
     return [f"`{record.name}`", f"{len(classes)} ({task})", *cells, str(cases), f"{size:.1f} MB", record.license]

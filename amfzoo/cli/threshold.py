@@ -79,5 +79,7 @@ def run(args: argparse.Namespace) -> int:
 def _line(where: str, point: OperatingPoint) -> str:
     from ..evaluation.report import score_text
 
-    scores = ", ".join(f"{name} {score_text(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity"))
+    scores = ", ".join(
+        f"{name} {score_text(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity")
+    )
     return f"{where}: {scores} ({point.positives} positive, {point.negatives} negative)"

@@ -49,7 +49,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
                         help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv or .parquet; repeat it to train on several together")  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", help="folder of the run (default for a recipe with a model: runs/RECIPE)")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder of the run (default for a recipe with a model: runs/RECIPE)"
+    )
     parser.add_argument("--recipe", metavar="RECIPE", default="default", help=f"{recipes} (default: %(default)s)")
     parser.add_argument(
         "--config", metavar="FILE", help="YAML file of settings, over the recipe; config.yaml of a run will do"
@@ -61,7 +63,7 @@ def add(commands: Any) -> None:
         "--clinical-weights",
         metavar="FILE|timm|NAME",
         help="backbone weights: a safetensors file, timm's own, fetched, the branch of a model by name, "
-            "or another of its branches: NAME#dermoscopy",
+        "or another of its branches: NAME#dermoscopy",
     )
     parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import ConfigError
-from .records import LesionSet
 from .readers.tables import TABLE_SUFFIXES
+from .records import LesionSet
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ READERS: dict[str, Reader] = {
     "pad-ufes-20": Reader(".readers.pad_ufes", "read_pad_ufes", "PAD-UFES-20: metadata.csv and clinical photos"),
     "ham10000": Reader(".readers.ham10000", "read_ham10000", "HAM10000: HAM10000_metadata and dermoscopy"),
     "isic2018-task2": Reader(
-        ".readers.isic2018", "read_isic2018_task2", "ISIC 2018 task 2: dermoscopy and attribute masks, or a table of them"
+        ".readers.isic2018",
+        "read_isic2018_task2",
+        "ISIC 2018 task 2: dermoscopy and attribute masks, or a table of them",
     ),
     "dermaknet": Reader(".readers.dermaknet", "read_dermaknet", "dermaknet.csv: checklist structures of ISIC images"),
 }

@@ -13,8 +13,8 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..labels import DIAGNOSIS
 from .faults import FaultLog
-from .records import SPLITS, Lesion, LesionSet
 from .readers.tables import read_table
+from .records import SPLITS, Lesion, LesionSet
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
 # rows, so one more lesion moves hundreds to other folds, and results before and after

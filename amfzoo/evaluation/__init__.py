@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from ..lazy import lazy_names as _lazy_names
 
-
 # public name -> module; loaded on first use, so that a table can be read without scikit-learn
 _PUBLIC = {
     "Cases": ".cases",

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from ..lazy import lazy_names as _lazy_names
 
-
 # public name -> module; loaded on first use, so that the names cost no torch
 _PUBLIC = {
     "explain": ".explanation",

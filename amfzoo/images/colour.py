@@ -27,8 +27,10 @@ def to_rgb(image: Image.Image, name: str) -> Image.Image:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # for example a palette that is too short
-        raise ImageError(f"{name}: mode {image.mode} cannot be converted to RGB ({error}); "
-                         'save the image as 8-bit RGB, or pass image.convert("RGB")') from error
+        raise ImageError(
+            f"{name}: mode {image.mode} cannot be converted to RGB ({error}); "
+            'save the image as 8-bit RGB, or pass image.convert("RGB")'
+        ) from error
     rgb.info = {}  # a new picture, even from RGB; orientation and profile have been applied
     return rgb
 
@@ -51,16 +53,22 @@ def _convert(image: Image.Image, name: str) -> Image.Image:
 def _from_numbers(image: Image.Image, name: str) -> Image.Image:
     """8-bit gray from 16-bit numbers (modes I and I;16)."""
     if image.mode == "F":
-        raise ImageError(f"{name}: the pixels are floating-point numbers without a known range; "
-                         "scale them to 0..255 and save (or pass) 8-bit pixels")
+        raise ImageError(
+            f"{name}: the pixels are floating-point numbers without a known range; "
+            "scale them to 0..255 and save (or pass) 8-bit pixels"
+        )
     values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65535:
-        raise ImageError(f"{name}: the pixels range over {low}..{high}, beyond 16 bits; "
-                         "scale them to 0..255 and save (or pass) 8-bit pixels")
+        raise ImageError(
+            f"{name}: the pixels range over {low}..{high}, beyond 16 bits; "
+            "scale them to 0..255 and save (or pass) 8-bit pixels"
+        )
     if 0 < high < 256:
-        raise ImageError(f"{name}: 16-bit pixels that stay below 256 would all become black; "
-                         "if they are 8-bit values, save (or pass) them as 8-bit pixels")
+        raise ImageError(
+            f"{name}: 16-bit pixels that stay below 256 would all become black; "
+            "if they are 8-bit values, save (or pass) them as 8-bit pixels"
+        )
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 

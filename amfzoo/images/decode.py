@@ -79,8 +79,7 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(
-            f"{name}: the {kind} data are truncated or damaged ({_short(error)}); "
-            "copy or download the file again"
+            f"{name}: the {kind} data are truncated or damaged ({_short(error)}); copy or download the file again"
         ) from error
     return upright(image)
 

@@ -45,21 +45,23 @@ def detect_format(data: bytes, name: str) -> str:
 def _reason(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         kind = "HEIC" if data[8:12] in _HEIF_BRANDS else "AVIF or video"
-        return (f"{kind} is not read here; export the photo as JPEG (iPhone: Settings, Camera, "
-                "Formats, Most Compatible), or open it with a Pillow plugin such as "
-                "pillow-heif and pass the PIL image")
+        return (
+            f"{kind} is not read here; export the photo as JPEG (iPhone: Settings, Camera, "
+            "Formats, Most Compatible), or open it with a Pillow plugin such as "
+            "pillow-heif and pass the PIL image"
+        )
     for start, kind in _OTHERS.items():
         if data.startswith(start):
             return f"{kind} is not read here; convert it to one of {SUPPORTED}"
     if data.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer and not the image; run `git lfs pull`"
     if _is_text(data):
-        return ("the content is text and not an image (an error page saved by a download?); "
-                "get the image itself")
+        return "the content is text and not an image (an error page saved by a download?); get the image itself"
     if not any(data):
         return "the content is all zeros (an interrupted copy?); copy or download it again"
-    return (f"the content is no image format known here; use one of {SUPPORTED}, or open it "
-            "yourself and pass a PIL image")
+    return (
+        f"the content is no image format known here; use one of {SUPPORTED}, or open it yourself and pass a PIL image"
+    )
 
 
 def _is_text(data: bytes) -> bool:

@@ -99,8 +99,10 @@ class Preprocess:
         """
         pixels = np.asarray(pixels)
         if pixels.dtype != np.uint8 or pixels.ndim < 3 or pixels.shape[-1] != 3:
-            raise ImageError(f"pixels: {pixels.dtype} of shape {pixels.shape} is not uint8 of "
-                             "shape (..., H, W, 3); pass the output of `resized`")
+            raise ImageError(
+                f"pixels: {pixels.dtype} of shape {pixels.shape} is not uint8 of "
+                "shape (..., H, W, 3); pass the output of `resized`"
+            )
         planes = np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
         out = np.empty(planes.shape, np.float32)
         for channel, values in enumerate(_values(self.mean, self.std)):
@@ -124,8 +126,7 @@ class Preprocess:
         known = [field.name for field in fields(cls)]
         unknown = sorted(str(key) for key in values if key not in known)
         if unknown:
-            raise ConfigError(f"preprocessing: unknown key {', '.join(unknown)}; "
-                              f"known are {', '.join(known)}")
+            raise ConfigError(f"preprocessing: unknown key {', '.join(unknown)}; known are {', '.join(known)}")
         return cls(**values)
 
     def geometry(self, size: tuple[int, int]) -> tuple[_Box, tuple[int, int], tuple[int, int]]:
@@ -184,8 +185,10 @@ def _values(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
 def _size(value: Any) -> tuple[int, int]:
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ConfigError(f"size: {value!r} is not (height, width)")
-    if not all(isinstance(side, (int, np.integer)) and not isinstance(side, bool)
-               and 1 <= side <= _LARGEST_SIDE for side in value):
+    if not all(
+        isinstance(side, (int, np.integer)) and not isinstance(side, bool) and 1 <= side <= _LARGEST_SIDE
+        for side in value
+    ):
         raise ConfigError(f"size: {value!r} is not two integers from 1 to {_LARGEST_SIDE}")
     return int(value[0]), int(value[1])
 

@@ -72,8 +72,9 @@ def _loaded(image: Image.Image, name: str) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
-        raise ImageError(f"{name}: its pixels cannot be loaded ({error}); the file is damaged "
-                         "or was closed before it was read") from error
+        raise ImageError(
+            f"{name}: its pixels cannot be loaded ({error}); the file is damaged or was closed before it was read"
+        ) from error
     return image
 
 
@@ -83,10 +84,8 @@ def _wrong_type(source: object) -> str:
     if isinstance(source, (list, tuple)):
         return "a sequence is not an image; pass one image at a time"
     if type(source).__module__.split(".")[0] == "torch":
-        return ("a tensor is not read here; pass a uint8 array (H, W, 3), for example "
-                "tensor.permute(1, 2, 0).numpy()")
-    return ("this type is not an image; pass a path, bytes, a binary file object, "
-            "a PIL image or a uint8 array (H, W, 3)")
+        return "a tensor is not read here; pass a uint8 array (H, W, 3), for example tensor.permute(1, 2, 0).numpy()"
+    return "this type is not an image; pass a path, bytes, a binary file object, a PIL image or a uint8 array (H, W, 3)"
 
 
 def _check_min_size(min_size: tuple[int, int] | None) -> None:

@@ -93,8 +93,9 @@ def check_size(size: tuple[int, int], name: str) -> None:
 def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
     text = os.fsdecode(path)
     if _URL.match(text):
-        raise ImageError(f"{name}: this is a URL, and URLs are not fetched; "
-                         "download the image and pass its path or its bytes")
+        raise ImageError(
+            f"{name}: this is a URL, and URLs are not fetched; download the image and pass its path or its bytes"
+        )
     if not text:
         raise ImageError("'': the path is empty; pass the path of an image file")
     try:
@@ -111,8 +112,7 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
 def _os_reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG) or isinstance(error, ValueError):
-        return ("there is no such file; check the path "
-                "(encoded image data must be passed as bytes, not as text)")
+        return "there is no such file; check the path (encoded image data must be passed as bytes, not as text)"
     if number == errno.EISDIR:
         return "this is a folder; pass the path of one image file"
     if isinstance(error, PermissionError):
@@ -130,11 +130,13 @@ def _stream_bytes(stream: object, name: str) -> bytes:
         except MemoryError:
             raise
         except Exception as error:  # any object may stand behind `read`
-            raise ImageError(f"{name}: reading failed ({error}); "
-                             "pass a file object that is open for reading") from error
+            raise ImageError(
+                f"{name}: reading failed ({error}); pass a file object that is open for reading"
+            ) from error
         if part is not None and not isinstance(part, _BYTES):
-            raise ImageError(f"{name}: reading gives {type(part).__name__}, not bytes; "
-                             'open the file in binary mode ("rb")')
+            raise ImageError(
+                f'{name}: reading gives {type(part).__name__}, not bytes; open the file in binary mode ("rb")'
+            )
         if not part:
             return b"".join(parts)
         parts.append(bytes(part))

@@ -16,8 +16,18 @@ from ..errors import ConfigError
 # Keywords of timm.create_model that are not about the architecture: a config.json
 # must not be able to name a file, fetch weights, or change what comes out.
 _NOT_ARCHITECTURE = frozenset(
-    ("model_name", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir",
-     "features_only", "num_classes", "global_pool", "in_chans")
+    (
+        "model_name",
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "checkpoint_path",
+        "cache_dir",
+        "features_only",
+        "num_classes",
+        "global_pool",
+        "in_chans",
+    )
 )
 
 

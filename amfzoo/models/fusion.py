@@ -76,9 +76,7 @@ class AsymmetricFusion(nn.Module):
 
     def forward(self, clinical: Maps, dermoscopy: Maps, present: Tensor) -> tuple[Maps, Maps]:
         """Maps of both branches and the (B, 2) mask -> (clinical, enhanced dermoscopy)."""
-        enhanced = [
-            block(own, other, present[:, 0]) for block, own, other in zip(self.enhance, dermoscopy, clinical)
-        ]
+        enhanced = [block(own, other, present[:, 0]) for block, own, other in zip(self.enhance, dermoscopy, clinical)]
         return clinical, enhanced
 
 

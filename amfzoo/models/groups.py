@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from .network import PairNetwork
 
 
-def parameter_groups(
-    network: PairNetwork, lr: float, weight_decay: float, layer_decay: float
-) -> list[dict[str, Any]]:
+def parameter_groups(network: PairNetwork, lr: float, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
     """See `PairNetwork.param_groups`; layer-wise decay of the backbones is timm's."""
     from timm.optim import param_groups_layer_decay
 
@@ -30,6 +28,4 @@ def parameter_groups(
         if parameter.requires_grad and id(parameter) not in in_backbone:
             decay = weight_decay if parameter.ndim > 1 else 0.0
             groups.setdefault((lr, decay), []).append(parameter)
-    return [
-        {"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items() if params
-    ]
+    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items() if params]

@@ -123,7 +123,8 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
         return
     kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
     fitted = {
-        name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in ("temperatures", "conformal")
+        name: {t: v for t, v in getattr(model.config, name).items() if t in kept}
+        for name in ("temperatures", "conformal")
     }
     dropped = [t for t in model.tasks if t not in kept]
     model.reset_heads(tasks)

@@ -40,14 +40,26 @@ ZOO: dict[str, Row] = {
     ),
     "amf_base": Row(
         "the method at the size the literature uses",
-        {"clinical": "mobilenetv2_100", "clinical_strides": (32,), "dermoscopy": "resnetv2_50",
-         "dermoscopy_args": _CUT_RESNET, "dermoscopy_strides": (16,)},
+        {
+            "clinical": "mobilenetv2_100",
+            "clinical_strides": (32,),
+            "dermoscopy": "resnetv2_50",
+            "dermoscopy_args": _CUT_RESNET,
+            "dermoscopy_strides": (16,),
+        },
     ),
     "symmetric_baseline": Row(
         "the control of amf_base",
-        {"clinical": "resnetv2_50", "clinical_args": _CUT_RESNET, "clinical_strides": (16,),
-         "dermoscopy": "resnetv2_50", "dermoscopy_args": _CUT_RESNET, "dermoscopy_strides": (16,), "fusion": "mutual",
-         **_WIDE_ATTENTION},
+        {
+            "clinical": "resnetv2_50",
+            "clinical_args": _CUT_RESNET,
+            "clinical_strides": (16,),
+            "dermoscopy": "resnetv2_50",
+            "dermoscopy_args": _CUT_RESNET,
+            "dermoscopy_strides": (16,),
+            "fusion": "mutual",
+            **_WIDE_ATTENTION,
+        },
     ),
     "symmetric_small": Row(
         "the control of amf_small",
@@ -68,8 +80,13 @@ ZOO: dict[str, Row] = {
     ),
     "symmetric_test": Row(
         "tests only",
-        {"clinical": "test_resnet", "dermoscopy": "test_resnet", "fusion": "mutual", "attention_dim": 32,
-         "attention_heads": 2},
+        {
+            "clinical": "test_resnet",
+            "dermoscopy": "test_resnet",
+            "fusion": "mutual",
+            "attention_dim": 32,
+            "attention_heads": 2,
+        },
         hidden=True,
     ),
 }

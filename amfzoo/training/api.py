@@ -24,7 +24,16 @@ from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
 from .errors import TrainingError
 from .loop import Trainer
-from .prepare import build_model, check_leaks, differences, fingerprint, read_lesions, split_lesions, task_names, with_advice
+from .prepare import (
+    build_model,
+    check_leaks,
+    differences,
+    fingerprint,
+    read_lesions,
+    split_lesions,
+    task_names,
+    with_advice,
+)
 from .run import CASES_FILE, MODEL_FOLDER, About, finish, run_epochs
 from .targets import informative
 

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from .fields import any_value, choice, class_weights, flag, names, number, parts, shares_of_tasks, text, weights_of_tasks
+from .fields import (
+    any_value,
+    choice,
+    class_weights,
+    flag,
+    names,
+    number,
+    parts,
+    shares_of_tasks,
+    text,
+    weights_of_tasks,
+)
 from .recipes import RECIPES
 
 METRICS = ("macro_f1", "balanced_accuracy", "auroc", "accuracy", "loss")

@@ -16,7 +16,6 @@ from ..models.config import BRANCHES
 from .targets import Targets, informative
 
 
-
 def case_losses(
     logits: Tensor, candidates: Tensor, class_weight: Tensor | None = None, smoothing: float = 0.0, gamma: float = 0.0
 ) -> tuple[Tensor, Tensor]:
@@ -97,7 +96,8 @@ class PairLoss:
         """Logits of the tasks with the kept class weights taken out: classes as frequent as in the data."""
         weights = self._weights_on(next(iter(logits.values())).device)
         return {
-            task: logits[task] - self.kept.get(task, 0.0) * weight.clamp(min=1e-6).log() for task, weight in weights.items()
+            task: logits[task] - self.kept.get(task, 0.0) * weight.clamp(min=1e-6).log()
+            for task, weight in weights.items()
         }
 
     def totals(self, targets: Targets, present: Tensor) -> dict[str, float]:

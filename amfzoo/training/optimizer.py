@@ -13,7 +13,6 @@ from ..errors import ConfigError
 from ..models.network import PairNetwork
 from .config import TrainConfig
 
-
 _FUSED = ("adam", "adamw")  # of those that timm takes from torch
 
 
@@ -51,7 +50,9 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
     # one kernel per parameter instead of a dozen: a sixth of a step of a small network on a CPU
     fused = {"fused": True} if config.optimizer in _FUSED else {}
     try:
-        return create_optimizer_v2(groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, **fused)
+        return create_optimizer_v2(
+            groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, **fused
+        )
     except (ValueError, AssertionError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(f"training setting optimizer: timm has no usable {config.optimizer!r}: {error}") from error
 

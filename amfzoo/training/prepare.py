@@ -128,7 +128,9 @@ def build_model(
     torch.manual_seed(seed_of("weights", config.seed))
     if isinstance(model, PairNetwork):
         network, start = PairNetwork(model.config.replace(**settings)), "the given network"
-        load_weights(network, {name: value.clone() for name, value in model.state_dict().items()}, start, fresh_auxiliary=True)
+        load_weights(
+            network, {name: value.clone() for name, value in model.state_dict().items()}, start, fresh_auxiliary=True
+        )
         if network.tasks != dict(tasks):
             change_heads(network, dict(tasks), start)
     else:

@@ -149,7 +149,11 @@ def summary(
     if not scores:
         return "\n".join([*lines, "None: no lesion was held out."]) + "\n"
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss")
-    lines += [f"The epoch was chosen by {metric} on these lesions, so the figures flatter; judge on others.", "One image alone: the lesions that have it.", ""]
+    lines += [
+        f"The epoch was chosen by {metric} on these lesions, so the figures flatter; judge on others.",
+        "One image alone: the lesions that have it.",
+        "",
+    ]
     lines += [f"| images | task | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
     for mode, found in scores.items():
         for task in train.tasks:

@@ -44,7 +44,9 @@ class Teachers:
             # a bare name means its default weights; others name theirs
             network = create_model(name, pretrained=None if "." in name or ":" in name else True)
             if not any(student.tasks.get(task) == classes for task, classes in network.tasks.items()):
-                raise ConfigError(f"training setting teachers: {name} knows none of the tasks {', '.join(student.tasks)}")
+                raise ConfigError(
+                    f"training setting teachers: {name} knows none of the tasks {', '.join(student.tasks)}"
+                )
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
             # their own layout of memory: the fastest on most devices
@@ -76,7 +78,9 @@ class Teachers:
                     found[task].append((logits.float() / network.config.temperatures.get(task, 1.0)).softmax(1))
         return {task: torch.stack(several).mean(0) for task, several in found.items()}
 
-    def loss(self, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:
+    def loss(
+        self, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], task_weights: Mapping[str, float]
+    ) -> Tensor:
         """Sum over the lesions of the divergence of the student from what is taught, a weighted mean over the tasks.
 
         Args:

@@ -53,7 +53,12 @@ def test_models_and_their_controls_behind_each_runtime(printed):
     assert code == exit_codes.OK
     (section,) = json.loads(text.out)["sections"]
     rows = section["rows"]
-    names = [("torch", "amf_test"), ("torch", "symmetric_test"), ("torch:bf16", "amf_test"), ("torch:bf16", "symmetric_test")]
+    names = [
+        ("torch", "amf_test"),
+        ("torch", "symmetric_test"),
+        ("torch:bf16", "amf_test"),
+        ("torch:bf16", "symmetric_test"),
+    ]
     assert [(row["runtime"], row["network"]) for row in rows] == names
     assert all(row["pairs/s"]["low"] > 0 for row in rows)
     there, back = rows[3]["amf_test is faster by"], rows[2]["symmetric_test is faster by"]

@@ -7,13 +7,13 @@ import sys
 import pytest
 import timm
 import torch
-from benchmarks import last_stage
 from cli_case import write_table
 from evaluation_cases import make
 from safetensors.torch import save_file
 from sklearn.metrics import f1_score
 
 from amfzoo.models.zoo import ZOO
+from benchmarks import last_stage
 
 TASKS = {"diagnosis": ("BCC", "MEL", "NV")}
 
@@ -46,7 +46,9 @@ def test_values_of_something_else_are_refused(values, tmp_path):
             last_stage.start(name, TASKS, tmp_path / "less.safetensors", 0)
 
 
-def test_the_table_has_the_paired_difference_and_finished_runs_are_not_made_again(values, tmp_path, monkeypatch, capsys):
+def test_the_table_has_the_paired_difference_and_finished_runs_are_not_made_again(
+    values, tmp_path, monkeypatch, capsys
+):
     rows = [(f"L{i}", "c.jpg", "d.jpg", "BCC MEL NV".split()[i % 3], "valid") for i in range(6)]
     table = write_table(tmp_path / "lesions.csv", rows, ("id", "clinical", "dermoscopy", "diagnosis", "split"))
     found = {"cut": make(60, 1), "fresh": make(60, 2, skill=2.0)}
@@ -61,7 +63,16 @@ def test_the_table_has_the_paired_difference_and_finished_runs_are_not_made_agai
 
     monkeypatch.setattr(last_stage, "finetune", finetune)
     monkeypatch.setattr(last_stage, "read_split", lambda lesions, file: lesions)
-    options = ["--data", str(table), "--splits", "split.csv", "--weights", str(values[0]), "--out", str(tmp_path / "out")]
+    options = [
+        "--data",
+        str(table),
+        "--splits",
+        "split.csv",
+        "--weights",
+        str(values[0]),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(sys, "argv", ["last_stage", *options, "--seeds", "0"])
     for _ in range(2):
         last_stage.main()

@@ -21,7 +21,8 @@ print(json.dumps([code, time.process_time(), sorted(m for m in sys.modules if ".
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["info", "amf_test.tiny"], ["--help"], ["predict", "--help"], ["export", "--help"], ["--version"]]
+    "arguments",
+    [["list"], ["info", "amf_test.tiny"], ["--help"], ["predict", "--help"], ["export", "--help"], ["--version"]],
 )
 def test_light_commands_import_nothing_heavy(arguments, released):
     ended = subprocess.run(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.export import write_csv
+from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.records import Lesion, LesionSet, concat
 from amfzoo.errors import ConfigError
 

@@ -269,7 +269,9 @@ def test_with_the_checklists_classes_a_present_structure_leaves_its_grade_open(t
     assert masks.lesions[0].labels["streaks"] == ("regular", "irregular")
     (root / "isic2018_task2.csv").unlink()
     Image.new("L", (32, 32), 255).save(root / "ISIC_1_attribute_streaks.png")
-    assert load_source(f"isic2018-task2:{root}", schema="derm7pt").lesions[0].labels == {"streaks": ("regular", "irregular")}
+    assert load_source(f"isic2018-task2:{root}", schema="derm7pt").lesions[0].labels == {
+        "streaks": ("regular", "irregular")
+    }
     with pytest.raises(ConfigError, match="no structure 'pigment_network'; use derm7pt"):
         load_source(f"dermaknet:{root}", schema="milk10k")
 

@@ -138,9 +138,7 @@ def test_the_command_serves_until_it_is_stopped_and_leaves_no_uploads(server, tm
         env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     url = next(word for word in process.stderr.readline().split() if word.startswith("http://127.0.0.1:"))
-    found = ask(
-        Client(url, verbose=False, analytics_enabled=False), server.picture("c0.jpg"), model="amf_small.open"
-    )
+    found = ask(Client(url, verbose=False, analytics_enabled=False), server.picture("c0.jpg"), model="amf_small.open")
     assert found["missing"] == ["dermoscopy"] and list(tmp_path.glob("amfzoo-demo-*/*/c0.jpg"))
     process.terminate()
     assert process.wait(120) == 0

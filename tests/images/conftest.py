@@ -15,13 +15,13 @@ def _natural(width: int, height: int, seed: int = 0) -> Image.Image:
     total = np.zeros((height, width, 3))
     for octave in range(1, 9):
         cells = rng.normal(size=(2**octave, 2**octave, 3)).astype(np.float32)
-        total += np.stack(
-            [
-                np.asarray(Image.fromarray(cells[..., c]).resize((width, height), 3))
-                for c in range(3)
-            ],
-            axis=-1,
-        ) / 1.8**octave
+        total += (
+            np.stack(
+                [np.asarray(Image.fromarray(cells[..., c]).resize((width, height), 3)) for c in range(3)],
+                axis=-1,
+            )
+            / 1.8**octave
+        )
     total = (total - total.mean()) / total.std() * 20 + (200, 150, 130)
     image = Image.fromarray(np.clip(total, 0, 255).astype(np.uint8))
     draw = ImageDraw.Draw(image)

@@ -61,8 +61,7 @@ def test_permission_denied(tmp_path, monkeypatch):
     _fails(path, "locked.jpg", "permission denied", "readable")
 
 
-@pytest.mark.parametrize("url", ["http://host/a.jpg", "https://host/a.jpg", "s3://bucket/a.jpg",
-                                 "file:///a.jpg"])
+@pytest.mark.parametrize("url", ["http://host/a.jpg", "https://host/a.jpg", "s3://bucket/a.jpg", "file:///a.jpg"])
 def test_urls(url):
     _fails(url, url, "not fetched", "download")
 

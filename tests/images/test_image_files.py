@@ -46,8 +46,12 @@ def test_exif_orientation(kind, orientation, small, encode):
 
 
 def test_senseless_orientations_are_ignored(small, encode):
-    for data in (encode(small, "PNG", exif=_exif(9)), encode(small, "PNG", exif=_exif(0)),
-                 encode(small, "PNG", exif=b"Exif\0\0garbage"), encode(small, "PNG", exif=b"")):
+    for data in (
+        encode(small, "PNG", exif=_exif(9)),
+        encode(small, "PNG", exif=_exif(0)),
+        encode(small, "PNG", exif=b"Exif\0\0garbage"),
+        encode(small, "PNG", exif=b""),
+    ):
         np.testing.assert_array_equal(np.asarray(read_image(data)), np.asarray(small))
 
 
@@ -122,8 +126,7 @@ def test_damaged_files_give_an_error_or_a_picture(files, tolerant, monkeypatch):
 @pytest.mark.filterwarnings("ignore")
 def test_random_bytes_after_a_signature():
     rng = np.random.default_rng(3)
-    heads = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"II*\0",
-             b"MM\0*", b"GIF89a", b"BM")
+    heads = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"II*\0", b"MM\0*", b"GIF89a", b"BM")
     for head in heads:
         for size in (0, 1, 20, 500):
             with pytest.raises(ImageError):
@@ -132,8 +135,7 @@ def test_random_bytes_after_a_signature():
 
 def test_many_threads_read_what_one_reads(files, small):
     preprocess = Preprocess(size=(32, 32))
-    sources = [*files.values(), small,
-               np.asarray(small)] * 8
+    sources = [*files.values(), small, np.asarray(small)] * 8
     expected = [preprocess(source) for source in sources]
     lazy = Image.open(io.BytesIO(files["png"]))
     with ThreadPoolExecutor(8) as pool:

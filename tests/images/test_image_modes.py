@@ -127,17 +127,14 @@ def test_lab(encode, kind):
         return _from_d50(xyz * (0.9642, 1.0, 0.8249))
 
     for lab in ((60, 20, 25), (40, 5, 10), (80, -10, -15), (100, 0, 0), (0, 0, 0)):
-        bands = [Image.new("L", (20, 20), v) for v in
-                 (round(lab[0] * 2.55), lab[1] + 128, lab[2] + 128)]
+        bands = [Image.new("L", (20, 20), v) for v in (round(lab[0] * 2.55), lab[1] + 128, lab[2] + 128)]
         image = Image.merge("LAB", bands)
         source = image if kind is None else encode(image, kind)
         assert np.abs(_pixels(source)[0, 0] - formula(*lab)).max() <= 2.5
 
 
-SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061],
-                     [0.01392, 0.09708, 0.71410]])
-P3_D50 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657],
-                   [-0.00105, 0.04189, 0.78407]])
+SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
+P3_D50 = np.array([[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
 
 
 def _from_d50(xyz: np.ndarray) -> np.ndarray:
@@ -148,13 +145,13 @@ def _from_d50(xyz: np.ndarray) -> np.ndarray:
 
 def _profile(colorants: np.ndarray) -> bytes:
     """A display profile with these colorants and the sRGB curve (ICC.1, version 4)."""
+
     def fixed(*values):
         return b"".join(struct.pack(">i", round(v * 65536)) for v in values)
 
     def text(kind, words):
         body = words.encode("utf-16-be")
-        return kind, b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US",
-                                                      len(body), 28) + body
+        return kind, b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(body), 28) + body
 
     curve = b"para" + bytes(4) + struct.pack(">HH", 3, 0)
     curve += fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
@@ -232,8 +229,7 @@ def _png_16_bit(pixels: np.ndarray, colour_type: int) -> bytes:
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
-            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def test_16_bit_colour_png():

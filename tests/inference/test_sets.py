@@ -21,7 +21,9 @@ def network():
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(3), 200)
     labels = np.array([rng.choice(3, p=row) for row in p])
-    sets = fit_conformal(Cases(range(200), {"diagnosis": CLASSES}, {"diagnosis": labels}, {"diagnosis": p}), "diagnosis")
+    sets = fit_conformal(
+        Cases(range(200), {"diagnosis": CLASSES}, {"diagnosis": labels}, {"diagnosis": p}), "diagnosis"
+    )
     network = settle(build(tasks=TASKS))
     network.config = network.config.replace(conformal={"diagnosis": sets})
     return network

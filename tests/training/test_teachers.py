@@ -69,7 +69,9 @@ def test_a_teacher_sees_the_picture_in_its_own_normalisation(tmp_path):
 def test_the_loss_is_the_divergence_of_the_student(teacher):
     teachers = Teachers([teacher], network(), torch.device("cpu"))
     logits, p = torch.randn(5, 3), torch.rand(5, 3).softmax(1)
-    value = teachers.loss({"colour": logits, "other": torch.randn(5, 2)}, {"colour": p}, {"colour": 0.25, "other": 0.75})
+    value = teachers.loss(
+        {"colour": logits, "other": torch.randn(5, 2)}, {"colour": p}, {"colour": 0.25, "other": 0.75}
+    )
     torch.testing.assert_close(value, F.kl_div(logits.log_softmax(1), p, reduction="none").sum())
     assert teachers.loss({"colour": p.log()}, {"colour": p}, {"colour": 1.0}).item() == pytest.approx(0, abs=1e-6)
 
@@ -77,7 +79,9 @@ def test_the_loss_is_the_divergence_of_the_student(teacher):
 def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
     """All labels but those of two lesions are gone."""
     few = {lesion.id for lesion in data if lesion.id in ("L0", "L1", "L2", "L12", "L13", "L14")}
-    marked = [replace(lesion, labels=lesion.labels if lesion.id in few else {"colour": ("red", "green")}) for lesion in data]
+    marked = [
+        replace(lesion, labels=lesion.labels if lesion.id in few else {"colour": ("red", "green")}) for lesion in data
+    ]
     unlabelled = replace(data, lesions=tuple(marked))
     settings = {**TINY, "epochs": 8, "valid": 0.0, "metric": "loss", "teachers": teacher, "distill": 1.0}
     run = finetune("amf_test", unlabelled, out=tmp_path / "run", device="cpu", progress=False, **settings)

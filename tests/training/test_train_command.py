@@ -95,7 +95,8 @@ def test_an_interrupted_run_says_how_to_go_on(table, tiny, tmp_path, capsys, mon
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"), [(("--set", "epoch=3"), "epochs"), (("--recipe", "defualt"), "default"), (("--label", "x"), "TASK=")]
+    ("wrong", "says"),
+    [(("--set", "epoch=3"), "epochs"), (("--recipe", "defualt"), "default"), (("--label", "x"), "TASK=")],
 )
 def test_wrong_settings_are_wrong_usage(table, tmp_path, capsys, wrong, says):
     assert _run("--model", "amf_test", "--data", table, "--out", tmp_path, *wrong) == exit_codes.USAGE

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..faults import Fault
-from .fingerprints import Fingerprint, fingerprints, near_pairs
 from ..records import SPLITS, Lesion, LesionSet
+from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
 FAULTS: Mapping[str, str] = {

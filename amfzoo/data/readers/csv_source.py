@@ -9,8 +9,8 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
-from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
 from ..records import MODALITIES, SPLITS, Lesion, LesionSet
+from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
 from .tables import Row, Table, read_table
 
 # Column names that are understood without being told, the first of them that there is.

@@ -14,9 +14,9 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...labels import DERM7PT
 from ..faults import FaultLog
+from ..records import SPLITS, Lesion, LesionSet
 from .labelling import plan, read_labels
 from .paths import CaseBlindFolder, first_file, source_folder
-from ..records import SPLITS, Lesion, LesionSet
 from .tables import Row, Table, read_table
 
 # Many pictures have a black frame. The authors cut 25 pixels a side of 768 x 512;

@@ -11,8 +11,8 @@ import os
 
 from ...labels import Schema
 from ..faults import FaultLog
-from .paths import ImageIndex, first_file, source_folder
 from ..records import LesionSet
+from .paths import ImageIndex, first_file, source_folder
 from .structures import read_presence
 from .tables import read_table
 

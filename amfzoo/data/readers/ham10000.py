@@ -10,9 +10,9 @@ import os
 
 from ...labels import DIAGNOSIS, Task
 from ..faults import FaultLog
+from ..records import LesionSet
 from .image_rows import ImageRow, labels_by_row, to_lesions
 from .paths import ImageIndex, first_file, source_folder
-from ..records import LesionSet
 from .tables import read_table
 
 DX = Task(DIAGNOSIS, ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"))

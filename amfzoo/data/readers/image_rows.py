@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...labels import Task
 from ..faults import FaultLog
-from .labelling import LabelColumn, read_labels
 from ..records import MODALITIES, Lesion
+from .labelling import LabelColumn, read_labels
 from .tables import Table
 
 LabelsOf = Mapping[str, "str | tuple[str, ...]"]

@@ -16,8 +16,8 @@ from ...errors import ConfigError
 from ...images import read_image
 from ...labels import Schema
 from ..faults import FaultLog
-from .paths import ImageIndex, source_folder
 from ..records import Lesion, LesionSet
+from .paths import ImageIndex, source_folder
 from .structures import ABSENT, present_among, read_presence, structure_classes
 from .tables import read_table
 

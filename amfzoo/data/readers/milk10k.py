@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ...labels import DIAGNOSIS, MILK10K
 from ..faults import FaultLog
-from .paths import first_file, source_folder
 from ..records import Lesion, LesionSet
+from .paths import first_file, source_folder
 from .tables import Row, Table, read_table
 
 IMAGE_TYPES = {"clinical: close-up": "clinical", "dermoscopic": "dermoscopy"}

@@ -16,9 +16,9 @@ import os
 from ...errors import ConfigError
 from ...labels import DIAGNOSIS
 from ..faults import FaultLog
+from ..records import LesionSet
 from .image_rows import ImageRow, labels_by_row, to_lesions
 from .paths import ImageIndex, first_file, source_folder
-from ..records import LesionSet
 from .tables import read_table
 
 DISTANCES = ("6in", "1ft")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from ...errors import ConfigError
 from ...labels import Schema
 from ..faults import FaultLog
+from ..records import Lesion, LesionSet
 from .labelling import schema_tasks
 from .paths import ImageIndex
-from ..records import Lesion, LesionSet
 from .tables import Table
 
 ABSENT = "absent"

@@ -100,9 +100,7 @@ def _shading(lesion: Lesion, dome: Array, light: tuple[float, float]) -> Array:
     frame = lesion.frame
     slope_y, slope_x = np.gradient(_soften(dome, frame.unit * 0.02) * np.float32(frame.unit * lesion.elevation))
     toward = slope_x * light[0] + slope_y * light[1]
-    lamp = 1 - 0.09 * (frame.x * light[0] + frame.y * light[1]) - 0.1 * smoothstep(
-        0.7, 1.7, np.hypot(frame.x, frame.y)
-    )
+    lamp = 1 - 0.09 * (frame.x * light[0] + frame.y * light[1]) - 0.1 * smoothstep(0.7, 1.7, np.hypot(frame.x, frame.y))
     return np.clip(1 + 0.11 * toward, 0.6, 1.4) * lamp
 
 

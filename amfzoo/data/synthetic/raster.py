@@ -96,9 +96,7 @@ def _lattice_noise(rng: np.random.Generator, frame: Frame, step: float) -> Array
     return np.asarray(noise)
 
 
-def cell_borders(
-    rng: np.random.Generator, x: Array, y: Array, cell: float, jitter: float, spread: float
-) -> Array:
+def cell_borders(rng: np.random.Generator, x: Array, y: Array, cell: float, jitter: float, spread: float) -> Array:
     """Distance of points to the nearest border of a honeycomb, in fractions of a cell.
 
     `x`, `y`: flat arrays in units. `jitter` moves the cell centres (0 = perfect

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from amfzoo.data.checking.check import FAULTS, NEAR_BITS, WARNINGS, check
-from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.checking.fingerprints import near_pairs, perceptual_hash
+from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.records import LesionSet
 from amfzoo.data.split import make_split
 

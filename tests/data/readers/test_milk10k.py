@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.export import write_csv
+from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.readers.milk10k import read_milk10k
 from amfzoo.errors import ConfigError
 from amfzoo.labels import MILK10K
