@@ -1,6 +1,8 @@
 """torch.hub entry points: one function per public model.
 
-torch.hub.load("amfzoo/amfzoo", "amf_small", pretrained=True, trust_repo=True)
+    torch.hub.load("amfzoo/amfzoo", "amf_small", pretrained=True, trust_repo=True)
+
+Arguments are those of `amfzoo.create_model`.
 """
 
 import os as _os

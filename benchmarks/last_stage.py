@@ -4,9 +4,9 @@
 
 There are ImageNet values of the branch up to stride 16 alone. Both networks read dermoscopy only and start from them;
 "fresh" has the last stage besides (14.9 M parameters more), with random values. Everything else is the recipe of the
-asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and their paired difference:
-mean over the seeds, 95 % percentile bootstrap over lesions and, of several, the standard deviation over the seeds. Given again, the command
-goes on where it was; figures of finished runs are printed from what is there.
+asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and their paired
+difference: mean over the seeds, 95 % percentile bootstrap over lesions and, of several, the standard deviation over the
+seeds. Given again, the command goes on where it was; figures of finished runs are printed from what is there.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from amfzoo.evaluation import Cases
 from amfzoo.models.network import PairNetwork
 from amfzoo.text_tables import table
 from amfzoo.training.config import load_config
+from amfzoo.training.run import CASES_FILE
 
 from .asymmetry.figures import SCORES, Figure, score_rows
 from .asymmetry.plan import DEFAULT_FILE, read_plan
 
 VARIANTS = {"cut": {}, "fresh": {"dermoscopy_args": {}, "dermoscopy_strides": (32,)}}
-CASES = "validation.csv"
 
 
 def main() -> None:
@@ -49,9 +49,9 @@ def main() -> None:
             network = start(name, lesions.tasks, args.weights, seed)
             parameters[name] = sum(p.numel() for p in network.parameters()) / 1e6
             folder = args.out / f"{name}-{seed}"
-            if not (folder / CASES).is_file():
+            if not (folder / CASES_FILE).is_file():
                 finetune(network, lesions, out=folder, config=load_config(**{**recipe, "seed": seed}))
-            found[name][seed] = Cases.read(folder / CASES)
+            found[name][seed] = Cases.read(folder / CASES_FILE)
     scores = score_rows(found, "diagnosis")
     rows = [
         (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES))

@@ -115,13 +115,14 @@ def _measured(
     plan: Plan, models: list[_Model], files: Files, threads: int, progress: Callable[[str], None]
 ) -> Iterator[Section]:
     timing: dict[str, Any] = {"rounds": plan.rounds, "device": plan.device}
-    if {"networks", "memory"} & set(plan.parts):
+    beside = {"networks", "memory", "controls"} & set(plan.parts)
+    subjects = _subjects(plan, models) if beside else {}
+    if beside - {"controls"}:
         progress("networks")
-        yield _networks(plan, models, threads)
-    if "controls" in plan.parts:
+        yield _networks(plan, subjects, models, threads)
+    if "controls" in beside:
         progress("controls")
-        everything = _subjects(plan, models).items()
-        pairs = {subject: network for subject, network in everything if isinstance(network, PairNetwork)}
+        pairs = {subject: network for subject, network in subjects.items() if isinstance(network, PairNetwork)}
         named = [model.subject for model in models]
         size = side_of(models[0].network)
         yield compare_controls(pairs, named, plan.runtimes, size, batch_size=plan.batch_size, **timing)
@@ -163,8 +164,7 @@ def _subjects(plan: Plan, models: list[_Model]) -> dict[Subject, nn.Module]:
     return subjects
 
 
-def _networks(plan: Plan, models: list[_Model], threads: int) -> Section:
-    subjects = _subjects(plan, models)
+def _networks(plan: Plan, subjects: dict[Subject, nn.Module], models: list[_Model], threads: int) -> Section:
     size = side_of(models[0].network)
     peaks: dict[str, float | None] = {}
     if "memory" in plan.parts:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..inference.batch import Batch
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
 from .cost import gmac, noise, noise_batch, parameters
@@ -71,12 +70,7 @@ def compare_networks(
         if peaks:
             row["memory (MB)"] = peaks.get(subject.label)
         row["pairs/s"] = rate(times[subject.label], batch_size)
-        for model in models:
-            same = model.label == subject.label
-            row[f"{model.label} is faster by"] = (
-                None if same else times_as_fast(times[model.label], times[subject.label])
-            )
-        rows.append(row)
+        rows.append(row | _faster(models, subject.label, times))
     notes = [f"Eager fp32 torch, {size} x {size} pixels, batch {batch_size}, input in memory."]
     if peaks:
         notes.append(
@@ -102,10 +96,7 @@ def compare_runtimes(
     for batch_size in batches:
         batch = noise_batch(network, batch_size, size)
 
-        def call(predictor: Predictor, batch: Any = batch) -> Any:
-            return lambda: predictor.logits(batch)
-
-        calls = {name: call(predictor) for name, predictor in predictors.items()}
+        calls = {name: partial(predictor.logits, batch) for name, predictor in predictors.items()}
         times = interleaved(calls, rounds, warm_ups=WARM_UPS, device=device)
         rows += [
             {
@@ -146,40 +137,40 @@ def compare_controls(
         subject.label: predictors_of(_reading(network, size), list(runtimes), device)
         for subject, network in networks.items()
     }
+    batches = {subject.label: noise_batch(network, batch_size, size) for subject, network in networks.items()}
     rows: list[dict[str, Cell]] = []
     for runtime in dict.fromkeys([EAGER, *runtimes]):
         predictors = {label: found[runtime] for label, (found, _) in made.items() if runtime in found}
-
-        def call(predictor: Predictor, batch: Batch) -> Any:
-            return lambda: predictor.logits(batch)
-
-        calls = {
-            subject.label: call(predictors[subject.label], noise_batch(network, batch_size, size))
-            for subject, network in networks.items()
-            if subject.label in predictors
-        }
+        calls = {label: partial(predictor.logits, batches[label]) for label, predictor in predictors.items()}
         times = interleaved(calls, rounds, warm_ups=WARM_UPS, device=device)
-        for label, predictor in predictors.items():
-            row: dict[str, Cell] = {"runtime": shown_name(runtime, predictor), "network": label}
-            row["pairs/s"] = rate(times[label], batch_size)
-            for model in models:
-                if model.label in times:
-                    same = model.label == label
-                    row[f"{model.label} is faster by"] = (
-                        None if same else times_as_fast(times[model.label], times[label])
-                    )
-            rows.append(row)
+        rows += [
+            {
+                "runtime": shown_name(runtime, predictor),
+                "network": label,
+                "pairs/s": rate(times[label], batch_size),
+                **_faster(models, label, times),
+            }
+            for label, predictor in predictors.items()
+        ]
     notes = [f"{size} x {size} pixels for all, batch {batch_size}, arrays in memory."]
     left_out = ((label, name, reason) for label, (_, missing) in made.items() for name, reason in missing.items())
     notes += [f"Left out: {name} of {label}: {reason}." for label, name, reason in left_out]
     return Section("controls", "Models and their controls by runtime", rows, notes)
 
 
+def _faster(models: Sequence[Subject], label: str, times: Mapping[str, Sequence[float]]) -> dict[str, Cell]:
+    """How many times as fast each model is as the network of this label; nothing beside itself."""
+    return {
+        f"{model.label} is faster by": None if model.label == label else times_as_fast(times[model.label], times[label])
+        for model in models
+        if model.label in times
+    }
+
+
 def _reading(network: PairNetwork, size: int) -> PairNetwork:
     """A copy whose input is of this size."""
     found = copy.deepcopy(network)
-    changed = {f"{branch}_preprocess": replace(p, size=(size, size)) for branch, p in network.preprocess.items()}
-    found.config = network.config.replace(**changed)
+    found.config = network.config.with_preprocess(size=(size, size))
     return found
 
 

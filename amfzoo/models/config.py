@@ -137,6 +137,11 @@ class NetworkConfig:
         """From file to network input, for each branch that exists."""
         return {branch: getattr(self, f"{branch}_preprocess") for branch in self.branches}
 
+    def with_preprocess(self, **changes: Any) -> NetworkConfig:
+        """A copy with fields of `Preprocess` changed for every branch."""
+        changed = {f"{branch}_preprocess": dataclasses.replace(p, **changes) for branch, p in self.preprocess.items()}
+        return self.replace(**changed)
+
     def replace(self, **changes: Any) -> NetworkConfig:
         """A copy with other values.
 

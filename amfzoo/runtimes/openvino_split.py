@@ -63,7 +63,7 @@ def in_two(model: openvino.Model) -> tuple[openvino.Model, openvino.Model, list[
 
 def _cuts(model: openvino.Model) -> dict[str, Any]:
     """Image -> output to cut behind; {} unless each image has one."""
-    images = {p.get_friendly_name(): p for p in model.get_parameters() if p.get_partial_shape().rank.get_length() == 4}
+    images = {p.get_friendly_name(): p for p in model.get_parameters() if p.get_partial_shape().rank == 4}
     sources: dict[str, frozenset[str]] = {}
     found: dict[str, Any] = {}
     for node in model.get_ordered_ops():
@@ -82,7 +82,9 @@ def _cuts(model: openvino.Model) -> dict[str, Any]:
 def _is_half(output: Any, image: Any) -> bool:
     """Whether its two last sides are half of the image's."""
     shape, whole = output.get_partial_shape(), image.get_partial_shape()
-    if shape.rank.is_dynamic or shape.rank.get_length() != 4 or any(shape[i].is_dynamic for i in (1, 2, 3)):
+    if shape.rank.is_dynamic or shape.rank.get_length() != 4:
+        return False
+    if any(of[i].is_dynamic for of in (shape, whole) for i in (1, 2, 3)):
         return False
     return all(shape[i].get_length() == -(-whole[i].get_length() // 2) for i in (2, 3))
 

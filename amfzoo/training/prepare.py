@@ -149,8 +149,7 @@ def build_model(
         changes["size"] = (config.image_size, config.image_size)
     if config.border is not None:
         changes["border"] = config.border
-    preprocess = {f"{branch}_preprocess": replace(p, **changes) for branch, p in network.preprocess.items()}
-    network.config = network.config.replace(**preprocess)
+    network.config = network.config.with_preprocess(**changes)
     network.config = network.config.replace(temperatures={}, conformal={}, info=_info_kept(network))
     _check_crops(network, config)
     return network, start
@@ -269,7 +268,10 @@ def _branch_of_model(weights: str | os.PathLike[str], branch: str) -> tuple[str,
     """The pair network's name, as `create_model` takes it, and which of its branches; "" where this names a file."""
     if not isinstance(weights, str) or Path(weights).exists():
         return "", branch
-    model, _, other = weights.partition(BRANCH_MARK)
+    model, _, other = weights.rpartition(BRANCH_MARK)
+    # a folder may have the mark in its name
+    if not model or Path(weights.removeprefix(LOCAL_PREFIX)).expanduser().exists():
+        model, other = weights, ""
     if not (model.startswith((HUB_PREFIX, LOCAL_PREFIX)) or load_manifest().find(model) is not None):
         return "", branch
     return model, other or branch

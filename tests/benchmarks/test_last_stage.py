@@ -59,7 +59,7 @@ def test_the_table_has_the_paired_difference_and_finished_runs_are_not_made_agai
         assert (config.epochs, config.seed) == (4, int(seed)) and network.branches.keys() == {"dermoscopy"}
         made.append(name)
         out.mkdir(parents=True)
-        found[name].write(out / last_stage.CASES)
+        found[name].write(out / last_stage.CASES_FILE)
 
     monkeypatch.setattr(last_stage, "finetune", finetune)
     monkeypatch.setattr(last_stage, "read_split", lambda lesions, file: lesions)

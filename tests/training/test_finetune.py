@@ -191,6 +191,13 @@ def test_backbones_start_from_files(data, tiny, tmp_path):
         **{**go, "freeze": ["clinical"]},
     )  # fmt: skip
     assert torch.equal(twice.model.branches["clinical"].body.conv1[0].weight, state["conv1.0.weight"])
+    (tmp_path / "run#1").mkdir()
+    (found.folder / "model").rename(tmp_path / "run#1" / "model#2")
+    marked = f"local-dir:{tmp_path / 'run#1' / 'model#2'}"
+    for number, name in enumerate([marked, f"{marked}#dermoscopy"]):
+        third = finetune("amf_test", data, out=tmp_path / f"third{number}", backbone_weights={"dermoscopy": name}, **go)
+        assert torch.equal(third.model.branches["dermoscopy"].body.conv1[0].weight, state["conv1.0.weight"])
+    donor = marked
     with pytest.raises(ConfigError, match="no back branch to start from; it has clinical, dermoscopy"):
         finetune("amf_test", data, out=tmp_path / "no", backbone_weights={"clinical": f"{donor}#back"}, **go)
     with pytest.raises(WeightsError, match="safetensors"):
