@@ -48,16 +48,25 @@ def test_a_network_of_one_branch_is_cut_as_well():
     assert middle == ["dermoscopy_layers"] and len(first.outputs) == 1
 
 
-def graph(stride: int, goes_round: bool = False):
+def graph(stride: int, channels: int = 3, goes_round: bool = False):
     """A convolution, the mean of what it gives and, if wanted, of the image too."""
     op = ov.opset13
     image = op.parameter([1, 3, 32, 32], np.float32, "image")
-    kernel = np.random.default_rng(0).normal(size=(3, 3, stride, stride)).astype(np.float32)
+    kernel = np.random.default_rng(0).normal(size=(channels, 3, stride, stride)).astype(np.float32)
     found = op.convolution(image, kernel, [stride, stride], [0, 0], [0, 0], [1, 1])
     sums = [op.reduce_mean(value, np.array([2, 3])) for value in ([found, image] if goes_round else [found])]
     return ov.Model([op.result(op.add(*sums) if goes_round else sums[0])], [image])
 
 
-@pytest.mark.parametrize(("model", "cut"), [(graph(2), True), (graph(2, goes_round=True), False), (graph(4), False)])
-def test_there_is_no_cut_where_something_goes_round_it_or_nothing_has_half_the_resolution(model, cut):
+@pytest.mark.parametrize(
+    ("model", "cut"),
+    [
+        pytest.param(graph(2), True, id="half"),
+        pytest.param(graph(2, goes_round=True), False, id="something goes round"),
+        pytest.param(graph(2, channels=24), True, id="twice the image"),
+        pytest.param(graph(2, channels=32), False, id="more than twice the image"),
+        pytest.param(graph(4), False, id="nothing has half the resolution"),
+    ],
+)
+def test_where_there_is_a_cut(model, cut):
     assert (in_two(model) is not None) == cut
