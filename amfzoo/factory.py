@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from . import hub
 from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
+from .labels import as_tasks
+from .models.loading import build_loaded
 from .models.network import PairNetwork
 from .registry import model_entry
 
@@ -48,9 +51,13 @@ def create_model(
 
     Raises:
         UnknownModelError: no such model, or no weights for it.
-        ConfigError: a setting or the tasks make no network.
+        ConfigError: a setting or the tasks make no network, or the device is not there.
         WeightsError: the weights cannot be had, fail verification, or do not fit.
     """
+    if not isinstance(name, (str, os.PathLike)):
+        raise ConfigError(f"a model is named by a string, such as 'amf_small', not by {name!r:.200}")
+    if isinstance(pretrained, str):
+        raise ConfigError(f"pretrained is True or False; weights have a name of their own: '{name}.{pretrained}'")
     is_location = isinstance(name, os.PathLike) or name.startswith((HUB_PREFIX, LOCAL_PREFIX))
     if not is_location and ("/" in name or os.sep in name):
         raise UnknownModelError(
@@ -63,9 +70,9 @@ def create_model(
     if pretrained:
         if not is_location:
             model_entry(name.partition(".")[0])  # a wrong model name gets its own message
-        model = PairNetwork.from_pretrained(
-            name, tasks=tasks, local_files_only=local_files_only, cache_dir=cache_dir, **config
-        )
+        # not from_pretrained, which takes bare folders: a name here is never a folder that happens to be there
+        found = hub.resolve(name, local_files_only=local_files_only, cache_dir=cache_dir)
+        model = build_loaded(PairNetwork, found, config, None if tasks is None else as_tasks(tasks))
     elif names_weights:
         raise ConfigError(
             f"{name!r} names weights, so pretrained=False has nothing to build: "
@@ -73,4 +80,16 @@ def create_model(
         )
     else:
         model = model_entry(name).build(**({} if tasks is None else {"tasks": tasks}), **config)
-    return model if device is None else model.to(device)
+    return moved(model, device)
+
+
+def moved(model: PairNetwork, device: str | torch.device | None) -> PairNetwork:
+    """The network on a device, None for where it is.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    try:
+        return model if device is None else model.to(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"the device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error

@@ -115,6 +115,32 @@ def test_folders(released, no_network, tmp_path, monkeypatch):
         create_model("local-dir:nowhere")
 
 
+def test_a_folder_of_the_name_is_not_taken_for_the_weights(released, tmp_path, monkeypatch):
+    other = build(seed=7, tasks={"diagnosis": ("benign", "evil")})
+    monkeypatch.chdir(tmp_path)
+    for name in ("amf_test", "amf_test.two", "amf_test.three"):
+        other.save_pretrained(name)
+    assert create_model("amf_test", True).tasks == PairNetwork.from_pretrained("amf_test").tasks == TASKS
+    assert same(create_model("amf_test.two"), released[1])
+    with pytest.raises(UnknownModelError, match="tags are: one, two"):
+        create_model("amf_test.three")
+    assert PairNetwork.from_pretrained("amf_test.three").tasks == other.tasks  # which says that it takes bare folders
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((None,), "named by a string"),
+        (("amf_test", "two"), "'amf_test.two'"),
+        (("amf_test", False, "toaster"), "'toaster' cannot be used"),
+    ],
+)
+def test_mistaken_arguments(released, arguments, message):
+    name, pretrained, device = (*arguments, None, None)[:3]
+    with pytest.raises(ConfigError, match=message):
+        create_model(name, pretrained, device=device)
+
+
 def test_altered_weights_are_refused(released, tmp_path):
     file = tmp_path / "weights" / "amf_test.one" / "model.safetensors"
     data = bytearray(file.read_bytes())

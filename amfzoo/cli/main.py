@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; default those of the process.
     """
+    if getattr(sys.stdout, "errors", None) == "strict":  # a file name that the console cannot show is shown in escapes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
         sys.stdout.flush()  # here, so that a closed pipe is noticed here

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ConfigError, TableError
+from ..processes import several_processes
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,13 @@ def apply_offline(args: argparse.Namespace) -> None:
 
 
 def print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+    """As it is, or with escapes where the console cannot show it (a file name, say)."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data, indent=2)
+    print(text)
 
 
 def positive(text: str) -> int:
@@ -47,7 +55,7 @@ def count(text: str) -> int:
 
 def speaks() -> bool:
     """Whether this process talks to the user: of those that torchrun starts, the first."""
-    return os.environ.get("RANK", "0") == "0"
+    return not several_processes() or os.environ.get("RANK", "0") == "0"
 
 
 def usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:

@@ -220,13 +220,15 @@ def _check_table_usage(args: argparse.Namespace) -> None:
         args.parser.error("a table names its images itself: leave out --example, --clinical and --dermoscopy")
     if not args.out or args.out == "-":
         args.parser.error(f"a table of answers goes to a file: amfzoo predict {args.inputs[0]} --out ANSWERS.csv")
+    if args.report and Path(args.report).resolve() in (Path(args.out).resolve(), Path(args.inputs[0]).resolve()):
+        args.parser.error("--report is the file of the table or of the answers; name another")
 
 
 def _check_device(args: argparse.Namespace) -> None:
     import torch
 
     try:
-        torch.empty(0, device=args.device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=args.device).cpu()
+    except Exception as error:  # of whatever kind the device's library raises
         reason = str(error).partition("\n")[0].partition(". ")[0]
         args.parser.error(f"the device {args.device!r} cannot be used: {reason}")

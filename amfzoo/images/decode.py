@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 
+import numpy as np
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -31,6 +32,7 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
+_PHOTOMETRIC = 262
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -81,7 +83,11 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
         raise ImageError(
             f"{name}: the {kind} data are truncated or damaged ({_short(error)}); copy or download the file again"
         ) from error
-    return upright(image)
+    white_is_zero = (
+        kind == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == 0
+    )  # of 8 bits Pillow knows it
+    image = upright(image)
+    return Image.fromarray(65535 - np.asarray(image)) if white_is_zero else image
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..errors import AmfzooError, PredictionError
@@ -38,6 +39,8 @@ def predict(
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
         return next(predict_stream(model, [(clinical, dermoscopy)], guards=guards))
+    if any(isinstance(images, tuple) for images in (clinical, dermoscopy)) and not all(lists):
+        raise PredictionError("a tuple in place of an image: give a pair as two arguments, many images as lists")
     columns = []
     for name, images, is_list in zip(BRANCHES, (clinical, dermoscopy), lists):
         if not is_list and images is not None:
@@ -72,18 +75,23 @@ def predict_stream(
         guards: whether to look for mistakes with the images, which fills `warnings`; it
             has no influence on the probabilities.
 
-    Yields:
-        A `Prediction` for each pair, or, with ``errors="return"``, the `AmfzooError`.
+    Returns:
+        An iterator over a `Prediction` for each pair, or, with ``errors="return"``, the `AmfzooError`.
 
     Raises:
         ImageError, PredictionError: a pair cannot be answered and `errors` is "raise".
     """
-    if batch_size < 1:
-        raise PredictionError(f"batch_size must be at least 1, got {batch_size}")
-    if workers is not None and workers < 1:
-        raise PredictionError(f"workers must be at least 1, got {workers}")
+    for name, count in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
+        if not isinstance(count, Integral) or count < 1:
+            raise PredictionError(f"{name} must be a whole number of at least 1, got {count!r}")
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
+    return _answers(model, pairs, int(batch_size), workers, errors, guards)
+
+
+def _answers(
+    model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None, errors: str, guards: bool
+) -> Iterator[Prediction | AmfzooError]:
     for batch in _batched(_prepared(model, pairs, batch_size, workers, guards), batch_size):
         good = [item for item in batch if not isinstance(item, AmfzooError)]
         answers = iter(_run(model, good) if good else ())
@@ -140,7 +148,9 @@ def _prepare(model: Model, pairs: Sequence[Pair], guards: bool) -> list[_Prepare
 
 
 def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] | AmfzooError:
-    images = dict(zip(BRANCHES, pair, strict=True))
+    if isinstance(pair, (str, bytes, Mapping)) or not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
+        return PredictionError("a pair is (clinical, dermoscopy), None for an image that is missing")
+    images = dict(zip(BRANCHES, pair))
     if all(image is None for image in images.values()):
         return PredictionError("both images are missing: give a clinical or a dermoscopy image, or both")
     if all(images[name] is None for name in model.preprocess):

@@ -103,6 +103,7 @@ class AnswerColumns:
     def cells(self, answer: Prediction | AmfzooError) -> list[str]:
         if isinstance(answer, AmfzooError):
             text = " ".join(str(answer).split()) or type(answer).__name__
+            text = text.encode("utf-8", "backslashreplace").decode()  # paths need not be UTF-8, tables are
             return [self.label, *[""] * (len(self.names) - 2), text]
         cells = [self.label]
         for task, classes in self.tasks.items():

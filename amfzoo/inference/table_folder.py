@@ -104,9 +104,14 @@ class ShardFolder:
         header = [*self._table.columns, *self._columns.names]
         records = (record.cells for record in read_records(file, self._table.delimiter, torn=False))
         if next(records, None) != header:
-            raise TableError(f"{file} is damaged; remove it, and the same command answers its rows again")
+            raise self.damaged(number)
         for cells in records:
+            if len(cells) != len(header):
+                raise self.damaged(number)
             yield cells[-len(names) :]
+
+    def damaged(self, number: int) -> TableError:
+        return TableError(f"{self.file(number)} is damaged; remove it, and the same command answers its rows again")
 
     def _replace(self, file: Path, block: Block, answers: Sequence[Sequence[str]]) -> None:
         with replacing(file) as unfinished:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import TableError
+from ..processes import several_processes
 
 _PATIENCE = timedelta(days=30)  # a process may be done long before the others
 
@@ -55,14 +56,20 @@ class Team:
 @contextmanager
 def joined_team() -> Iterator[Team]:
     """The team that this process was started in (by torchrun: RANK, WORLD_SIZE, ...), or is in already."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not several_processes():
         yield Team()
         return
     from torch import distributed
 
     ours = not distributed.is_initialized()
     if ours:
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
+        try:
+            distributed.init_process_group("gloo", timeout=_PATIENCE)
+        except (ValueError, RuntimeError) as error:
+            raise TableError(
+                f"WORLD_SIZE says that there are several processes, which cannot find each other ({error}); start them "
+                "with torchrun, or unset WORLD_SIZE"
+            ) from error
     try:
         group = None if ours else distributed.new_group(backend="gloo", timeout=_PATIENCE)
         yield Team(distributed.get_rank(), distributed.get_world_size(), group)

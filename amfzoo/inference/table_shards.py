@@ -192,6 +192,8 @@ class _Run:
             answers: list[list[str] | None] = [None] * len(block.rows)
             if mine[block.number] == _TO_RETRY:
                 answers = [None if cells[-1] else cells for cells in self.folder.answers(block.number)]
+                if len(answers) != len(block.rows):
+                    raise self.folder.damaged(block.number)
             missing = answers.count(None)
             shard = _Shard(block, answers, missing, kept=len(answers) - missing)
             for index in [i for i, cells in enumerate(answers) if cells is None]:
@@ -211,7 +213,10 @@ class _Run:
         bad: list[tuple[int, str]] = []
         for number in range(self.shards):
             if self.folder.file(number).exists():
-                for index, error in enumerate(self.folder.errors(number), number * self.size):
+                errors = list(self.folder.errors(number))
+                if len(errors) != self.length(number):
+                    raise self.folder.damaged(number)
+                for index, error in enumerate(errors, number * self.size):
                     result.done += 1
                     result.failed += bool(error)
                     if error and len(bad) < FAILURES_SHOWN:

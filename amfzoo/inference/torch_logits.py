@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -29,13 +32,33 @@ def torch_logits(
     return {task: values.float().cpu().numpy() for task, values in logits.items()}
 
 
+@dataclass
+class _Use:
+    """Threads that have a network in evaluation mode, and its modules that were in training mode before."""
+
+    training: list[torch.nn.Module]
+    threads: int = 0
+
+
+_in_use: WeakKeyDictionary[torch.nn.Module, _Use] = WeakKeyDictionary()
+_changing = threading.Lock()
+
+
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """`model.eval()`, with every module's own mode put back afterwards."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
+    """`model.eval()`, with every module's own mode put back afterwards: by the last of the threads that are in it."""
+    with _changing:
+        use = _in_use.get(model)
+        if use is None:
+            use = _in_use[model] = _Use([module for module in model.modules() if module.training])
+            model.eval()
+        use.threads += 1
     try:
         yield
     finally:
-        for module in training:
-            module.training = True
+        with _changing:
+            use.threads -= 1
+            if not use.threads:
+                del _in_use[model]
+                for module in use.training:
+                    module.training = True

@@ -126,7 +126,8 @@ class PairPredictor:
 
             return image_path(text, Path(self._root))
         # pandas and Arrow write NaN for a missing one
-        return None if isinstance(value, float) and np.isnan(value) else value
+        is_nan = isinstance(value, (float, np.floating)) and np.isnan(value)
+        return None if is_nan or type(value).__name__ in ("NAType", "NaTType") else value
 
 
 def _array(kind: type, cells: tuple[str, ...]) -> np.ndarray:

@@ -75,12 +75,16 @@ class NetworkConfig:
             "conformal",
             {t: s if isinstance(s, ConformalSets) else ConformalSets.from_dict(s) for t, s in self.conformal.items()},
         )
+        if not isinstance(self.info, Mapping):
+            raise ConfigError(f"info must hold named fields, got {self.info!r:.200}")
         for branch in BRANCHES:
             put(f"{branch}_args", dict(getattr(self, f"{branch}_args")))
             put(f"{branch}_strides", tuple(int(s) for s in getattr(self, f"{branch}_strides")))
             preprocess = getattr(self, f"{branch}_preprocess")
             if isinstance(preprocess, Mapping):
                 put(f"{branch}_preprocess", Preprocess.from_dict(preprocess))
+            elif not isinstance(preprocess, Preprocess):
+                raise ConfigError(f"the preprocessing of {branch} images must be a Preprocess, got {preprocess!r:.200}")
             name = getattr(self, branch)
             if name is not None and not (isinstance(name, str) and name):
                 raise ConfigError(f"{branch} must be the name of a timm backbone or None, got {name!r}")
@@ -104,7 +108,10 @@ class NetworkConfig:
                 "the two branches are fused stride by stride: clinical_strides "
                 f"{self.clinical_strides} and dermoscopy_strides {self.dermoscopy_strides} differ in length"
             )
-        if not all(isinstance(value, int) for value in (self.attention_dim, self.attention_heads)):
+        if any(
+            isinstance(value, bool) or not isinstance(value, int)
+            for value in (self.attention_dim, self.attention_heads)
+        ):
             raise ConfigError(
                 f"attention_dim {self.attention_dim!r}, attention_heads {self.attention_heads!r} must be whole numbers"
             )
@@ -161,7 +168,7 @@ class NetworkConfig:
             return cls(**settings)
         except ConfigError:
             raise
-        except (TypeError, ValueError, AttributeError) as error:
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ConfigError(f"bad value in {settings}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:

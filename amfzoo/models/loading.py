@@ -17,6 +17,7 @@ from torch import nn
 from ..errors import WeightsError
 from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
+from ..manifest import load_manifest
 from .config import NetworkConfig
 
 logger = logging.getLogger("amfzoo")
@@ -65,16 +66,26 @@ def _unless_building(initialise: Callable[..., torch.Tensor]) -> Callable[..., t
 
 
 def as_source(source: str | os.PathLike[str]) -> str | Path:
-    """What `from_pretrained` takes, in the form `hub.resolve` takes: a bare folder or "org/repo" too."""
+    """What `from_pretrained` takes, in the form `hub.resolve` takes: a bare folder or "org/repo" too.
+
+    A listed name means the listed weights, whatever folders of that name lie about.
+    """
     text = os.fspath(source)
+    if not isinstance(source, os.PathLike) and load_manifest().find(text) is not None:
+        return text
     if Path(text).is_dir():
         return Path(text)
     is_repo = text.count("/") == 1 and ":" not in text and not text.startswith((".", "~", "/"))
     return HUB_PREFIX + text if is_repo else text
 
 
-def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes: Mapping[str, Any]) -> Net:
-    """The network of a verified model folder.
+def build_loaded(
+    build: Callable[[NetworkConfig], Net],
+    found: Resolved,
+    changes: Mapping[str, Any],
+    tasks: dict[str, tuple[str, ...]] | None = None,
+) -> Net:
+    """The network of a verified model folder, in evaluation mode.
 
     One thread does it all: reading the file on a second one while the network is built takes longer than both one after
     the other, since Python's lock passes between them every few milliseconds.
@@ -82,6 +93,7 @@ def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes
     Args:
         build: from config to network.
         changes: config fields to change; new auxiliary heads start untrained.
+        tasks: see `change_heads`.
 
     Raises:
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
@@ -92,7 +104,9 @@ def build_loaded(build: Callable[[NetworkConfig], Net], found: Resolved, changes
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
         model = build(config)
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
-    return model
+    if tasks is not None:
+        change_heads(model, tasks, found.description)
+    return model.eval()
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool) -> None:

@@ -22,7 +22,7 @@ from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
-from .loading import as_source, build_loaded, change_heads
+from .loading import as_source, build_loaded
 from .parts import Absent, PooledNorm, make_heads, replace_absent
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
@@ -269,10 +269,7 @@ class PairNetwork(nn.Module):
             source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
         """
         found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
-        model = build_loaded(cls, found, changes)
-        if tasks is not None:
-            change_heads(model, as_tasks(tasks), found.description)
-        return model.eval()
+        return build_loaded(cls, found, changes, None if tasks is None else as_tasks(tasks))
 
     def save_pretrained(
         self, folder: str | os.PathLike[str], *, half: bool = False, overwrite: bool = False, examples: Any = None

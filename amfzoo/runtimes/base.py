@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import ClassVar
 
 from ..errors import ConfigError
@@ -55,6 +57,21 @@ class Runtime(ABC):
     @abstractmethod
     def logits(self, batch: Batch) -> Logits:
         """{task: (B, classes) float32}, before the temperatures; tasks in the network's order."""
+
+
+def imported(package: str, extra: str) -> ModuleType:
+    """A package that is installed.
+
+    Raises:
+        ConfigError: importing it fails, whatever the reason.
+    """
+    try:
+        return import_module(package)
+    except Exception as error:  # a broken installation raises nearly anything
+        raise ConfigError(
+            f"{package} is installed but does not work here ({type(error).__name__}: {error}); "
+            f"install it again: pip install --force-reinstall 'amfzoo[{extra}]'"
+        ) from error
 
 
 def missing(packages: Iterable[str]) -> list[str]:

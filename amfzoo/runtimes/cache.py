@@ -1,7 +1,7 @@
 """ONNX graphs that were made before: making one takes seconds, reading it milliseconds.
 
 They lie in ``$AMFZOO_CACHE/graphs`` (default ``~/.cache/amfzoo/graphs``), under a hash of
-all that they are made from. Whoever uses one compares its answers with torch's.
+all that they are made from and one of the graph itself, so that a damaged file is noticed.
 """
 
 from __future__ import annotations
@@ -33,21 +33,24 @@ def cached_onnx_graph(network: PairNetwork) -> bytes:
         ConfigError: as `onnx_graph`.
     """
     require(("onnx", "onnxscript"), "onnx", "an ONNX graph")
-    file = cache_folder() / f"{_key(network)}.onnx"
-    with contextlib.suppress(OSError):
-        content = file.read_bytes()
-        os.utime(file)  # used now
-        return content
+    key = _key(network)
+    for file in _files(key):
+        with contextlib.suppress(OSError):
+            content = file.read_bytes()
+            if file.name == _name(key, content):
+                os.utime(file)  # used now
+                return content
     content = onnx_graph(network)
     with contextlib.suppress(OSError):
-        _store(file, content)
+        _store(cache_folder() / _name(key, content), content)
     return content
 
 
 def forget(network: PairNetwork) -> None:
     """Remove the network's graph from the cache."""
-    with contextlib.suppress(OSError):
-        (cache_folder() / f"{_key(network)}.onnx").unlink()
+    for file in _files(_key(network)):
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def cache_folder() -> Path:
@@ -56,6 +59,16 @@ def cache_folder() -> Path:
     if not root:
         root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "amfzoo"
     return Path(root).expanduser() / "graphs"
+
+
+def _files(key: str) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return list(cache_folder().glob(f"{key}-*.onnx"))
+    return []
+
+
+def _name(key: str, content: bytes) -> str:
+    return f"{key}-{hashlib.sha256(content).hexdigest()[:16]}.onnx"
 
 
 def _key(network: PairNetwork) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import AmfzooError, ConfigError, WeightsError
-from ..factory import create_model
+from ..factory import create_model, moved
 from ..inference.golden import TOLERANCE
 from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
@@ -89,7 +89,7 @@ def create_predictor(
     else:
         network = create_model(model, True, local_files_only=local_files_only, cache_dir=cache_dir)
     network.remove_auxiliary_heads()  # of use in training only
-    network = network.float().eval().to(device)
+    network = moved(network.float().eval(), device)
     where = str(next(network.parameters()).device)
     measured = measured_for(network)
     options = {"calibration": calibration, "measured": measured}

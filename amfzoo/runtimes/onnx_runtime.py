@@ -9,7 +9,7 @@ import torch
 
 from ..errors import WeightsError
 from ..inference.batch import Batch, Logits
-from .base import Runtime
+from .base import Runtime, imported
 from .graph import feed, output_name
 
 
@@ -32,7 +32,7 @@ class OnnxRuntime(Runtime):
     devices = ("cpu",)
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str]) -> None:
-        import onnxruntime
+        onnxruntime = imported("onnxruntime", self.extra)
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import WeightsError
+from ..errors import ConfigError, WeightsError
 from ..inference.batch import Batch, Logits
-from .base import Runtime
+from .base import Runtime, imported
 from .graph import feed, output_name
 from .openvino_split import InTwo, in_two
 
@@ -28,9 +28,7 @@ def core() -> Any:
     Where the processor has AMX, each one gives the thread a stack for its signal handlers and takes it away
     with itself; with two, the next signal after both are gone finds freed memory and ends the program.
     """
-    import openvino
-
-    return openvino.Core()
+    return imported("openvino", OpenVinoRuntime.extra).Core()
 
 
 class OpenVinoRuntime(Runtime):
@@ -58,11 +56,13 @@ class OpenVinoRuntime(Runtime):
 
     @classmethod
     def accelerates(cls, precision: str) -> bool:
-        return precision.upper() in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        try:
+            return precision.upper() in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        except ConfigError:  # said where the runtime is made
+            return False
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32") -> None:
-        import openvino
-
+        openvino = imported("openvino", self.extra)
         self._precision = "bf16" if precision == "bf16" else "f32"
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import signal
+import sys
 import time
 
 import pytest
@@ -69,7 +73,9 @@ def test_example(run, tiny):
         (["pairs.csv", "--out", "-"], "--out ANSWERS.csv"),
         (["pairs.csv", "--out", "o.csv", "--example"], "leave out --example"),
         (["pairs.csv", "--out", "o.csv", "--batch-size", "0"], "at least 1"),
+        (["pairs.csv", "--out", "o.csv.html", "--report", "o.csv.html"], "--report is the file"),
         (["c0.jpg", "d0.jpg", "--device", "toaster"], "'toaster' cannot be used"),
+        (["c0.jpg", "d0.jpg", "--device", "meta"], "'meta' cannot be used"),
     ],
 )
 def test_wrong_usage(run, folder, tiny, monkeypatch, arguments, message):
@@ -202,3 +208,25 @@ def test_parquet_goes_to_a_folder(run, tiny, folder, names):
     source = write_table(folder / names[0], ROWS)
     ended = run("predict", source, "--out", folder / names[1], "--model", tiny)
     assert ended.code == exit_codes.USAGE and "--out answers/" in ended.err and not list(folder.glob("answers*"))
+
+
+def test_names_that_a_console_cannot_show(tiny, folder, monkeypatch):
+    odd = folder / "\u75c5.jpg"
+    odd.write_bytes((folder / "c0.jpg").read_bytes())
+    command = ["predict", str(odd), str(folder / "c0.jpg"), "--model", str(tiny)]
+    for options in (["--json"], []):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+        assert main([*command, *options]) == exit_codes.OK
+        printed = raw.getvalue().decode("cp1252")
+        if options:
+            assert json.loads(printed)["clinical"] == str(odd)
+
+
+def test_a_table_in_a_folder_whose_name_is_not_unicode(run, tiny, folder):
+    inside = folder / os.fsdecode(b"\xff")
+    inside.mkdir()
+    source = write_table(inside / "pairs.csv", [("a", "gone.jpg", "")])
+    command = ("predict", source, "--out", folder / "o.csv", "--model", tiny)
+    assert run(*command).code == run(*command, "--retry-errors").code == exit_codes.SOME_FAILED
+    assert "\\udcff" in read_table(folder / "o.csv")[0]["error"]

@@ -213,6 +213,12 @@ def test_16_bit_gray(deep, encode, kind):
     np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
 
 
+def test_16_bit_gray_where_white_is_zero(deep):
+    data = io.BytesIO()
+    Image.fromarray(deep).save(data, "TIFF", tiffinfo={262: 0})
+    np.testing.assert_array_equal(_pixels(data.getvalue()), _gray(np.round((65535 - deep.astype(int)) / 257)))
+
+
 def test_16_bit_big_endian_and_32_bit_gray(deep, encode):
     big = Image.frombytes("I;16B", (50, 40), deep.astype(">u2").tobytes())
     wide = Image.fromarray(deep.astype(np.int32))

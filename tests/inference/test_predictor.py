@@ -147,6 +147,7 @@ def test_network_of_one_branch():
         ((pictures(2), pictures(3)), "2 clinical and 3 dermoscopy"),
         ((picture(0), pictures(1)), "one image for clinical and a list"),
         ((pictures(1), picture(0)), "one image for dermoscopy and a list"),
+        (((picture(0), picture(1)), None), "a pair as two arguments"),
     ],
 )
 def test_pairs_that_cannot_be_answered(model, images, message):
@@ -154,10 +155,18 @@ def test_pairs_that_cannot_be_answered(model, images, message):
         model.predict(*images)
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 0}, {"errors": "ignore"}, {"workers": 0}])
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 2.5}, {"errors": "ignore"}, {"workers": 0}])
 def test_bad_options(model, options):
-    with pytest.raises(PredictionError, match=next(iter(options))):
-        list(predict_stream(model, [(picture(0), None)], **options))
+    with pytest.raises(PredictionError, match=next(iter(options))):  # at once, not with the first answer
+        predict_stream(model, [(picture(0), None)], **options)
+
+
+@pytest.mark.parametrize("bad", ["c.jpg", None, (picture(0),), {"clinical": picture(0), "dermoscopy": None}])
+def test_what_is_no_pair_keeps_its_position(model, bad):
+    good = (picture(0), picture(1))
+    first, error, last = predict_stream(model, [good, bad, good], errors="return")
+    assert isinstance(error, PredictionError) and "(clinical, dermoscopy)" in str(error)
+    assert first == last
 
 
 # --------------------------------------------------- nothing but the pair counts

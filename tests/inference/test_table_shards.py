@@ -156,11 +156,16 @@ def test_a_folder_of_something_else_is_left_alone(model, folder, source):
     assert not (folder / "new").exists() and (folder / "c0.jpg").exists()
 
 
-def test_a_damaged_shard_is_named(model, folder, source):
+@pytest.mark.parametrize("retry", [False, True])
+@pytest.mark.parametrize("damage", [lambda text: "id\n", lambda text: text[: len(text) // 2]])
+def test_a_damaged_shard_is_named(model, folder, source, damage, retry):
     predict_shards(model, source, folder / "out", shard_rows=4)
-    (folder / "out" / "part-00001.csv").write_text("id\n")
+    shard = folder / "out" / "part-00001.csv"
+    shard.write_text(damage(shard.read_text()))
     with pytest.raises(TableError, match="part-00001.csv is damaged; remove it"):
-        predict_shards(model, source, folder / "out")
+        predict_shards(model, source, folder / "out", retry_errors=retry)
+    shard.unlink()
+    assert predict_shards(model, source, folder / "out", retry_errors=retry).done == 11
 
 
 def test_retry_answers_rows_with_an_error_alone(model, folder, source, asked):

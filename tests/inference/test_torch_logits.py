@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
-from networks import TASKS, build, pair, perturb
+from networks import TASKS, build, pair, perturb, settle
 
 from amfzoo import ImageError, PredictionError, predict_stream
 
@@ -43,6 +44,19 @@ def test_modes_are_put_back_when_the_network_fails(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         model.predict(PICTURES[0], PICTURES[1])
     assert all(modes(model).values())
+
+
+def test_threads_that_answer_at_once_leave_a_network_in_training_mode_alone():
+    model = settle(perturb(build(tasks=TASKS, dropout=0.5, clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE)))
+    expected = model.predict(*PICTURES)
+    model.train()
+    statistics = {key: v.clone() for key, v in model.state_dict().items()}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: model.predict(*PICTURES, guards=False), range(24)))
+    for prediction in found:
+        assert prediction.diagnosis == pytest.approx(expected.diagnosis, abs=1e-5)
+    assert all(modes(model).values())
+    assert all(torch.equal(value, statistics[key]) for key, value in model.state_dict().items())
 
 
 def test_damaged_weights_are_noticed():

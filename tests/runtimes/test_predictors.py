@@ -183,8 +183,7 @@ def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, g
         return {task: values[:, ::-1] for task, values in real(self, batch).items()}
 
     create_predictor(tiny, "onnx")
-    file = graphs / f"{cache._key(tiny)}.onnx"
-    assert file.is_file()
+    assert list(graphs.glob(f"{cache._key(tiny)}-*.onnx"))
     monkeypatch.setattr(OnnxRuntime, "logits", wrong)
     with monkeypatch.context() as patch:
         patch.setattr(create, "forget", lambda network: None)  # the other tests want the graph
@@ -225,14 +224,14 @@ def test_a_name_without_weights_is_refused():
 def test_damaged_cached_graphs_are_noticed_and_made_anew(tiny, monkeypatch, tmp_path, graphs):
     needs("onnx")
     create_predictor(tiny, "onnx")
-    name = f"{cache._key(tiny)}.onnx"
+    (file,) = graphs.glob(f"{cache._key(tiny)}-*.onnx")
     monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path))
-    damaged = tmp_path / "graphs" / name
+    damaged = tmp_path / "graphs" / file.name
     damaged.parent.mkdir()
-    damaged.write_bytes((graphs / name).read_bytes()[:-1000])
-    with pytest.raises(WeightsError, match="cannot load the graph"):
-        create_predictor(tiny, "onnx")
-    assert not damaged.exists()
+    for content in (b"", file.read_bytes()[:-1000], b"x" + file.read_bytes()[1:]):
+        damaged.write_bytes(content)
+        assert create_predictor(tiny, "onnx").runtime.name == "onnx"
+        assert damaged.read_bytes() == file.read_bytes()
 
 
 def test_the_cache_knows_weights_and_settings(tiny):
