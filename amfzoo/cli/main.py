@@ -80,6 +80,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     except AmfzooError as error:
         fail(str(error))
         return exit_codes.of_error(error)
+    except RuntimeError as error:
+        if "home directory" not in str(error):
+            raise
+        fail("a path that begins with ~ names the folder of a user who is not known here; write ./~ for such a file")
+        return exit_codes.USAGE
     except KeyboardInterrupt:
         fail("interrupted")
         return exit_codes.INTERRUPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import (
@@ -42,6 +43,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LARGE_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _MARGIN = 3  # a reduced decode keeps at least this many times the pixels asked for, a side
 
 
@@ -66,28 +68,37 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
     kind = detect_format(data, name)
     if kind == "DICOM":
         return dicom_image(data, name)
-    stream = _Stream(data)
     try:
-        if kind == "PNG":
-            _require_sound_chunks(data)
-        image = _OPENERS[kind](stream, "")
-        check_size(image.size, name)
-        if kind == "JPEG":
-            _require_end(data, stream.tell())
-            _reduce(image, min_size)
-        stream.strict = True
-        image.load()
+        try:
+            image = _loaded(kind, data, name, min_size)
+        except ValueError as error:  # Pillow refuses texts and profiles of over a megabyte, which some programs write
+            if kind != "PNG" or isinstance(error, ImageError):
+                raise
+            image = _loaded(kind, _without_large_chunks(data), name, min_size)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(
             f"{name}: the {kind} data are truncated or damaged ({_short(error)}); copy or download the file again"
         ) from error
-    white_is_zero = (
-        kind == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == 0
-    )  # of 8 bits Pillow knows it
+    # Pillow inverts what is stored so with 8 bits, not with 16
+    white_is_zero = image.mode.startswith("I;16") and kind == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
     image = upright(image)
     return Image.fromarray(65535 - np.asarray(image)) if white_is_zero else image
+
+
+def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
+    stream = _Stream(data)
+    if kind == "PNG":
+        _require_sound_chunks(data)
+    image = _OPENERS[kind](stream, "")
+    check_size(image.size, name)
+    if kind == "JPEG":
+        _require_end(data, stream.tell())
+        _reduce(image, min_size)
+    stream.strict = True
+    image.load()
+    return image
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -126,18 +137,27 @@ def _require_end(data: bytes, scan: int) -> None:
 
 def _require_sound_chunks(data: bytes) -> None:
     """Check the checksums of a PNG's picture data, which Pillow skips, and its end."""
+    for kind, chunk in _chunks(data):
+        if kind[:1].isupper() and zlib.crc32(chunk[4:-4]).to_bytes(4, "big") != chunk[-4:]:  # needed for the picture
+            raise OSError(f"checksum of chunk {kind!r} is wrong")
+
+
+def _without_large_chunks(data: bytes) -> bytes:
+    """A PNG without its texts and profile."""
+    return data[:8] + b"".join(chunk for kind, chunk in _chunks(data) if kind not in _LARGE_CHUNKS)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """(kind, all its bytes) of the chunks of a PNG, up to its end."""
     view = memoryview(data)
     start, kind = 8, b""
     while kind != b"IEND":
-        length = int.from_bytes(view[start : start + 4], "big")
-        end = start + 8 + length
-        if end + 4 > len(data):
+        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
+        if end > len(data):
             raise OSError("the data end early")
         kind = bytes(view[start + 4 : start + 8])
-        critical = kind[:1].isupper()
-        if critical and zlib.crc32(view[start + 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
-            raise OSError(f"checksum of chunk {kind!r} is wrong")
-        start = end + 4
+        yield kind, view[start:end]
+        start = end
 
 
 def _short(error: Exception) -> str:

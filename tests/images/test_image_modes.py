@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from amfzoo.errors import ImageError
 from amfzoo.images import read_image
@@ -236,6 +237,31 @@ def _png_16_bit(pixels: np.ndarray, colour_type: int) -> bytes:
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("what", ["text", "profile"])
+def test_png_with_a_large_text_or_profile(small, encode, what, before):
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 2_000_000, zip=True)
+    options = {"pnginfo": text} if what == "text" else {"icc_profile": b"\0" * 2_000_000}
+    data = io.BytesIO()
+    small.save(data, "PNG", **options)
+    data = data.getvalue()
+    if not before:  # behind the picture
+        chunks = dict(_chunks(data))
+        moved = [chunks.pop(name) for name in (b"iTXt", b"iCCP") if name in chunks]
+        end = chunks.pop(b"IEND")
+        data = data[:8] + b"".join([*chunks.values(), *moved, end])
+    np.testing.assert_array_equal(_pixels(data), np.asarray(small))
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    start = 8
+    while start < len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4], "big")
+        yield png[start + 4 : start + 8], png[start:end]
+        start = end
 
 
 def test_16_bit_colour_png():
