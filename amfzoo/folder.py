@@ -91,7 +91,7 @@ def write_folder(
 
     target = Path(folder).expanduser().resolve()
     _recover(target)
-    _refuse_occupied(target, overwrite)
+    check_replaceable(target, overwrite)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +195,8 @@ def _recover(target: Path) -> None:
         backup.rename(target)
 
 
-def _refuse_occupied(target: Path, overwrite: bool) -> None:
+def check_replaceable(target: Path, overwrite: bool) -> None:
+    """Raise WeightsError unless a model folder may be written there."""
     if not target.exists():
         return
     if not target.is_dir():

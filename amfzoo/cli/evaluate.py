@@ -124,8 +124,8 @@ def _check_usage(args: argparse.Namespace) -> None:
         error("give tables of predictions, or --model NAME with --data SOURCE")
     if bool(args.model) != bool(args.data):
         error("--model and --data go together")
-    for name in ("schema", "label", "splits", "modes", "tta", "ignore_other_classes"):
-        if getattr(args, name) and not args.model:
+    for name in (*args.table_columns, "schema", "label", "splits", "modes", "tta", "ignore_other_classes", "device"):
+        if getattr(args, name) not in (None, False, args.parser.get_default(name)) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
         if find_spec(package) is None and (package == "sklearn" or args.out):
@@ -165,9 +165,14 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    lesions = with_splits(args, read_sources(args, args.data))
+    try:
+        lesions = with_splits(args, read_sources(args, args.data))
+    except ConfigError as error:
+        raise TableError(str(error)) from error
     if args.split:
         lesions = lesions.split(args.split)
+        if not len(lesions):
+            raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
     return evaluate_model(
         load_model(args).network,
         lesions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
@@ -50,16 +51,21 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.on and args.on_split and args.on_split == args.split:
         args.parser.error("--split and --on-split name the same lesions; measure on others")
+    if args.on_split and not args.on and not args.split:
+        args.parser.error("--on-split without --on measures on a part of the same table: say with --split what chooses")
     from ..evaluation import measure_threshold, threshold_for_sensitivity
 
     settings = {"resamples": args.resamples, "seed": args.seed}
     try:
-        chosen = threshold_for_sensitivity(
-            read_cases(args.table, args.split), args.task, args.positive, args.sensitivity, **settings
-        )
+        choosing = read_cases(args.table, args.split)
+        chosen = threshold_for_sensitivity(choosing, args.task, args.positive, args.sensitivity, **settings)
         points = {"chosen": chosen}
         if args.on or args.on_split:
             others = read_cases(args.on or args.table, args.on_split)
+            if both := set(choosing.ids) & set(others.ids):
+                raise TableError(
+                    f"{len(both)} lesions chose the threshold and would measure it, e.g. {min(both)}; measure on others"
+                )
             points["measured"] = measure_threshold(others, args.task, args.positive, chosen.threshold, **settings)
     except ConfigError as error:
         raise TableError(str(error)) from error  # what is wrong is in the tables or the options
@@ -67,13 +73,18 @@ def run(args: argparse.Namespace) -> int:
         print_json({name: point.to_dict() for name, point in points.items()})
         return exit_codes.OK
     print(f"call it {' or '.join(args.positive)} ({args.task.replace('_', ' ')}) "
-          f"from a probability of {chosen.threshold:.4g}")  # fmt: skip
+          f"from a probability of {_down(chosen.threshold)}")  # fmt: skip
     print(_line("on the lesions that chose it", chosen))
     if "measured" in points:
         print(_line("on other lesions", points["measured"]))
     else:
-        print("Measure it on other lesions before you trust it: --on TABLE or --on-split test.")
+        print("Measure it on other lesions before you trust it: --on TABLE, or --split valid --on-split test.")
     return exit_codes.OK
+
+
+def _down(threshold: float) -> str:
+    """Four digits, rounded down: one rounded up would miss the lesion that it was chosen by."""
+    return f"{Decimal(repr(float(threshold))).normalize(Context(prec=4, rounding=ROUND_DOWN)):f}"
 
 
 def _line(where: str, point: OperatingPoint) -> str:

@@ -13,6 +13,7 @@ from ..labels import as_tasks
 from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
+_NO_PATIENT = ("", "nan", "NaN", "None", "null", "<NA>")  # what programs write where there is none
 MODALITIES = ("clinical", "dermoscopy")
 
 
@@ -47,6 +48,9 @@ class Lesion:
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
             raise ConfigError(f"lesion {self.id!r}: split {self.split!r} must be one of {', '.join(SPLITS)}, or empty")
+        if self.patient is not None:  # numbers are names, too
+            patient = str(self.patient).strip()
+            object.__setattr__(self, "patient", None if patient in _NO_PATIENT else patient)
         labels = {task: _label(label) for task, label in self.labels.items()}
         object.__setattr__(self, "labels", {task: label for task, label in labels.items() if label})
         metadata = {key: str(value).strip() for key, value in self.metadata.items()}

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..files import replacing
 from ..labels import DIAGNOSIS
 from .faults import FaultLog
 from .readers.tables import read_table
 from .records import SPLITS, Lesion, LesionSet
+
+_COLUMNS = ("lesion_id", "split")
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
 # rows, so one more lesion moves hundreds to other folds, and results before and after
@@ -147,15 +150,23 @@ def write_split(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
     """Write the columns lesion_id and split as CSV, for `read_split`.
 
     Raises:
-        ConfigError: the file cannot be written.
+        ConfigError: the file cannot be written, or is there and holds something else.
     """
     try:
-        with open(path, "w", encoding="utf-8", newline="") as stream:
+        if os.path.exists(path) and not _holds_split(Path(path)):
+            raise ConfigError(f"{path}: this file holds something else than a split and is left as it is; name another")
+        with replacing(Path(path)) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(["lesion_id", "split"])
+            writer.writerow(_COLUMNS)
             writer.writerows([lesion.id, lesion.split or ""] for lesion in lesions)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _holds_split(file: Path) -> bool:
+    with open(file, "rb") as stream:
+        first = stream.readline(1000).decode("utf-8-sig", "replace").strip()
+    return first in ("", ",".join(_COLUMNS))
 
 
 def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:

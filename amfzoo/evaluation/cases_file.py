@@ -5,7 +5,7 @@ One row per lesion, UTF-8, comma, semicolon or tab, with the columns
     lesion_id             unique
     <task>                true class; empty where it is unknown
     <task>:<class>        probability; one column per class, so two or more per task
-    patient               optional; lesions of one patient are resampled together
+    patient               optional, or patient_id; lesions of one patient are resampled together
     split                 optional; train, valid or test
     mode                  optional; both, clinical or dermoscopy, one value per file
     model                 optional; one value per file
@@ -28,6 +28,7 @@ from ..files import replacing
 from .cases import UNKNOWN, Cases
 
 ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
+PATIENT_ID = "patient_id"  # as tables of images have it
 _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
 _PATIENT_GROUP = "patient:"
 
@@ -131,8 +132,9 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
                 f"{file} has probabilities for {task!r} but no column {task!r} with the true class; "
                 "add it (cells may be empty where the class is unknown)"
             )
-    used = {*_FIXED, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
-    patients = table.get(PATIENT, [""] * len(rows))
+    of_patients = PATIENT if PATIENT in columns else PATIENT_ID
+    used = {*_FIXED, of_patients, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
+    patients = table.get(of_patients, [""] * len(rows))
     return Cases(
         ids=table[ID],
         tasks=tasks,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ RESAMPLES, LEVEL = 1000, 0.95
 BIASED = frozenset({"ece"})  # scores that resampling makes larger
 FEW_GROUPS = 10  # below, a percentile interval says little
 FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
+_RANKING = ("auroc", "average_precision")
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
 
@@ -193,11 +194,9 @@ def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, S
     Args:
         found: scores with intervals, of `cases`, which are all of known class.
     """
-    groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
-    count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
-    rare = [name for name, n in count.items() if 0 < n < FEW_POSITIVES]
+    rare = _rare(cases, task)
     changed = dict(found)
-    for name in (f"{score}:{label}" for score in ("auroc", "average_precision") for label in rare):
+    for name in (f"{score}:{label}" for score in _RANKING for label in rare):
         if name in found and math.isfinite(found[name].low):
             changed[name] = Score(
                 found[name].value, note=f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
@@ -207,6 +206,13 @@ def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, S
             note = f"interval uncertain: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
             changed[name] = Score(found[name].value, found[name].low, found[name].high, note)
     return changed
+
+
+def _rare(cases: Cases, task: str) -> list[str]:
+    """Classes that occur, but in too few patients or lesions to resample."""
+    groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
+    count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
+    return [name for name, n in count.items() if 0 < n < FEW_POSITIVES]
 
 
 def proportions(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, np.ndarray]:
@@ -256,7 +262,20 @@ def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level
         one, two = (weighted.task_scores(c.labels[task], c.probabilities[task], weights, c.tasks[task]) for c in (a, b))
         return {name: two[name] - one[name] for name in one}
 
-    return differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
+    found = differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
+    return _withheld(found, a, task)
+
+
+def _withheld(found: dict[str, Difference], cases: Cases, task: str) -> dict[str, Difference]:
+    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too."""
+    rare, note = _rare(cases, task), f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
+    names = {f"{score}:{label}" for score in (*_RANKING, "sensitivity") for label in rare}
+    return {
+        name: replace(one, low=math.nan, high=math.nan, p=math.nan, note=note)
+        if name in names and math.isfinite(one.low)
+        else one
+        for name, one in found.items()
+    }
 
 
 def differences(

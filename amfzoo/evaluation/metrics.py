@@ -90,7 +90,7 @@ def scores(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ..
     Returns:
         {score: Score}; NaN with its reason in `note` where a score is not defined.
     """
-    labels, probabilities = np.asarray(labels), _normalised(probabilities)
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=float)
     names = [*TASK_SCORES, *(f"{score}:{name}" for score in CLASS_SCORES for name in classes)]
     if not len(labels):
         return {name: undefined("no case with a known class") for name in names}
@@ -148,21 +148,17 @@ def confidence_bins(top: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
     return np.clip(np.ceil(np.asarray(top) * bins).astype(int) - 1, 0, bins - 1)
 
 
-def _normalised(probabilities: np.ndarray) -> np.ndarray:
-    values = np.asarray(probabilities, dtype=float)  # single precision sums to 1 only roughly, which log_loss warns of
-    return values / values.sum(1, keepdims=True)
-
-
 def _averages(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Score]:
     predicted, present = probabilities.argmax(1), np.unique(labels)
     one_hot = np.eye(probabilities.shape[1])[labels]
+    normalised = probabilities / probabilities.sum(1, keepdims=True)  # log_loss warns where a sum is 1 only roughly
     macro = {"labels": present, "average": "macro", "zero_division": 0}
     values = {
         "accuracy": accuracy_score(labels, predicted),
         "balanced_accuracy": recall_score(labels, predicted, **macro),
         "macro_f1": f1_score(labels, predicted, **macro),
-        "log_loss": log_loss(labels, probabilities, labels=range(probabilities.shape[1])),
-        "brier": np.mean(np.sum((probabilities - one_hot) ** 2, axis=1)),
+        "log_loss": log_loss(labels, normalised, labels=range(probabilities.shape[1])),
+        "brier": np.mean(np.sum((normalised - one_hot) ** 2, axis=1)),
         "ece": expected_calibration_error(labels, probabilities),
     }
     return {name: Score(float(value)) for name, value in values.items()}

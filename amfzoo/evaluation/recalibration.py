@@ -33,7 +33,7 @@ def recalibrate(
 
     Changes `network.config`, which `predict`, `save_pretrained` and `create_predictor` read; the weights stay as they
     are, and so does the most probable class of every lesion. Tasks with fewer than `LEAST_CASES` lesions of known class
-    keep what they have. Measure the result on other lesions than these.
+    keep what they have; with fewer that have every image, they lose their prediction sets. Measure the result on other lesions than these.
 
     Args:
         lesions: with labels, and not among those that the network was trained on.
@@ -64,7 +64,9 @@ def recalibrate(
             "too few to calibrate on"
         )
     network.config = before.replace(
-        temperatures={**before.temperatures, **temperatures}, conformal={**before.conformal, **sets}
+        temperatures={**before.temperatures, **temperatures},
+        # sets hold for the temperatures that they were fitted with
+        conformal={**{task: old for task, old in before.conformal.items() if task not in temperatures}, **sets},
     )
     return temperatures
 

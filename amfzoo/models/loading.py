@@ -71,7 +71,9 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
     A listed name means the listed weights, whatever folders of that name lie about.
     """
     text = os.fspath(source)
-    if not isinstance(source, os.PathLike) and load_manifest().find(text) is not None:
+    if isinstance(source, os.PathLike):
+        return Path(source)
+    if load_manifest().find(text) is not None:
         return text
     if Path(text).is_dir():
         return Path(text)

@@ -17,6 +17,8 @@ import torch
 from ..data.records import LesionSet
 from ..data.split import write_split
 from ..errors import ConfigError
+from ..evaluation.task_names import check_task_names
+from ..folder import check_replaceable
 from ..models.network import PairNetwork
 from . import report
 from .checkpoint import FILE, load_checkpoint
@@ -36,6 +38,7 @@ from .prepare import (
 )
 from .run import CASES_FILE, MODEL_FOLDER, About, finish, run_epochs
 from .targets import informative
+from .validate import check_metric
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -113,6 +116,7 @@ def finetune(
     accelerator = make_accelerator(settings, folder, device)
     lesions = split_lesions(read_lesions(source), settings.valid, settings.seed)
     settings = with_advice(settings, lesions)
+    check_task_names(lesions.tasks)  # before hours are spent on what validation.csv could not hold
     task_names(lesions.tasks, settings.task_weights, "task_weights")
     task_names(lesions.tasks, settings.class_weights_kept, "class_weights_kept")
     network, start = build_model(
@@ -121,15 +125,20 @@ def finetune(
     identity = fingerprint(network, start, lesions, settings)
     checkpoint = _open_folder(folder, identity, overwrite, accelerator)
     about = About(lesions.name, start, sum(p.numel() for p in network.parameters()))
+    check_leaks(lesions)
+    train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
+    if valid is not None:
+        check_metric(settings.metric, valid)
     if accelerator.is_main_process:
+        if overwrite:
+            _clear(folder)  # only now, when nothing about the new run is known to be wrong
         write_split(lesions, folder / SPLIT_FILE)
         report.write_config(
             folder,
             settings.to_dict(),
             {"model": start, "data": lesions.name, "tasks": {t: list(c) for t, c in lesions.tasks.items()}},
         )
-    check_leaks(lesions)
-    train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
+    accelerator.wait_for_everyone()
     with _determinism(settings.deterministic):
         trainer = Trainer(
             network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
@@ -180,6 +189,12 @@ def datasets(
                     "%s: no training lesion has a label for the task %r; its head stays as it is", lesions.name, task
                 )
         if not len(parts["valid"]):
+            if config.valid:
+                logger.warning(
+                    "%s: no lesion with a label is held out (lesions of one patient stay together), so no epoch is chosen and "
+                    "the probabilities are not calibrated",
+                    lesions.name,
+                )
             return train, None
         valid = PairDataset(
             replace(parts["valid"], name=f"{lesions.name}, valid"),
@@ -248,16 +263,21 @@ def _open_folder(
     """Make the folder, or find the checkpoint to go on from.
 
     Raises:
-        TrainingError: it holds a run with other settings or data, or cannot be written.
+        TrainingError: it holds a run with other settings or data, or no run although one is to be thrown away, or
+            cannot be written.
+        WeightsError: its model folder holds other files, which would be lost.
     """
     if accelerator.is_main_process:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if overwrite:
-                _clear(folder)
         except OSError as error:
             raise TrainingError(f"the run's folder {folder} cannot be written: {error.strerror or error}") from error
+    check_replaceable(folder / MODEL_FOLDER, overwrite=True)
     accelerator.wait_for_everyone()
+    if overwrite:
+        if any(folder.iterdir()) and not (folder / FILE).exists() and not (folder / report.CONFIG_FILE).exists():
+            raise TrainingError(f"{folder} has files but no run that could be thrown away; name another folder")
+        return None
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
         return None
@@ -271,10 +291,10 @@ def _open_folder(
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else."""
+    """Remove what a run wrote, and nothing else; decoded pictures stay, of which the new one may have some already."""
     for name in (FILE, SPLIT_FILE, CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_FILE):
         (folder / name).unlink(missing_ok=True)
-    for name in (MODEL_FOLDER, report.BOARD_FOLDER, _SHARED_CACHE):
+    for name in (MODEL_FOLDER, report.BOARD_FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 

@@ -13,7 +13,7 @@ from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
 from .loop import Trainer
 from .targets import exact
-from .validate import Logits, better, check_metric, logits_of, scores_of
+from .validate import Logits, better, logits_of, scores_of
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -34,12 +34,9 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
     """Train to the end, or until patience runs out; keeps the best epoch in ``model/``.
 
     Raises:
-        ConfigError: the validation lesions cannot give the metric.
         TrainingStopped, TrainingError, WeightsError, ImageError: see `Trainer.run_epoch`.
     """
     config, progress = trainer.config, trainer.progress
-    if valid is not None:
-        check_metric(config.metric, valid)
     board = report.Board(trainer.accelerator, progress.step)
     bar = report.Bar(trainer, show)
     trainer.on_step = bar.step

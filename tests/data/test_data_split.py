@@ -181,3 +181,15 @@ def test_a_split_of_other_lesions_is_refused(singles, tmp_path, change, message)
 )
 def test_the_task_to_stratify_by_is_the_diagnosis_else_the_first(tasks, main):
     assert main_task(LesionSet("x", (), dict.fromkeys(tasks, ("a", "b")))) == main
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path):
+    lesions = LesionSet("x", (Lesion("1", tmp_path / "c.jpg", split="train"),), {})
+    table = tmp_path / "lesions.csv"
+    table.write_text("lesion_id,split,clinical\n1,train,c.jpg\n")
+    with pytest.raises(ConfigError, match="left as it is"):
+        write_split(lesions, table)
+    assert "clinical" in table.read_text()
+    for _ in range(2):  # a split may be written again
+        write_split(lesions, tmp_path / "split.csv")
+    assert read_split(lesions, tmp_path / "split.csv").lesions == lesions.lesions

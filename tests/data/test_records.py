@@ -32,6 +32,12 @@ def test_images_and_group():
     )
 
 
+@pytest.mark.parametrize("missing", [None, "", "  ", float("nan"), "nan", "None", "null"])
+def test_a_patient_that_is_none(missing):
+    assert Lesion("1", patient=missing).patient is None and Lesion("1", patient=missing).group == "lesion:1"
+    assert Lesion("1", patient=17).patient == "17"
+
+
 def test_counts_splits_and_selection():
     lesions = LesionSet(
         "x",

@@ -54,8 +54,24 @@ def test_without_other_lesions_it_says_so(table, capsys):
         (("--positive", "MEL", "--sensitivity", "90"), 2, "(0, 1]"),
         (("--positive", "MEL", "--sensitivity", ".9", "--split", "train"), 2, "train"),
         (("--positive", "MEL", "--sensitivity", ".9", "--split", "valid", "--on-split", "valid"), 2, "same lesions"),
+        (("--positive", "MEL", "--sensitivity", ".9", "--on-split", "test"), 2, "--split"),
     ],
 )
 def test_wrong_usage(table, capsys, options, code, word):
     found, _, err = run(capsys, table, *options)
     assert found == code and word in err
+
+
+def test_lesions_that_chose_do_not_measure(table, capsys, tmp_path):
+    code, _, err = run(capsys, table, "--positive", "MEL", "--sensitivity", ".9", "--on", table)
+    assert code == 2 and "120 lesions chose the threshold" in err
+
+
+@pytest.mark.parametrize("wanted", ["1", ".95", ".8", ".5"])
+def test_the_printed_threshold_finds_what_was_wanted(table, capsys, wanted):
+    _, out, _ = run(capsys, table, "--positive", "MEL", "--sensitivity", wanted, "--resamples", "0")
+    threshold = float(out.splitlines()[0].rpartition(" ")[2])
+    cases = Cases.read(table)
+    positive = cases.labels["diagnosis"] == 1
+    assert (cases.probabilities["diagnosis"][positive, 1] >= threshold).mean() >= float(wanted)
+    assert len(out.splitlines()[0].rpartition("0.")[2].lstrip("0")) <= 4

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_cases import make
+from evaluation_cases import CLASSES, make
 from scipy.stats import norm
 
 from amfzoo.errors import ConfigError
@@ -171,3 +172,20 @@ def test_difference_needs_a_task_in_common():
         paired_difference(make(), other)
     with pytest.raises(ConfigError, match="no task 'x'"):
         paired_difference(make(), make(), "x")
+
+
+def test_a_gain_on_a_handful_of_cases_has_no_interval():
+    a = make(100, skill=0)
+    labels = np.where(a.labels["diagnosis"] == 1, 0, a.labels["diagnosis"])
+    labels[0] = 1  # the only one of its class
+    a = replace(a, labels={**a.labels, "diagnosis": labels})
+    better = a.probabilities["diagnosis"].copy()
+    better[0] = (0.01, 0.98, 0.01)
+    worse = a.probabilities["diagnosis"].copy()
+    worse[0] = (0.98, 0.01, 0.01)
+    first, second = (replace(a, probabilities={**a.probabilities, "diagnosis": p}) for p in (worse, better))
+    found = paired_difference(first, second, "diagnosis", resamples=50)["diagnosis"]
+    for score in ("sensitivity", "auroc", "average_precision"):
+        one = found[f"{score}:{CLASSES[1]}"]
+        assert one.value > 0 and all(map(math.isnan, (one.low, one.high, one.p))) and "fewer than 5" in one.note
+    assert math.isfinite(found[f"auroc:{CLASSES[0]}"].low) and math.isfinite(found["accuracy"].low)

@@ -126,3 +126,12 @@ def test_classification_scores_are_the_plain_numbers():
     full = task_scores(cases, "diagnosis")
     assert set(found) == {"macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss"}
     assert all(value == full[name].value for name, value in found.items())
+
+
+def test_equal_probabilities_stay_equal_where_rows_add_up_differently():
+    rows = [(0.7, 0.2, 0.1), (0.7, 0.1, 0.2), (0.7, 0.2, 0.1), (0.7, 0.1, 0.2), (0.7, 0.3, 0.0), (0.7, 0.15, 0.15)]
+    labels = np.array([0, 1, 0, 1, 1, 2])
+    found = scores(labels, np.array(rows), CLASSES)
+    name = CLASSES[0]
+    assert found[f"auroc:{name}"].value == sk.roc_auc_score(labels == 0, [0.7] * 6) == 0.5
+    assert found[f"average_precision:{name}"].value == pytest.approx(1 / 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,3 +69,14 @@ def test_too_few_lesions_leave_the_network_as_it_is(model, tmp_path):
     with pytest.raises(ConfigError, match="20 lesions of known class in ours"):
         recalibrate(model, lesions(tmp_path, 12))
     assert model.config == before
+
+
+def test_sets_go_with_the_temperatures_that_they_were_fitted_with(model, tmp_path):
+    sets = ConformalSets("lac", 0.8, {"NV": 0.5, "MEL": 0.5}, {"NV": 30, "MEL": 30}, False)
+    model.config = model.config.replace(conformal={**model.config.conformal, "diagnosis": sets})
+    ours = lesions(tmp_path, 40)
+    few = ours.select(lambda lesion: int(lesion.id[1:]) < 8)
+    alone = tuple(replace(lesion, id=f"{lesion.id}b", clinical=None) for lesion in ours)
+    recalibrate(model, replace(ours, lesions=(*few, *alone)))
+    assert model.config.temperatures["diagnosis"] != OLD["diagnosis"]
+    assert list(model.config.conformal) == ["streaks"]  # neither its temperature nor its sets were fitted

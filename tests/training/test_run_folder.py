@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
 from amfzoo.training.checkpoint import load_checkpoint
 
@@ -68,3 +71,38 @@ def test_a_damaged_checkpoint_is_a_clear_error(data, tiny, tmp_path):
     (tmp_path / "checkpoint.pt").write_bytes(b"PK nothing")
     with pytest.raises(TrainingError, match="cannot be read"):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
+
+
+def test_a_run_is_thrown_away_only_for_one_that_can_begin(data, tiny, tmp_path):
+    settings, go = {**tiny, "epochs": 1}, {"out": tmp_path / "run", "device": "cpu", "progress": False}
+    finetune("amf_test", data, **go, **settings)
+    kept = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    lost = replace(data, lesions=tuple(replace(lesion, dermoscopy=tmp_path / "gone.jpg") for lesion in data))
+    with pytest.raises(ImageError):
+        finetune("amf_test", lost, overwrite=True, **go, **settings)
+    assert kept == {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    (tmp_path / "run" / "model" / "precious.txt").write_text("mine")
+    with pytest.raises(WeightsError, match=r"precious.txt"):
+        finetune("amf_test", data, overwrite=True, **go, **settings)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "validation.csv").write_text("mine")
+    with pytest.raises(TrainingError, match="no run"):
+        finetune("amf_test", data, overwrite=True, **{**go, "out": tmp_path / "mine"}, **settings)
+
+
+def test_names_that_no_table_of_predictions_can_hold(data, tiny, tmp_path):
+    for name in ("a:b", "split", "metadata"):
+        (task,) = list(data.tasks)[:1]
+        renamed = replace(
+            data,
+            tasks={name: data.tasks[task]},
+            lesions=tuple(replace(one, labels={name: one.labels[task]} if task in one.labels else {}) for one in data),
+        )
+        with pytest.raises(ConfigError, match="cannot be the name of a task"):
+            finetune("amf_test", renamed, out=tmp_path, device="cpu", progress=False, **tiny)
+
+
+def test_nothing_held_out_is_said(data, tiny, tmp_path, caplog):
+    of_one = replace(data, lesions=tuple(replace(one, patient="P", split=None) for one in data))
+    finetune("amf_test", of_one, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1})
+    assert "no lesion with a label is held out" in caplog.text

@@ -13,7 +13,8 @@ from ..records import MODALITIES, SPLITS, Lesion, LesionSet
 from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
 from .tables import Row, Table, read_table
 
-# Column names that are understood without being told, the first of them that there is.
+# Column names that are understood without being told, the first of them that there is, else one that differs from
+# them in case, blanks and punctuation alone.
 DEFAULT_COLUMNS = {
     "clinical": ("clinical",),
     "dermoscopy": ("dermoscopy",),
@@ -44,8 +45,8 @@ def read_csv(
     Args:
         path: CSV (comma, semicolon or tab; UTF-8) or Parquet (extra `parquet`).
         clinical, dermoscopy: columns of image paths, relative to the table's folder; an
-            empty cell is a missing image. Default: the columns of these names; one of
-            the two may be missing.
+            empty cell is a missing image. Default: the columns of these names, in upper or
+            lower case; one of the two may be missing.
         id: column of unique names; default `lesion_id` or `id`, else the rows are
             numbered, the first below the header being 1.
         patient: default `patient_id` or `patient`, if there is one.
@@ -99,7 +100,19 @@ def read_csv(
 def _column(table: Table, role: str, asked: str | None) -> str | None:
     if asked is not None:
         return table.column(asked, role)
-    return next((name for name in DEFAULT_COLUMNS[role] if name in table.columns), None)
+    exact = next((name for name in DEFAULT_COLUMNS[role] if name in table.columns), None)
+    if exact is not None:
+        return exact
+    plain = {_plain(name) for name in DEFAULT_COLUMNS[role]}
+    alike = [name for name in table.columns if _plain(name) in plain]
+    if len(alike) > 1:
+        raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
+    return alike[0] if alike else None
+
+
+def _plain(name: str) -> str:
+    """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def _cell(row: Row, column: str | None) -> str:

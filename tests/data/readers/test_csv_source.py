@@ -30,6 +30,16 @@ def test_default_columns(tmp_path):
     assert lesion.metadata == {"age": "70"} and lesion.labels == {}
 
 
+def test_default_columns_in_another_spelling(tmp_path):
+    lesion = one(tmp_path, "Lesion-ID,Clinical,DERMOSCOPY,Patient ID,Split,clinic\nL1,c.jpg,d.png,P1,valid,A\n")
+    assert (lesion.id, lesion.patient, lesion.split, lesion.metadata) == ("L1", "P1", "valid", {"clinic": "A"})
+    assert lesion.images == {"clinical": tmp_path / "c.jpg", "dermoscopy": tmp_path / "d.png"}
+    exact = one(tmp_path, "clinical,Clinical\nc.jpg,notes\n")
+    assert exact.clinical == tmp_path / "c.jpg" and exact.metadata == {"Clinical": "notes"}
+    with pytest.raises(ConfigError, match="'Clinical', 'CLINICAL' may each be the clinical"):
+        one(tmp_path, "Clinical,CLINICAL\nc.jpg,d.jpg\n")
+
+
 def test_named_columns_and_the_rest_as_metadata(tmp_path):
     text = "case,photo,scope,person,part,dx,age\nL1,c.jpg,d.jpg,P1,val,nevus,70\nL2,,d2.jpg,,train,mel,\n"
     lesions = read_csv(
