@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import data_draw, exit_codes
-from .options import add_json, print_json, usage_errors
+from .options import add_json, positive, print_json, usage_errors
 from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _add_check(commands: Any) -> None:
     )
     add_json(parser)
     parser.add_argument(
-        "--workers", type=_positive, metavar="N", help="threads that read images (default: one per core)"
+        "--workers", type=positive, metavar="N", help="threads that read images (default: one per core)"
     )
 
 
@@ -103,13 +103,6 @@ def _command(
 
 def _lesions(args: argparse.Namespace, lenient: bool = False) -> LesionSet:
     return with_splits(args, read_sources(args, args.source, lenient=lenient))
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return number
 
 
 def _check(args: argparse.Namespace) -> int:

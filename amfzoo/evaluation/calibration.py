@@ -187,7 +187,7 @@ def _binary(
     cases: Cases, task: str, positive: str | Iterable[str]
 ) -> tuple[Cases, tuple[str, ...], np.ndarray, np.ndarray]:
     """Cases of known class, the positive classes, their summed probability and whether they are true."""
-    names = (positive,) if isinstance(positive, str) else tuple(positive)
+    names = (positive,) if isinstance(positive, str) else tuple(dict.fromkeys(positive))
     columns = [cases.class_index(task, name) for name in names]
     if not columns or len(set(columns)) == len(cases.tasks[task]):
         raise ConfigError(

@@ -91,7 +91,7 @@ def finetune(
         source: as `load_source` takes it, a `LesionSet`, or a list of these.
         out: folder of the run. Gets config.yaml, split.csv, checkpoint.pt, history.csv,
             tensorboard/, model/, validation.csv and summary.md.
-        recipe: "default", "quick" or "fusionm4net".
+        recipe: "default", "quick", "fusionm4net" or "derm7pt".
         config: a YAML file over the recipe, or a whole `TrainConfig` instead of both.
         pretrained: as for `create_model`.
         backbone_weights: "timm" (fetched), or branch -> "timm", a safetensors file of

@@ -12,7 +12,7 @@ from . import report
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
 from .loop import Trainer
-from .targets import exact
+from .targets import exact, informative
 from .validate import Logits, better, logits_of, scores_of
 
 if TYPE_CHECKING:
@@ -133,10 +133,17 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
         info={
             **copy.config.info,
             "name": f"{copy.config.architecture}, trained on {about.data}",
-            "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}.",
+            "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
+            + _unlearned(trainer.train),
         },
     )
     return copy.eval()
+
+
+def _unlearned(train: PairDataset) -> str:
+    """Words for the card on tasks without a label, whose heads answer all the same."""
+    tasks = [task for task, masks in train.targets.items() if not informative(masks).any()]
+    return f" No training lesion had a label for {', '.join(tasks)}: do not use those answers." if tasks else ""
 
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:

@@ -106,3 +106,15 @@ def test_nothing_held_out_is_said(data, tiny, tmp_path, caplog):
     of_one = replace(data, lesions=tuple(replace(one, patient="P", split=None) for one in data))
     finetune("amf_test", of_one, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1})
     assert "no lesion with a label is held out" in caplog.text
+
+
+def test_the_card_says_what_was_never_learned(data, tiny, tmp_path):
+    tasks = {**data.tasks, "streaks": ("absent", "present")}
+    found = finetune(
+        "amf_test", replace(data, tasks=tasks), out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1}
+    )
+    assert (
+        "No training lesion had a label for streaks: do not use those answers"
+        in found.model.config.info["training_data"]
+    )
+    assert "for streaks: do not use" in (tmp_path / "model" / "README.md").read_text().replace("\n", " ")

@@ -13,6 +13,7 @@ from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
 FAULTS: Mapping[str, str] = {
+    "no-lesions": "there is no lesion",
     "bad-row": "a row of the table cannot be used",
     "bad-column": "a column cannot be used",
     "bad-path": "a cell is no path of a file",
@@ -151,6 +152,8 @@ def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fau
 
 
 def _labelling(lesions: LesionSet) -> Iterator[Fault]:
+    if not len(lesions):
+        yield Fault("no-lesions", f"{lesions.name}: there is no lesion in it, only column names or nothing")
     if not lesions.tasks:
         yield Fault("no-labels", f"{lesions.name}: no task is labelled; say which columns are labels")
     faulty = {name for fault in lesions.faults if fault.kind == "bad-split" for name in fault.lesions}

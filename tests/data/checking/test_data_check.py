@@ -149,7 +149,7 @@ def test_unlabelled_data(clean, table):
 
 
 def test_every_kind_is_planted_somewhere():
-    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels"}
+    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels", "no-lesions"}
 
 
 def test_all_unknown_labels_are_listed_with_the_nearest_class(clean, table):
@@ -205,7 +205,7 @@ def test_copies_can_be_kept_together(clean, table):
 
 def test_a_set_without_lesions():
     report = check(LesionSet("nothing", (), {"diagnosis": ("a", "b")}))
-    assert report.ok and report.images == 0
+    assert [fault.kind for fault in report.faults] == ["no-lesions"] and report.images == 0
 
 
 def bits(one, other):
