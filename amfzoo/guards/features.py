@@ -18,6 +18,7 @@ SIDE = 128  # pixels of the thumbnail
 RINGS = 6
 _SMALL = 1e-4
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+_WHOLE = np.array([[[3060], [1020], [2040]]], np.float32)  # makes whole numbers of `_opponent` of halved planes
 _BINS = 4  # per channel of the colour histogram
 
 # places of some percentiles of lightness among the numbers: 1, 25, 75, 99
@@ -66,8 +67,8 @@ def _halved(values: np.ndarray) -> np.ndarray:
     return (rows[..., 0::2] + rows[..., 1::2]) * np.float32(0.25)
 
 
-def _mean_cube(values: np.ndarray) -> np.ndarray:
-    return (values * values * values).mean(-1)
+def _mean_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.einsum("...i,...i->...", first, second) / first.shape[-1]
 
 
 def _texture(planes: np.ndarray) -> list[np.ndarray]:
@@ -82,12 +83,14 @@ def _texture(planes: np.ndarray) -> list[np.ndarray]:
         count, side = len(planes), coarser.shape[-1]
         residue = light.reshape(count, side, 2, side, 2) - coarser[:, 0, :, None, :, None]
         residue = residue.reshape(count, -1)
+        squares = residue * residue  # its mean is 0: the coarser one has it
+        spread = np.sqrt(squares.mean(1))
         found += [
             np.log(lost.mean((2, 3)) + _SMALL),
             np.log((middle + _SMALL) / (edge + _SMALL)),
             np.log((lost_light.std((1, 2)) + _SMALL) / (lost_light.mean((1, 2)) + _SMALL)),
             _one_way(light),
-            np.arcsinh(_mean_cube(residue / (residue.std(1, keepdims=True) + _SMALL))),
+            np.arcsinh(_mean_product(squares, residue) / (spread + _SMALL) ** 3),
         ]
         planes = coarser
     return found
@@ -113,8 +116,11 @@ def _colours(colours: np.ndarray) -> list[np.ndarray]:
     """Distribution of the colours, (N, 3, n, n) of R, G, B."""
     count = len(colours)
     values = _opponent(colours).reshape(count, 3, -1)
-    mean, std = values.mean(2), values.std(2)
-    skew = _mean_cube((values - mean[..., None]) / (std[..., None] + np.float32(0.01)))
+    mean = values.mean(2)
+    moved = values - mean[..., None]
+    squares = moved * moved
+    std = np.sqrt(squares.mean(2))
+    skew = _mean_product(squares, moved) / (std + np.float32(0.01)) ** 3
     places = np.array(_PERCENTILES) * (values.shape[2] - 1) // 100
     steps = np.minimum((colours * _BINS).astype(np.intp), _BINS - 1).reshape(count, 3, -1)
     cells = (steps[:, 0] * _BINS + steps[:, 1]) * _BINS + steps[:, 2] + np.arange(count)[:, None] * _BINS**3
@@ -126,7 +132,9 @@ def _colours(colours: np.ndarray) -> list[np.ndarray]:
         (highest < 0.1).mean((1, 2)),
         ((lowest > 0.75) & (highest - lowest < 0.1)).mean((1, 2)),
     ]
-    return [mean, std, skew, np.sort(values, 2)[:, :, places], np.sqrt(share), np.sqrt(np.stack(extremes, 1))]
+    # sums of four pixels are whole numbers, and these are sorted four times as fast
+    ordered = np.sort(np.rint(values * _WHOLE).astype(np.int16), 2, kind="stable")[:, :, places] / _WHOLE
+    return [mean, std, skew, ordered, np.sqrt(share), np.sqrt(np.stack(extremes, 1))]
 
 
 def _shading(planes: np.ndarray) -> list[np.ndarray]:
