@@ -97,7 +97,7 @@ def _command(
         help="reader:path, e.g. milk10k:folder, or a table; several are put together",
     )
     add_columns(parser)
-    parser.set_defaults(run=usage_errors(run))
+    parser.set_defaults(run=usage_errors()(run))
     return parser
 
 

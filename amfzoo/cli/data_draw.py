@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
     option("--test", metavar="F", type=float, default=0.4, help="and for testing (default: 0.4)")
     option("--workers", metavar="N", type=int, default=0, help="processes (default: one per core)")
     option("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(run=usage_errors(run))
+    parser.set_defaults(run=usage_errors()(run))
 
 
 def run(args: argparse.Namespace) -> int:

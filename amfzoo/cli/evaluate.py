@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, count, positive
+from .options import add_cache, add_json, apply_offline, count, positive, usage_errors
 from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
@@ -105,10 +105,8 @@ def run(args: argparse.Namespace) -> int:
     against = _tables(args.against, args.split) if args.against else None
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
-    try:
+    with usage_errors():
         result = evaluate(cases, against, **settings)
-    except ConfigError as error:
-        raise TableError(str(error)) from error  # what is wrong is in the tables
     if args.out:
         paths = write_report(result, args.out, cases, title=_title(cases))
         if args.model:  # so that every figure can be made again without the model
@@ -165,10 +163,8 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    try:
+    with usage_errors():
         lesions = with_splits(args, read_sources(args, args.data))
-    except ConfigError as error:
-        raise TableError(str(error)) from error
     if args.split:
         lesions = lesions.split(args.split)
         if not len(lesions):

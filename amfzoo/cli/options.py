@@ -6,11 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ConfigError, TableError
-from ..processes import several_processes
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -53,18 +53,13 @@ def count(text: str) -> int:
     return int(text)
 
 
-def speaks() -> bool:
-    """Whether this process talks to the user: of those that torchrun starts, the first."""
-    return not several_processes() or os.environ.get("RANK", "0") == "0"
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """For what reads data: what is wrong with a source or a setting is wrong usage, not missing weights.
 
-
-def usage_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """For commands on data: what is wrong with a source or a setting is wrong usage, not missing weights."""
-
-    def checked(args: argparse.Namespace) -> int:
-        try:
-            return run(args)
-        except ConfigError as error:
-            raise TableError(str(error)) from error
-
-    return checked
+    Also to be put around a command, `usage_errors()(run)`.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise TableError(str(error)) from error

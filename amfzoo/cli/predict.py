@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..processes import is_first
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json, speaks
+from .options import add_cache, add_json, apply_offline, positive, print_json
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -134,7 +135,7 @@ def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
     predictor = create_predictor(model.network, args.runtime, precision=args.precision, calibration=args.calibration)
     if predictor.precision == "fp32":
         return replace(model, network=predictor)
-    if predictor.measured and not args.quiet and speaks():  # what was not measured is warned of anyway
+    if predictor.measured and not args.quiet and is_first():  # what was not measured is warned of anyway
         print(f"note: {predictor.precision_note}", file=sys.stderr)
     # in a table the answers of different precisions must not be mixed
     return replace(model, network=predictor, label=f"{model.label} ({predictor.precision})")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
+from ..processes import is_first
 from . import exit_codes
-from .options import print_json, speaks
+from .options import print_json
 from .signals import StopSignals
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
     """
     source = Path(args.inputs[0])
     predict = _checked(source, args.out)  # before the weights are fetched
-    first = speaks()
+    first = is_first()
     if args.device == "cuda" and "LOCAL_RANK" in os.environ:
         args.device = f"cuda:{os.environ['LOCAL_RANK']}"
     model = load()

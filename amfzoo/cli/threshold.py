@@ -6,11 +6,11 @@ import argparse
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, TableError
+from ..errors import TableError
 from ..labels import DIAGNOSIS
 from . import exit_codes
 from .evaluate import read_cases
-from .options import add_json, count, print_json
+from .options import add_json, count, print_json, usage_errors
 
 if TYPE_CHECKING:
     from ..evaluation.calibration import OperatingPoint
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation import measure_threshold, threshold_for_sensitivity
 
     settings = {"resamples": args.resamples, "seed": args.seed}
-    try:
+    with usage_errors():
         choosing = read_cases(args.table, args.split)
         chosen = threshold_for_sensitivity(choosing, args.task, args.positive, args.sensitivity, **settings)
         points = {"chosen": chosen}
@@ -67,8 +67,6 @@ def run(args: argparse.Namespace) -> int:
                     f"{len(both)} lesions chose the threshold and would measure it, e.g. {min(both)}; measure on others"
                 )
             points["measured"] = measure_threshold(others, args.task, args.positive, chosen.threshold, **settings)
-    except ConfigError as error:
-        raise TableError(str(error)) from error  # what is wrong is in the tables or the options
     if args.json:
         print_json({name: point.to_dict() for name, point in points.items()})
         return exit_codes.OK

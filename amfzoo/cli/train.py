@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..processes import is_first
 from ..text_tables import columns
 from . import exit_codes
-from .options import speaks, usage_errors
+from .options import usage_errors
 from .signals import StopSignals
 from .sources import add_columns, read_sources, with_splits
 
@@ -83,7 +84,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--overwrite", action="store_true", help="throw away an earlier run in DIR and start over")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress; errors and warnings only")
     add_columns(parser)
-    parser.set_defaults(run=usage_errors(run), parser=parser)
+    parser.set_defaults(run=usage_errors()(run), parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
             return 128 + signals.received if signals.received else exit_codes.INTERRUPTED
         finally:
             _end_communication()
-    if not args.quiet and speaks():
+    if not args.quiet and is_first():
         print((Path(args.out).expanduser() / summary).read_text(encoding="utf-8"))
     return exit_codes.OK
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,16 @@ ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mo
 PATIENT_ID = "patient_id"  # as tables of images have it
 _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
 _PATIENT_GROUP = "patient:"
+
+
+def check_task_names(names: Iterable[str]) -> None:
+    """Raise ConfigError if `write_cases` could not hold a task: its name has a colon or a slash, or is another column's."""
+    for name in names:
+        if ":" in name or "/" in name or name in (*_FIXED, PATIENT_ID, METADATA.rstrip(":")):
+            raise ConfigError(
+                f"{name!r} cannot be the name of a task: it has a colon or a slash, or is a column of tables of "
+                "predictions; rename it (--label NAME=COLUMN)"
+            )
 
 
 def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:

@@ -33,7 +33,8 @@ def recalibrate(
 
     Changes `network.config`, which `predict`, `save_pretrained` and `create_predictor` read; the weights stay as they
     are, and so does the most probable class of every lesion. Tasks with fewer than `LEAST_CASES` lesions of known class
-    keep what they have; with fewer that have every image, they lose their prediction sets. Measure the result on other lesions than these.
+    keep what they have; with fewer that have every image, they lose their prediction sets. Measure the result on other
+    lesions than these.
 
     Args:
         lesions: with labels, and not among those that the network was trained on.

@@ -73,9 +73,7 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
     text = os.fspath(source)
     if isinstance(source, os.PathLike):
         return Path(source)
-    if load_manifest().find(text) is not None:
-        return text
-    if Path(text).is_dir():
+    if Path(text).is_dir() and load_manifest().find(text) is None:
         return Path(text)
     is_repo = text.count("/") == 1 and ":" not in text and not text.startswith((".", "~", "/"))
     return HUB_PREFIX + text if is_repo else text

@@ -17,7 +17,7 @@ import torch
 from ..data.records import LesionSet
 from ..data.split import write_split
 from ..errors import ConfigError
-from ..evaluation.task_names import check_task_names
+from ..evaluation.cases_file import check_task_names
 from ..folder import check_replaceable
 from ..models.network import PairNetwork
 from . import report

@@ -17,6 +17,7 @@ import torch
 
 from ..data.records import LesionSet
 from ..errors import ConfigError
+from ..processes import is_first
 from .api import FinetuneResult, finetune
 from .checkpoint import write_whole
 from .prepare import read_lesions
@@ -95,7 +96,7 @@ def train_seeds(
         )
         for seed in seeds
     }
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first():
         return None
     predicted = [_predict(run, lesions.split("test"), device, progress, resamples) for run in runs.values()]
     scores = _scores(predicted, resamples)
