@@ -39,7 +39,11 @@ class PairNetwork(nn.Module):
         config: as given; `tasks` follow `reset_heads`.
         tasks: task -> class names, in the order of the logits.
         num_features: width of `forward_features`.
+        drop_fusion: in training, the probability that a lesion's maps pass the fusion block as if the other image
+            were absent; drawn for each of its two images.
     """
+
+    drop_fusion = 0.0
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -115,9 +119,17 @@ class PairNetwork(nn.Module):
         for name, absent in self.absent.items():
             maps[name] = absent(maps[name], present[:, BRANCHES.index(name)])
         if len(maps) == 2:
-            maps["clinical"], maps["dermoscopy"] = self.fusion(maps["clinical"], maps["dermoscopy"], present)
+            maps["clinical"], maps["dermoscopy"] = self.fusion(
+                maps["clinical"], maps["dermoscopy"], self._read_in_fusion(present)
+            )
         features = torch.cat([norm(maps[name]) for name, norm in self.norms.items()], dim=1)
         return features, raw
+
+    def _read_in_fusion(self, present: Tensor) -> Tensor:
+        """(B, 2) bool: the images whose maps the other branch may read."""
+        if not (self.training and self.drop_fusion):
+            return present
+        return present & (torch.rand_like(present, dtype=torch.float32) >= self.drop_fusion)
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> dict[str, Tensor] | Tensor:
         """(B, num_features) -> {task: (B, classes)} logits; with `pre_logits` the heads' (B, num_features) input."""

@@ -91,7 +91,7 @@ class Augmentation:
         matrix = self.geometry.clone()
         matrix[:, 0, 1] *= height / width  # a rotation is one in pixels, not in units of the sides
         matrix[:, 1, 0] *= width / height
-        grid = F.affine_grid(matrix, [len(images), 3, *size], align_corners=False).to(device)
+        grid = F.affine_grid(matrix.to(device), [len(images), 3, *size], align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         # gain * (contrast * (colour x) + (1 - contrast) * mean of the picture), and then
         # (x / 255 - mean) / std: together one affine map

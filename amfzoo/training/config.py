@@ -68,6 +68,8 @@ class TrainConfig:
         light, contrast, saturation, channel_gain: largest relative change.
         mixup: alpha of the Beta distribution; 0 is off.
         modality_dropout: probability of hiding each image of a pair (never both).
+        drop_fusion: probability that a lesion passes the fusion block unchanged, per image that would be read there
+            (stochastic depth, Huang et al., ECCV 2016): the branches must not lean on the attention.
         auxiliary: weight of the loss of each branch's own head; 0 leaves them out.
         class_weights: none, inverse_sqrt (of the class frequency), or given.
         class_weights_kept: task -> share of the class weights that stays in its probabilities. 0,
@@ -125,6 +127,7 @@ class TrainConfig:
     channel_gain: float = number(0.05, 0, 0.9)
     mixup: float = number(0.0, 0)
     modality_dropout: float = number(0.1, 0, 0.5)
+    drop_fusion: float = number(0.0, 0, 0.9)
     auxiliary: float = number(0.3, 0)
     class_weights: Any = any_value("inverse_sqrt", class_weights)
     class_weights_kept: Mapping[str, float] = any_value({}, shares_of_tasks)
@@ -172,6 +175,11 @@ class TrainConfig:
                     + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
                 )
         return cls(**settings)
+
+    @classmethod
+    def completed(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings that an earlier version wrote, with the defaults of those that it did not know."""
+        return {**cls().to_dict(), **settings}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""

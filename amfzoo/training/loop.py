@@ -91,6 +91,7 @@ class Trainer:
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         network.to(accelerator.device, memory_format=layout)
         network.set_grad_checkpointing(config.grad_checkpointing)
+        network.drop_fusion = config.drop_fusion
         self.ema = ModelEmaV3(network, decay=config.ema, use_warmup=True) if config.ema else None
         self._optimizer = make_optimizer(network, config)
         self._schedule = make_schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)

@@ -187,10 +187,11 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Where two fingerprints differ, in words."""
+    before = TrainConfig.completed(old["settings"])
     found = [
-        f"{name} was {old['settings'].get(name)!r}, is {value!r}"
+        f"{name} was {before.get(name)!r}, is {value!r}"
         for name, value in new["settings"].items()
-        if old["settings"].get(name) != value
+        if before.get(name) != value
     ]
     if old["start"] != new["start"]:
         found.append(f"it started from {old['start']}, now from {new['start']}")

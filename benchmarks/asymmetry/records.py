@@ -17,7 +17,7 @@ from amfzoo.data.records import LesionSet
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases
 from amfzoo.training.checkpoint import write_whole
-from amfzoo.training.config import HOW_IT_IS_RUN
+from amfzoo.training.config import HOW_IT_IS_RUN, TrainConfig
 from amfzoo.training.run import CASES_FILE
 
 from .plan import Row, Study
@@ -47,6 +47,8 @@ def identity(row: Row, seed: int, weights: Mapping[str, str], data: str) -> dict
 def check_same(folder: Path, wanted: Mapping[str, Any]) -> None:
     """Raise ConfigError if the folder holds a run of another identity."""
     before = read_json(folder / RUN_FILE)
+    if before:
+        before["recipe"] = {n: v for n, v in TrainConfig.completed(before["recipe"]).items() if n not in HOW_IT_IS_RUN}
     other = list(_differing(before, wanted)) if before else []
     if other:
         raise ConfigError(

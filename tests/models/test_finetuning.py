@@ -148,6 +148,24 @@ def test_bad_tasks_leave_the_network_as_it_was(tasks):
     assert network.heads is heads and network.config == config
 
 
+def test_drop_fusion_lets_some_lesions_pass_the_fusion_in_training_only():
+    network = perturb(build()).eval()
+    images, present = pair(32), torch.ones(32, 2, dtype=torch.bool)
+    with torch.no_grad():
+        fused = network.forward_features(*images)
+        network.drop_fusion = 0.5
+        assert torch.equal(network.forward_features(*images), fused)
+        plain = build(fusion="none").eval()
+        plain.load_state_dict({name: value for name, value in network.state_dict().items() if "fusion" not in name})
+        unfused = plain.forward_features(*images)
+        network.training = True  # the network's own switch alone: its layers stay as they are
+        torch.manual_seed(0)
+        mixed = network.forward_features(*images, present)
+    is_fused = torch.isclose(mixed, fused, atol=1e-5).all(1)
+    is_plain = torch.isclose(mixed, unfused, atol=1e-5).all(1)
+    assert (is_fused ^ is_plain).all() and 6 < is_plain.sum() < 26
+
+
 def test_dropout_acts_in_training_only():
     network = build(dropout=0.5)
     features = torch.ones(64, network.num_features)

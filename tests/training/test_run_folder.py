@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
-from amfzoo.training.checkpoint import load_checkpoint
+from amfzoo.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def test_the_same_call_again_finds_the_run_finished(data, tiny, tmp_path, monkeypatch):
@@ -43,6 +44,20 @@ def test_stopping_writes_a_checkpoint_and_the_same_call_goes_on(data, tiny, tmp_
         )
     assert load_checkpoint(tmp_path)["progress"]["step"] == 3
     assert len(finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings).history) == 2
+
+
+def test_a_run_of_an_earlier_version_goes_on(data, tiny, tmp_path):
+    """One whose version did not know a setting yet, which now has its default."""
+    go = {"out": tmp_path, "device": "cpu", "progress": False}
+    with pytest.raises(TrainingStopped):
+        finetune("amf_test", data, should_stop=lambda: True, **go, **tiny)
+    state = load_checkpoint(tmp_path)
+    identity = json.loads(state["fingerprint"])
+    del identity["settings"]["drop_fusion"]
+    save_checkpoint(tmp_path, {**state, "fingerprint": json.dumps(identity)})
+    with pytest.raises(TrainingError, match="drop_fusion was 0.0, is 0.5"):
+        finetune("amf_test", data, **go, **tiny, drop_fusion=0.5)
+    assert len(finetune("amf_test", data, **go, **tiny).history) == tiny["epochs"]
 
 
 def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(data, tiny, tmp_path, monkeypatch):
