@@ -6,6 +6,7 @@ rounds. `run.run_benchmark` does all of it; `amfzoo benchmark` is its command.
 
 Layout: `timing` the rounds, `cost` counts of parameters and arithmetic, `subjects` the
 networks to compare, `speed`, `pair`, `bulk`, `growth` and `startup` one kind of
-measurement each, `children` what needs a process of its own, `result` the tables. Imports
-nothing by itself, so that the command line can ask for `parts`.
+measurement each, `card`, `gpu` and `kernels` what a CUDA device reaches, `children` what
+needs a process of its own, `result` the tables. Imports nothing by itself, so that the
+command line can ask for `parts`.
 """

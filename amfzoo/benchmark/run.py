@@ -20,10 +20,13 @@ from ..errors import AmfzooError, ConfigError
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
 from .bulk import bulk
+from .card import measure_card
 from .children import run_child
+from .gpu import check_cuda, compiled_on_card, fastest_call, network_on_card
 from .growth import by_length, by_resolution
+from .kernels import bounds, time_by_kind
 from .pair import one_pair
-from .parts import PARTS, QUICK
+from .parts import ON_CARD, PARTS, QUICK
 from .pictures import Files, drawn_files, table_files
 from .result import Report, Section
 from .speed import compare_controls, compare_networks, compare_runtimes, side_of
@@ -44,16 +47,17 @@ class Plan:
         runtimes: as `variants.options_of` reads them; eager fp32 torch is always there.
         peers: compare with the controls and the timm backbones.
         batch_size: of "networks", "memory", "bulk", "controls", "resolution", "lists".
-        batches: of "runtimes".
+        batches: of "runtimes" and "gpu"; the last also of "compiled".
         resolutions: pixels per side, of "resolution".
         lists: numbers of pairs, of "lists", with the last of the runtimes.
         rounds: of all but whole processes.
-        repeats: of "pair".
+        repeats: of "pair", and of one pair in "gpu".
         cold_rounds: of whole processes.
         pairs: predicted in each round of "bulk".
         table: a table of pairs whose files are read; default drawn pictures.
         device: of torch; other runtimes answer on the CPU alone.
         threads: of each runtime; default as torch has it.
+        weights: those of the models, where there are any; without, random values, which cost the same.
     """
 
     models: tuple[str, ...] = ("amf_small",)
@@ -71,6 +75,7 @@ class Plan:
     table: Path | None = None
     device: str = "cpu"
     threads: int | None = None
+    weights: bool = True
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in PARTS]
@@ -89,16 +94,23 @@ class _Model:
     left_out: dict[str, str]
 
 
-def run_benchmark(plan: Plan, progress: Callable[[str], None] = lambda what: None) -> Report:
+def run_benchmark(
+    plan: Plan,
+    progress: Callable[[str], None] = lambda what: None,
+    measured: Callable[[Report], None] = lambda report: None,
+) -> Report:
     """Measure what the plan says.
 
     Args:
         progress: called with what comes next.
+        measured: called with the report after each of its sections.
 
     Raises:
         UnknownModelError, WeightsError, ConfigError: a model cannot be had, or a setting is none.
         TableError: the table of pairs cannot be read.
     """
+    if set(ON_CARD) & set(plan.parts) or plan.device.startswith("cuda"):
+        check_cuda(plan.device)
     with _threads(plan.threads) as threads, tempfile.TemporaryDirectory() as scratch:
         report = Report(_about(plan, threads))
         models = []
@@ -108,6 +120,7 @@ def run_benchmark(plan: Plan, progress: Callable[[str], None] = lambda what: Non
         files = _files(plan, Path(scratch))
         for section in _measured(plan, models, files, threads, progress):
             report.sections.append(section)
+            measured(report)
     return report
 
 
@@ -151,6 +164,31 @@ def _measured(
         if wanted("lists"):
             last = next(reversed(model.predictors))
             yield by_length(model.subject, last, files, plan.lists, batch_size=plan.batch_size, threads=threads)
+    if set(ON_CARD) & set(plan.parts):
+        yield from _on_card(plan, models, timing, progress)
+
+
+def _on_card(
+    plan: Plan, models: list[_Model], timing: dict[str, Any], progress: Callable[[str], None]
+) -> Iterator[Section]:
+    """What a CUDA device reaches; the first model is taken apart."""
+    progress("the card")
+    card = measure_card(**timing)
+    yield card.section
+    batch = plan.batches[-1]
+    if "gpu" in plan.parts:
+        for number, model in enumerate(models):
+            label, network = model.subject.label, model.network.cpu()
+            progress(f"gpu of {label}")
+            yield network_on_card(label, network, card, batches=plan.batches, repeats=plan.repeats, **timing)
+            if number == 0:
+                call = fastest_call(network, batch, plan.device)
+                yield bounds(label, network, call, card, batch=batch, **timing)
+                yield from time_by_kind(label, call, device=plan.device)
+    if "compiled" in plan.parts:
+        for model in models:
+            progress(f"compiled of {model.subject.label}")
+            yield compiled_on_card(model.subject.label, model.network.cpu(), card, batch=batch, **timing)
 
 
 def _subjects(plan: Plan, models: list[_Model]) -> dict[Subject, nn.Module]:
@@ -182,7 +220,7 @@ def _networks(plan: Plan, subjects: dict[Subject, nn.Module], models: list[_Mode
 
 
 def _made(name: str, plan: Plan) -> _Model:
-    subject = named_model(name)
+    subject = named_model(name) if plan.weights else Subject(name, "model", (name,))
     network = subject.build()
     if {"runtimes", "pair", "bulk", "lists"} & set(plan.parts):
         return _Model(subject, network, *predictors_of(network, list(plan.runtimes), plan.device))

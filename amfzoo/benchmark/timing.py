@@ -44,6 +44,45 @@ def interleaved(
     return times
 
 
+def sustained(
+    calls: Mapping[str, Callable[[], object]], rounds: int, *, device: str, seconds: float = 0.05, warm_ups: int = 3
+) -> dict[str, list[float]]:
+    """Seconds of a call among many that follow each other without waiting for the device; rounds in turn as above.
+
+    Args:
+        seconds: a round of one call repeats it for about so long, 100 times at most.
+    """
+    counts = {}
+    for name, call in calls.items():
+        for _ in range(warm_ups):
+            call()
+        once = _elapsed(call, 2, device)
+        counts[name] = max(1, min(100, round(seconds / max(once, 1e-6))))
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            times[name].append(_elapsed(call, counts[name], device))
+    return times
+
+
+def _elapsed(call: Callable[[], object], count: int, device: str) -> float:
+    """Seconds of one of `count` calls, on CUDA by the device's own clock."""
+    wait(device)
+    if not device.startswith("cuda"):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - start) / count
+    with torch.cuda.device(device):
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        before.record()
+        for _ in range(count):
+            call()
+        after.record()
+        after.synchronize()
+        return before.elapsed_time(after) / 1e3 / count
+
+
 def wait(device: str) -> None:
     """Return when a CUDA device has done all that it was given."""
     if device.startswith("cuda"):

@@ -10,7 +10,7 @@ from ..runtimes import Predictor, create_predictor
 from ..runtimes.base import PRECISIONS
 
 EAGER = "torch"  # fp32; what all others are compared with
-_SWITCHES = ("channels_last", "compile")
+_SWITCHES = ("channels_last", "compile", "cuda_graphs")
 
 
 def options_of(variant: str) -> dict[str, Any]:

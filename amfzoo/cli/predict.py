@@ -98,7 +98,10 @@ def add(commands: Any) -> None:
     table = parser.add_argument_group("for tables")
     table.add_argument("--out", metavar="FILE|DIR/", help="where the answers go; a folder gets shards, for long lists")
     table.add_argument(
-        "--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)"
+        "--batch-size",
+        metavar="N",
+        type=positive,
+        help="pairs per step (default: 16; on CUDA as many as fit, up to 256)",
     )
     table.add_argument("--prefix", metavar="TEXT", default="", help="put TEXT before the names of the added columns")
     table.add_argument("--retry-errors", action="store_true", help="answer the rows that have an error again")

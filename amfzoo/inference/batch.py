@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,8 +26,23 @@ class Batch(NamedTuple):
     present: np.ndarray
 
 
+class Started(NamedTuple):
+    """A batch that a network was given.
+
+    Attributes:
+        logits: waits for them and returns them.
+        pending: whether the device may still be busy with them, so that the host has time for other work.
+    """
+
+    logits: Callable[[], Logits]
+    pending: bool = False
+
+
 class ArrayModel(Protocol):
-    """What takes a network's place in `predict_stream`: a network behind any runtime."""
+    """What takes a network's place in `predict_stream`: a network behind any runtime.
+
+    It may also have `start(batch)`, which returns `Started`.
+    """
 
     config: Any
     tasks: dict[str, tuple[str, ...]]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
 from ..images import ImageSource
-from .batch import BRANCHES, ArrayModel, Batch, Inputs, Logits, calibrated, stack
+from .batch import BRANCHES, ArrayModel, Inputs, Started, calibrated, stack
 from .prediction import Prediction, PredictionSet
+from .table_batch import usual_batch_size
 
 if TYPE_CHECKING:
     from ..guards import Thumbnails
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 Model = Union["PairNetwork", ArrayModel]
 Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
+_IN_FLIGHT = 1  # batches on a device that works by itself
 _GROUP = 8  # pairs that one thread decodes at a time; of 1, 4 and 8 the fastest on two cores
 
 
@@ -33,7 +35,7 @@ class _Prepared(NamedTuple):
 
 
 def predict(
-    model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int = 16, guards: bool = True
+    model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int | None = None, guards: bool = True
 ) -> Prediction | list[Prediction]:
     """`PairNetwork.predict`; see there."""
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
@@ -59,7 +61,7 @@ def predict_stream(
     model: Model,
     pairs: Iterable[Pair],
     *,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     workers: int | None = None,
     errors: str = "raise",
     guards: bool = True,
@@ -69,7 +71,7 @@ def predict_stream(
     Args:
         model: a network, or one behind another runtime (`create_predictor`).
         pairs: (clinical, dermoscopy) images; one of the two may be None.
-        batch_size: pairs per step; it has no influence on the answer.
+        batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 16.
         workers: threads that decode images; default one per core, at most 8.
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
         guards: whether to look for mistakes with the images, which fills `warnings`; it
@@ -81,6 +83,7 @@ def predict_stream(
     Raises:
         ImageError, PredictionError: a pair cannot be answered and `errors` is "raise".
     """
+    batch_size = usual_batch_size(model) if batch_size is None else batch_size
     for name, count in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
         if not isinstance(count, Integral) or count < 1:
             raise PredictionError(f"{name} must be a whole number of at least 1, got {count!r}")
@@ -92,14 +95,29 @@ def predict_stream(
 def _answers(
     model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None, errors: str, guards: bool
 ) -> Iterator[Prediction | AmfzooError]:
+    # while a device is busy with one batch, the next is stacked and handed to it
+    running: deque[tuple[list[_Prepared | AmfzooError], Started]] = deque()
     for batch in _batched(_prepared(model, pairs, batch_size, workers, guards), batch_size):
-        good = [item for item in batch if not isinstance(item, AmfzooError)]
-        answers = iter(_run(model, good) if good else ())
-        for item in batch:
-            answer = item if isinstance(item, AmfzooError) else next(answers)
-            if errors == "raise" and isinstance(answer, AmfzooError):
-                raise answer
-            yield answer
+        running.append((batch, _started(model, batch)))
+        while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
+            yield from _finished(model, *running.popleft(), errors)
+    for batch, started in running:
+        yield from _finished(model, batch, started, errors)
+
+
+def _finished(
+    model: Model, batch: Sequence[_Prepared | AmfzooError], started: Started, errors: str
+) -> Iterator[Prediction | AmfzooError]:
+    rows = {task: values.tolist() for task, values in calibrated(started.logits(), model.config.temperatures).items()}
+    row = 0
+    for item in batch:
+        answer = item
+        if not isinstance(item, AmfzooError):
+            answer = _answer(model, {task: values[row] for task, values in rows.items()}, item)
+            row += 1
+        if errors == "raise" and isinstance(answer, AmfzooError):
+            raise answer
+        yield answer
 
 
 def _batched(items: Iterator, size: int) -> Iterator[list]:
@@ -169,18 +187,20 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
     return inputs, thumbnails(pictures) if guards else {}
 
 
-def _run(model: Model, batch: Sequence[_Prepared]) -> list[Prediction | PredictionError]:
-    logits = _logits(model, stack([pair.inputs for pair in batch], model.preprocess))
-    rows = {task: values.tolist() for task, values in calibrated(logits, model.config.temperatures).items()}
-    return [_answer(model, {task: values[i] for task, values in rows.items()}, pair) for i, pair in enumerate(batch)]
-
-
-def _logits(model: Model, batch: Batch) -> Logits:
+def _started(model: Model, batch: Sequence[_Prepared | AmfzooError]) -> Started:
+    """The pairs of a batch that could be read, given to the network."""
+    good = [item.inputs for item in batch if not isinstance(item, AmfzooError)]
+    if not good:
+        return Started(dict)
+    arrays = stack(good, model.preprocess)
+    if hasattr(model, "start"):
+        return model.start(arrays)
     if hasattr(model, "logits"):
-        return model.logits(batch)
-    from .torch_logits import torch_logits  # here, so that other runtimes need no torch
+        logits = model.logits(arrays)
+        return Started(lambda: logits)
+    from .torch_logits import start_logits  # here, so that other runtimes need no torch
 
-    return torch_logits(model, batch)
+    return start_logits(model, arrays)
 
 
 def _answer(model: Model, rows: dict[str, list[float]], pair: _Prepared) -> Prediction | PredictionError:

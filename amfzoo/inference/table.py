@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import AmfzooError, TableError
 from .prediction import Prediction
 from .predictor import predict_stream
+from .table_batch import fitting_batch_size
 from .table_earlier import WARNINGS, EarlierAnswers, Survey
 from .table_files import Appender, PairTable, Row, repeated_columns
 
@@ -142,7 +143,7 @@ def predict_table(
     *,
     label: str | None = None,
     prefix: str = "",
-    batch_size: int = 16,
+    batch_size: int | None = None,
     overwrite: bool = False,
     retry_errors: bool = False,
     guards: bool = True,
@@ -162,7 +163,7 @@ def predict_table(
             weights give it; `warnings`, codes joined by ";", and `error`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
-        batch_size: pairs per step; it has no influence on the answers.
+        batch_size: pairs per step; it has no influence on the answers; default one for the device.
         overwrite: throw away an earlier `out` and start over.
         retry_errors: answer again the rows that an earlier run could not.
         guards: whether to look for mistakes with the images; without, there is no column `warnings`.
@@ -176,7 +177,7 @@ def predict_table(
     table = PairTable(source)
     path = check_output(table, out)
     columns = AnswerColumns(model, label, prefix, guards)
-    run = _Run(model, table, path, columns, batch_size, should_stop, progress)
+    run = _Run(model, table, path, columns, batch_size or fitting_batch_size(model), should_stop, progress)
     columns.check(table)
     with only_writer(path):
         if overwrite:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .batch import Batch
-from .torch_logits import torch_logits
 
 if TYPE_CHECKING:
     from .predictor import Model
 
+ON_CUDA = 64  # without a look at the memory; every network of this package fits
 ON_CPU = 16  # from files, two cores answer more with it than with 8, and hardly fewer than with 32
 MOST = 256
 _SHARE = 0.5  # of a card's free memory
@@ -28,6 +28,8 @@ def fitting_batch_size(model: Model) -> int:
         return ON_CPU
     import torch
 
+    from .torch_logits import torch_logits
+
     few, more = 1, 8
     torch_logits(network, _zeros(model, few))  # libraries take memory of their own at first
     torch.cuda.empty_cache()
@@ -38,6 +40,13 @@ def fitting_batch_size(model: Model) -> int:
         torch_logits(network, _zeros(model, size))
         peaks.append(torch.cuda.max_memory_allocated(device))
     return largest_power(_SHARE * free / max(1, (peaks[1] - peaks[0]) / (more - few)))
+
+
+def usual_batch_size(model: Model) -> int:
+    """A batch size for the kind of device that a model is on; runs nothing."""
+    network = _network(model)
+    parameter = None if network is None else next(network.parameters(), None)
+    return ON_CUDA if parameter is not None and parameter.device.type == "cuda" else ON_CPU
 
 
 def largest_power(pairs: float) -> int:
@@ -52,7 +61,7 @@ def _network(model: Any) -> Any:
     """The torch network of a model; None if it runs elsewhere."""
     if hasattr(model, "parameters"):
         return model
-    return getattr(model.runtime, "network", None)
+    return getattr(getattr(model, "runtime", None), "network", None)
 
 
 def _zeros(model: Model, size: int) -> Batch:

@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from .batch import Batch, Logits
+from .batch import Batch, Logits, Started
+from .tf32 import exact_convolutions
+from .transfer import downloaded, uploaded
+
+Forward = Callable[..., Mapping[str, Tensor]]  # clinical, dermoscopy, present -> {task: (B, classes)}
+
+
+def torch_logits(
+    model: torch.nn.Module,
+    batch: Batch,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    forward: Forward | None = None,
+    *,
+    tf32: bool = False,
+) -> Logits:
+    """Logits of a network in evaluation mode, on the device and in the precision of its parameters.
+
+    Args:
+        memory_format: of the images.
+        forward: what is called in the network's place, with its parameters.
+        tf32: leave it to torch whether convolutions on CUDA are rounded, see `exact_convolutions`.
+    """
+    return start_logits(model, batch, memory_format, forward, tf32=tf32).logits()
 
 
 @torch.inference_mode()
-def torch_logits(
-    model: torch.nn.Module, batch: Batch, memory_format: torch.memory_format = torch.contiguous_format
-) -> Logits:
-    """Logits of a network in evaluation mode, on the device and in the precision of its parameters."""
+def start_logits(
+    model: torch.nn.Module,
+    batch: Batch,
+    memory_format: torch.memory_format = torch.contiguous_format,
+    forward: Forward | None = None,
+    *,
+    tf32: bool = False,
+) -> Started:
+    """As `torch_logits`, but on CUDA it returns as soon as all is queued."""
     parameter = next(model.parameters())
-
-    def image(pixels: np.ndarray | None) -> torch.Tensor | None:
-        if pixels is None:
-            return None
-        return torch.from_numpy(pixels).to(parameter.device, parameter.dtype, memory_format=memory_format)
-
-    present = torch.from_numpy(batch.present).to(parameter.device)
-    with evaluation_mode(model):
-        logits = model(image(batch.clinical), image(batch.dermoscopy), present)
-    return {task: values.float().cpu().numpy() for task, values in logits.items()}
+    *images, present = uploaded(batch, parameter.device)
+    images = [
+        None if pixels is None else pixels.to(dtype=parameter.dtype, memory_format=memory_format) for pixels in images
+    ]
+    exactly = exact_convolutions() if parameter.is_cuda and not tf32 else nullcontext()
+    with evaluation_mode(model), exactly:
+        logits = (model if forward is None else forward)(*images, present)
+    return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 
 @dataclass

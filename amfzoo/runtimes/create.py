@@ -45,13 +45,15 @@ def create_predictor(
     calibration: Calibration | None = None,
     channels_last: bool | None = None,
     compile: bool = False,
+    cuda_graphs: bool = False,
     local_files_only: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Predictor:
     """A model that predicts through another runtime than eager torch, with the same answers.
 
     Every predictor is compared with fp32 torch when it is made (three pairs of random
-    pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3. What other
+    pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3; on CUDA
+    its convolutions are therefore not rounded to TF32 (see `amfzoo.inference.tf32`). What other
     precisions change on real lesions is in `Predictor.measured`, if that was measured for
     these weights, and is logged. The first predictor for some weights on ONNX Runtime or OpenVINO takes seconds
     longer, until the graph is made and cached (see `amfzoo.runtimes.cache`). The process keeps memory that it
@@ -72,6 +74,7 @@ def create_predictor(
             dermoscopy), or the folder of an export to int8.
         channels_last: of "torch"; default where "auto" came to torch on a CPU.
         compile: `torch.compile`; of "torch".
+        cuda_graphs: record each shape of batch as a CUDA graph; of "torch", on CUDA, without `compile`.
         local_files_only, cache_dir: as for `create_model`.
 
     Raises:
@@ -83,7 +86,7 @@ def create_predictor(
     """
     keep_freed_memory()
     precision = precision or (AUTO if runtime == AUTO else "fp32")
-    _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile)
+    _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     if isinstance(model, PairNetwork):
         network = copy.deepcopy(model)
     else:
@@ -97,8 +100,8 @@ def create_predictor(
         for chosen in _precisions(runtime, precision, measured):
             reason = RUNTIMES[runtime].refusal(where, chosen)
             if reason is None:
-                torch_options = {"channels_last": bool(channels_last), "compile": compile}
-                return _said(_create(runtime, network, chosen, **options, **torch_options))
+                switches = {"channels_last": bool(channels_last), "compile": compile, "cuda_graphs": cuda_graphs}
+                return _said(_create(runtime, network, chosen, **options, **switches))
         raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}")
     usable = [
         (name, chosen)
@@ -119,7 +122,7 @@ def _check_options(runtime: str, precision: str, calibration: Any, *, torch_only
     if precision not in (AUTO, *PRECISIONS):
         raise ConfigError(f"unknown precision {precision!r}; known: {', '.join((AUTO, *PRECISIONS))}")
     if torch_only and runtime != TorchRuntime.name:
-        raise ConfigError(f"channels_last and compile belong to runtime='torch', not to {runtime!r}")
+        raise ConfigError(f"channels_last, compile and cuda_graphs belong to runtime='torch', not to {runtime!r}")
     if precision == "int8" and calibration is None:
         raise ConfigError(
             "int8 is calibrated on real images: give pairs of them, or a folder that `amfzoo export --format int8` "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AmfzooError
 from ..images import Preprocess
 from ..inference import Prediction, predict, predict_stream
-from ..inference.batch import Batch, Logits
+from ..inference.batch import Batch, Logits, Started
 from .base import Runtime
 from .measured import Measured
 
@@ -69,8 +69,12 @@ class Predictor:
         """{task: (B, classes)} of preprocessed input, before the temperatures."""
         return self.runtime.logits(batch)
 
+    def start(self, batch: Batch) -> Started:
+        """The same, returned before they are there where the runtime's device works by itself."""
+        return self.runtime.start(batch)
+
     def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16, guards: bool = True
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int | None = None, guards: bool = True
     ) -> Prediction | list[Prediction]:
         """As `PairNetwork.predict`."""
         return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)

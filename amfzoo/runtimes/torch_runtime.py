@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from ..inference.batch import Batch, Logits
-from ..inference.torch_logits import torch_logits
+from ..errors import ConfigError
+from ..inference.batch import Batch, Logits, Started
+from ..inference.torch_logits import start_logits
 from .base import Runtime
+from .cuda_graphs import CudaGraphs
 
 
 class TorchRuntime(Runtime):
@@ -18,6 +20,12 @@ class TorchRuntime(Runtime):
         channels_last: keep maps as (B, H, W, C) in memory, which convolutions on a CPU
             are faster with; the same numbers but for rounding.
         compile: `torch.compile`; needs a C++ compiler, and minutes for a large network.
+        cuda_graphs: see `CudaGraphs`; for few pairs a step, which a card answers faster than
+            Python can ask.
+        tf32: let fp32 convolutions on CUDA round, as torch does by itself; see `exact_convolutions`.
+
+    Raises:
+        ConfigError: options that do not go together, or CUDA graphs elsewhere than on CUDA.
     """
 
     name = "torch"
@@ -29,12 +37,21 @@ class TorchRuntime(Runtime):
         precision: str = "fp32",
         channels_last: bool = False,
         compile: bool = False,
+        cuda_graphs: bool = False,
+        tf32: bool = False,
     ) -> None:
+        if cuda_graphs and compile:
+            raise ConfigError("compile and cuda_graphs do not go together: choose one")
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.tf32 = tf32
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.network = network.eval().to(dtype, memory_format=self.memory_format)
         if compile:
             self.network.compile(dynamic=True)  # one graph for every batch size
+        self.forward = CudaGraphs(self.network) if cuda_graphs else self.network
 
     def logits(self, batch: Batch) -> Logits:
-        return torch_logits(self.network, batch, self.memory_format)
+        return self.start(batch).logits()
+
+    def start(self, batch: Batch) -> Started:
+        return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)

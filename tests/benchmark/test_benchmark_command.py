@@ -68,6 +68,19 @@ def test_models_and_their_controls_behind_each_runtime(printed):
     assert len(left_out) == 2 and "of symmetric_test" in left_out[1]
 
 
+def test_random_values_and_tables_in_files(printed, tmp_path):
+    pictures(tmp_path)
+    table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg")])
+    code, text = printed(
+        "amf_test", "--no-weights", "--only", "bulk", "--runtimes", "torch", "--pairs", table, "--bulk-pairs", 3,
+        "--batch-size", 2, "--rounds", 1, "--out", tmp_path / "found",
+    )  # fmt: skip
+    assert code == exit_codes.OK
+    (section,) = json.loads((tmp_path / "found.json").read_text())["sections"]
+    assert section["notes"][0].startswith("4 pairs a round") and section["rows"][0]["pairs/s"]["median"] > 0
+    assert "**Bulk prediction with amf_test**" in (tmp_path / "found.md").read_text()
+
+
 def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
     pictures(tmp_path)
     weights = tiny_model().save_pretrained(tmp_path / "weights")
