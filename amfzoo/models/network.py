@@ -223,17 +223,20 @@ class PairNetwork(nn.Module):
         for branch in self.branches.values():
             branch.set_grad_checkpointing(on)
 
-    def param_groups(self, lr: float, weight_decay: float = 0.05, layer_decay: float = 1.0) -> list[dict[str, Any]]:
+    def param_groups(
+        self, lr: float, weight_decay: float = 0.05, layer_decay: float = 1.0, fusion_lr: float = 1.0
+    ) -> list[dict[str, Any]]:
         """Optimiser groups: no decay of biases and norms, smaller steps for early backbone layers.
 
         Args:
             lr: learning rate of heads, fusion and the deepest backbone layers.
             layer_decay: factor of the rate per layer group towards the input.
+            fusion_lr: factor of the rate of the fusion block.
 
         Returns:
             Groups with "params", "lr" and "weight_decay"; each trainable parameter once.
         """
-        return parameter_groups(self, lr, weight_decay, layer_decay)
+        return parameter_groups(self, lr, weight_decay, layer_decay, fusion_lr)
 
     # ---------------------------------------------------- predicting, keeping
 
@@ -243,7 +246,7 @@ class PairNetwork(nn.Module):
         return self.config.preprocess
 
     def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int = 16, guards: bool = True
+        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int | None = None, guards: bool = True
     ) -> Prediction | list[Prediction]:
         """Calibrated probabilities for one pair or for two lists of equal length.
 
@@ -251,7 +254,7 @@ class PairNetwork(nn.Module):
             clinical, dermoscopy: path, bytes, file object, PIL image or uint8 array
                 (H, W, 3), or a list of these. One of the two may be None (a list may
                 hold None, too): the network then answers from the other alone.
-            batch_size: pairs per step; it has no influence on the answer.
+            batch_size: pairs per step; it has no influence on the answer. Default 64 on CUDA, else 16.
             guards: whether to look for mistakes with the images (swapped, blurred, no
                 lesion, ...), which fills `Prediction.warnings`.
 

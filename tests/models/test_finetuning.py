@@ -105,6 +105,13 @@ def test_layer_decay_slows_layers_towards_the_input():
     assert rest == {1e-3}
 
 
+def test_the_fusion_block_has_a_rate_of_its_own():
+    rates = {name: rate for name, (rate, _) in settings_by_name(build(), fusion_lr=0.1).items()}
+    fusion = [rate for name, rate in rates.items() if name.startswith("fusion.")]
+    assert fusion and fusion == pytest.approx([1e-4] * len(fusion))
+    assert {rate for name, rate in rates.items() if not name.startswith("fusion.")} == {1e-3}
+
+
 def test_groups_make_an_optimiser():
     network = build()
     optimiser = torch.optim.AdamW(network.param_groups(1e-2, weight_decay=0.1, layer_decay=0.8))
