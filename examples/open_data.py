@@ -5,7 +5,9 @@
 `--criteria` holds dermaknet.csv, isic2018_task2.csv and their images. A fifth of the lesions of each source is
 held out; near copies of an image stay together. Labels: of MILK10k the diagnosis; of the others six criteria as
 absent or present, left unknown where the two label sets disagree on an image; and, for training images alone, the
-three diagnoses of ISIC 2017 that isic2018_task2.csv has, which only teach the features.
+three diagnoses of ISIC 2017 that isic2018_task2.csv has, which only teach the features; with --shared-diagnosis
+they are labels of MILK10k's eleven as well (melanoma MEL, nevus NV, seborrheic keratosis BKL). What is held out,
+and what it is judged by, is the same either way.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from amfzoo.labels import DIAGNOSIS
 
 SOURCE = "source"  # metadata column
 TEACHING, GIVEN = "isic2017_diagnosis", "diagnosis_task3_2017"  # task and column of the table
-CLASSES = ("melanoma", "nevus", "seborrheic_keratosis")
+CLASSES = {"melanoma": "MEL", "nevus": "NV", "seborrheic_keratosis": "BKL"}  # and what MILK10k calls them
 
 
 def main() -> None:
@@ -32,11 +34,13 @@ def main() -> None:
     parser.add_argument("--milk10k", type=Path, required=True, metavar="DIR")
     parser.add_argument("--criteria", type=Path, required=True, metavar="DIR")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--shared-diagnosis", action="store_true", help="ISIC 2017's diagnoses among the eleven, too")
     args = parser.parse_args()
     pairs, criteria = load_source(f"milk10k:{args.milk10k}"), criteria_images(args.criteria)
     together = check(LesionSet("open", (*pairs, *criteria), {**pairs.tasks, **criteria.tasks})).copies
     pairs = make_split(pairs, valid=0.2, stratify=DIAGNOSIS, together=together)
-    criteria = with_diagnosis(make_split(criteria, valid=0.2, stratify="streaks", together=together))
+    criteria = make_split(criteria, valid=0.2, stratify="streaks", together=together)
+    criteria = with_diagnosis(criteria, pairs.tasks[DIAGNOSIS] if args.shared_diagnosis else ())
     lesions = (*_from("milk10k", pairs), *_from("criteria", criteria))
     write_csv(LesionSet("open", lesions, {**pairs.tasks, **criteria.tasks}), args.out)
 
@@ -62,14 +66,17 @@ def _given(lesions: list[Lesion]) -> dict[str, str]:
     return {GIVEN: lesion.metadata[GIVEN] for lesion in lesions if lesion.metadata.get(GIVEN)}
 
 
-def with_diagnosis(criteria: LesionSet) -> LesionSet:
-    """The diagnosis as a task of the training images; the column itself goes."""
+def with_diagnosis(criteria: LesionSet, eleven: tuple[str, ...] = ()) -> LesionSet:
+    """The diagnosis as a task of the training images, and where classes are given as one of these; the column itself goes."""
     found = []
     for lesion in criteria:
         name = lesion.metadata.get(GIVEN)
-        more = {TEACHING: name} if lesion.split == "train" and name in CLASSES else {}
+        more = {}
+        if lesion.split == "train" and name in CLASSES:
+            more = {TEACHING: name, **({DIAGNOSIS: CLASSES[name]} if eleven else {})}
         found.append(replace(lesion, labels={**lesion.labels, **more}, metadata={}))
-    return replace(criteria, lesions=tuple(found), tasks={**criteria.tasks, TEACHING: CLASSES})
+    tasks = {**criteria.tasks, TEACHING: tuple(CLASSES), **({DIAGNOSIS: eleven} if eleven else {})}
+    return replace(criteria, lesions=tuple(found), tasks=tasks)
 
 
 def _agreed(lesions: list[Lesion]) -> dict[str, str]:
