@@ -164,11 +164,13 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.api import make_accelerator
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
+    from ..training.optimizer import make_optimizer
     from ..training.prepare import build_model, split_lesions, with_advice
 
     lesions = split_lesions(_lesions(args), config.valid, config.seed)
     config = with_advice(config, lesions)
     network, described = build_model(args.model, lesions.tasks, config, **start)
+    make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)
     train = labelled(lesions.split("train"))
     seconds = seconds_per_epoch(network, config, len(train), accelerator.device) if len(train) else 0.0

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, WeightsError
+from ..errors import ConfigError, UnknownModelError, WeightsError
 from ..manifest import WEIGHTS_FILE
 from ..text_tables import columns
 from . import exit_codes
@@ -102,7 +102,7 @@ def _verify(name: str, cache_dir: str | None) -> Report:
             return Report(name, "OK", "files as recorded; no released answers to compare with", str(folder))
         model = create_model(name, True, local_files_only=True, cache_dir=cache_dir)
         difference = check_golden(model, folder)
-    except (ConfigError, WeightsError) as error:
+    except (ConfigError, UnknownModelError, WeightsError) as error:
         return Report(name, "failed", str(error))
     detail = f"files as recorded; the example is answered as released (differs by at most {difference:.1e})"
     return Report(name, "OK", detail, str(folder), difference)

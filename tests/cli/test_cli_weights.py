@@ -135,6 +135,12 @@ def test_verify_reports_what_failed_and_goes_on(run, saved, tiny, tmp_path, dama
     assert "failed" in first.split() and reason in first and second.split()[1] == "OK"
 
 
+def test_verify_says_which_name_is_unknown_and_goes_on(run, tiny):
+    ended = run("verify", "amf_smal", tiny)
+    assert ended.code == exit_codes.SOME_FAILED
+    assert [line.split()[1] for line in ended.out.splitlines()] == ["failed", "OK"] and "amf_small" in ended.out
+
+
 def test_verify_leaves_out_what_is_not_here(run, saved, tmp_path, monkeypatch):
     record = record_of("amf_test.tiny", saved, tiny_model().tasks)
     monkeypatch.setenv("AMFZOO_MANIFEST", str(listed(tmp_path, record, "amf_test.tiny")))  # no weights/ beside it

@@ -86,6 +86,12 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(table, tiny, tmp_
     assert "(unknown)" in text
 
 
+def test_a_dry_run_finds_an_unknown_optimizer(table, tiny, tmp_path, capsys):
+    where = ("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "--dry-run")
+    assert _run(*where, *_options(tiny), "--set", "optimizer=adamm") == exit_codes.USAGE
+    assert "adamm" in capsys.readouterr().err
+
+
 def test_an_interrupted_run_says_how_to_go_on(table, tiny, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train.StopSignals, "stop", lambda self: True)
     code = _run("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "-q", *_options(tiny))
