@@ -21,7 +21,7 @@ Measure parameters, multiply-accumulates and memory; throughput by runtime and b
 one pair from files and from memory; bulk prediction from JPEG files beside the bare network
 and an ordinary torch script; loading and cold start. On a CUDA device, asked for by --only:
 "gpu", what share of the card's measured peak a network reaches, where the time goes and what
-bounds it, and "compiled", the same with torch.compile (a minute a model). Models are compared
+bounds it, and "compiled", the same with torch.compile (slow to begin). Models are compared
 with their symmetric control, with two timm backbones and with ResNet-50 twice. All that is
 compared takes turns in one run, so the ratios hold on a machine that is not quite idle;
 figures are medians (least to greatest). A model without weights is measured with random values.

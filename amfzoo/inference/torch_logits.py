@@ -18,22 +18,9 @@ from .transfer import downloaded, uploaded
 Forward = Callable[..., Mapping[str, Tensor]]  # clinical, dermoscopy, present -> {task: (B, classes)}
 
 
-def torch_logits(
-    model: torch.nn.Module,
-    batch: Batch,
-    memory_format: torch.memory_format = torch.contiguous_format,
-    forward: Forward | None = None,
-    *,
-    tf32: bool = False,
-) -> Logits:
-    """Logits of a network in evaluation mode, on the device and in the precision of its parameters.
-
-    Args:
-        memory_format: of the images.
-        forward: what is called in the network's place, with its parameters.
-        tf32: leave it to torch whether convolutions on CUDA are rounded, see `exact_convolutions`.
-    """
-    return start_logits(model, batch, memory_format, forward, tf32=tf32).logits()
+def torch_logits(model: torch.nn.Module, batch: Batch) -> Logits:
+    """Logits of a network in evaluation mode, on the device and in the precision of its parameters."""
+    return start_logits(model, batch).logits()
 
 
 @torch.inference_mode()
@@ -45,7 +32,13 @@ def start_logits(
     *,
     tf32: bool = False,
 ) -> Started:
-    """As `torch_logits`, but on CUDA it returns as soon as all is queued."""
+    """As `torch_logits`, but on CUDA it returns as soon as all is queued.
+
+    Args:
+        memory_format: of the images.
+        forward: what is called in the network's place, with its parameters.
+        tf32: leave it to torch whether convolutions on CUDA are rounded, see `exact_convolutions`.
+    """
     parameter = next(model.parameters())
     *images, present = uploaded(batch, parameter.device)
     images = [
