@@ -17,6 +17,7 @@ HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 # applied wherever the backbone is named, unless the caller says otherwise.
 BACKBONES: dict[str, dict[str, Any]] = {
     "mobilenetv2_035": {"args": {"pad_type": "same", "bn_eps": 1e-3}, "preprocess": HALF},
+    **{f"tf_efficientnet_lite{size}": {"args": {}, "preprocess": HALF} for size in range(5)},
 }
 
 

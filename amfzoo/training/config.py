@@ -67,6 +67,7 @@ class TrainConfig:
             smallest share of the side that is shown; shift as a share of half the side;
             log of the aspect ratio.
         light, contrast, saturation, channel_gain: largest relative change.
+        recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them.
         mixup: alpha of the Beta distribution; 0 is off.
         modality_dropout: probability of hiding each image of a pair (never both).
         drop_fusion: probability that a lesion passes the fusion block unchanged, per image that would be read there
@@ -127,6 +128,7 @@ class TrainConfig:
     contrast: float = number(0.2, 0, 0.9)
     saturation: float = number(0.2, 0, 1)
     channel_gain: float = number(0.05, 0, 0.9)
+    recompress: float = number(0.0, 0, 1)
     mixup: float = number(0.0, 0)
     modality_dropout: float = number(0.1, 0, 0.5)
     drop_fusion: float = number(0.0, 0, 0.9)

@@ -48,6 +48,7 @@ class PairDataset(Dataset):
         lesions: those that are in, in order.
         has: (N, 2) bool, the images that there are, of branches that the network has.
         targets: task -> (N, C) bool, see `candidate_masks`.
+        workers: threads for what is done to pictures.
 
     Raises:
         ImageError: an image cannot be read; when decoded ahead, here, else on use.
@@ -69,6 +70,7 @@ class PairDataset(Dataset):
     ) -> None:
         self.preprocess = {name: _scaled(p, scale) for name, p in preprocess.items()}
         self.tasks = dict(tasks or lesions.tasks)
+        self.workers = workers or os.cpu_count() or 1
         usable = [lesion for lesion in lesions if any(name in preprocess for name in lesion.images)]
         if len(usable) < len(lesions):
             logger.warning(
@@ -77,7 +79,7 @@ class PairDataset(Dataset):
                 len(lesions) - len(usable),
                 " or ".join(preprocess),
             )
-        self._stores = self._open(usable, cache_gb, cache_dir, on_bad_image, workers or os.cpu_count() or 1, progress)
+        self._stores = self._open(usable, cache_gb, cache_dir, on_bad_image, progress)
         bad = {row: reason for store in self._stores.values() for row, reason in store.bad.items()}
         for reason in list(bad.values())[:5]:
             logger.warning("left out: %s", reason)
@@ -98,7 +100,6 @@ class PairDataset(Dataset):
         cache_gb: float,
         cache_dir: Any,
         on_bad_image: str,
-        workers: int,
         progress: Progress | None,
     ) -> dict[str, PixelStore]:
         names = [lesion.id for lesion in lesions]
@@ -117,7 +118,7 @@ class PairDataset(Dataset):
         keep = {
             "cache": cache,
             "folder": folder,
-            "workers": workers,
+            "workers": self.workers,
             "find_bad": on_bad_image == "skip",
             "progress": progress,
         }

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .augment import Augmentation
 from .config import TrainConfig
+from .recompress import Recompression
 
 
 def seed_of(*what: object) -> int:
@@ -40,6 +41,7 @@ class StepDraw:
         rows: (B,) int64 indices of training lesions.
         hide: (B, 2) bool: images to hide; see `hidden`.
         augmentations: branch -> its draw.
+        recompressions: branch -> its draw; empty where nothing is stored again.
         partners: (B,) positions in `rows` of the lesions to mix with, and `share`: (B,) of
             the lesion itself; None without mixup.
     """
@@ -47,6 +49,7 @@ class StepDraw:
     rows: Tensor
     hide: Tensor
     augmentations: dict[str, Augmentation]
+    recompressions: dict[str, Recompression]
     partners: Tensor | None = None
     share: Tensor | None = None
 
@@ -63,13 +66,20 @@ class StepDraw:
             branch: Augmentation.draw(config, len(rows), generator("pixels", config.seed, epoch, step, branch))
             for branch in branches
         }
+        recompressions = {
+            branch: Recompression.draw(
+                config.recompress, len(rows), generator("recompress", config.seed, epoch, step, branch)
+            )
+            for branch in branches
+            if config.recompress
+        }
         if not config.mixup:
-            return cls(rows, hide, augmentations)
+            return cls(rows, hide, augmentations, recompressions)
         # timm's Mixup draws from numpy's global state and mixes class indices within one process's batch,
         # neither of which fits sets of candidates and draws that do not depend on the number of processes
         beta = np.random.Generator(np.random.Philox(seed_of("mixup", config.seed, epoch, step))).beta
         share = torch.from_numpy(beta(config.mixup, config.mixup, len(rows))).float()
-        return cls(rows, hide, augmentations, torch.arange(len(rows)).roll(1), share)
+        return cls(rows, hide, augmentations, recompressions, torch.arange(len(rows)).roll(1), share)
 
 
 def shown(has: Tensor, hide: Tensor) -> Tensor:

@@ -158,9 +158,15 @@ class Trainer:
         parts = []
         for share in shares[rank * accumulate : (rank + 1) * accumulate]:
             positions = torch.from_numpy(share)
-            partners = None if draw.partners is None else self.train.pixels(draw.rows[draw.partners[positions]])
-            parts.append(_Part(positions, self.train.pixels(draw.rows[positions]), partners))
+            partners = None if draw.partners is None else self._pixels(draw, draw.partners[positions])
+            parts.append(_Part(positions, self._pixels(draw, positions), partners))
         return draw, parts
+
+    def _pixels(self, draw: StepDraw, positions: Tensor) -> dict[str, Tensor]:
+        found = self.train.pixels(draw.rows[positions])
+        for branch, recompression in draw.recompressions.items():
+            recompression.rows(positions).apply(found[branch], self.train.workers)
+        return found
 
     def _step(self, draw: StepDraw, parts: list[_Part], epoch: int) -> None:
         targets = {task: masks[draw.rows] for task, masks in self.train.targets.items()}
