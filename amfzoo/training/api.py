@@ -53,7 +53,7 @@ class FinetuneResult:
     """What a run gives.
 
     Attributes:
-        model: the best epoch's network, calibrated, on the CPU, in evaluation mode.
+        model: the network of the best epoch, or of the last one (`TrainConfig.keep`), calibrated, on the CPU, in evaluation mode.
         folder: of the run; ``folder / "model"`` is what `create_model` loads.
         history: one dict per epoch: train_loss, valid/<score>, valid/<task>/<score>, seconds.
         metrics: of `model` on validation: <score> (mean over tasks) and <task>/<score>.

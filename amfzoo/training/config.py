@@ -83,6 +83,7 @@ class TrainConfig:
             been trained without class_weights_kept. See `amfzoo.training.teachers`.
         distill: share of the loss that is theirs.
         metric: what the best epoch is chosen by; the unweighted mean over tasks.
+        keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
         patience: epochs without a better metric after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
         precision: no (float32), bf16 or fp16.
@@ -141,6 +142,7 @@ class TrainConfig:
     teachers: tuple[str, ...] = any_value((), names)
     distill: float = number(0.5, 0, 1)
     metric: str = choice("macro_f1", METRICS)
+    keep: str = choice("best", ("best", "last"))
     patience: int = number(0, 0, whole=True)
     valid: float = number(0.2, 0, 0.9)
     seed: int = number(0, 0, 2**53, whole=True)

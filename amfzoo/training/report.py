@@ -123,12 +123,13 @@ def summary(
     about: Mapping[str, Any],
     train: PairDataset,
     valid: PairDataset | None,
-    metric: str,
+    chosen_by: str | None,
     scores: Mapping[str, Mapping[str, float]],
 ) -> str:
     """One page of Markdown: what was trained on what, and how well it does on validation.
 
     Args:
+        chosen_by: the metric that chose the epoch; None for the last one.
         scores: "both", "clinical", "dermoscopy" (the images shown) -> scores as `scores_of` gives them.
     """
     lines = [
@@ -149,11 +150,11 @@ def summary(
     if not scores:
         return "\n".join([*lines, "None: no lesion was held out."]) + "\n"
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss")
-    lines += [
-        f"The epoch was chosen by {metric} on these lesions, so the figures flatter; judge on others.",
-        "One image alone: the lesions that have it.",
-        "",
-    ]
+    if chosen_by:
+        lines.append(f"The epoch was chosen by {chosen_by} on these lesions, so the figures flatter; judge on others.")
+    else:
+        lines.append("The network is that of the last epoch; its temperatures were fitted on these lesions.")
+    lines += ["One image alone: the lesions that have it.", ""]
     lines += [f"| images | task | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
     for mode, found in scores.items():
         for task in train.tasks:

@@ -31,7 +31,7 @@ class About:
 
 
 def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: bool) -> None:
-    """Train to the end, or until patience runs out; keeps the best epoch in ``model/``.
+    """Train to the end, or until patience runs out; keeps the best epoch, or the last one, in ``model/``.
 
     Raises:
         TrainingStopped, TrainingError, WeightsError, ImageError: see `Trainer.run_epoch`.
@@ -52,7 +52,7 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
             row["seconds"] = progress.seconds
             best = _note(trainer, row, valid)
             board.add({name: value for name, value in row.items() if name != "epoch"}, progress.step)
-            if best and trainer.accelerator.is_main_process:
+            if (best or config.keep == "last") and trainer.accelerator.is_main_process:
                 _kept(trainer, about).save_pretrained(trainer.folder / MODEL_FOLDER, overwrite=True)
             trainer.checkpoint()  # after the model: a kill in between repeats the epoch, and never loses its best
             if trainer.accelerator.is_main_process:
@@ -200,6 +200,7 @@ def _summary(
         scored = [row[f"valid/{config.metric}"] for row in history]
         chosen = min(scored) if config.metric == "loss" else max(scored)
         facts["best epoch"] = f"{scored.index(chosen) + 1}, {config.metric} {chosen:.4f}"
+    chosen_by = None if config.keep == "last" else config.metric
     return report.summary(
-        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, config.metric, scores
+        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, chosen_by, scores
     )

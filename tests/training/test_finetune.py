@@ -16,7 +16,7 @@ from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.split import read_split
 from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.images import Preprocess
-from amfzoo.training import TrainConfig, TrainingError, finetune, load_config, loop
+from amfzoo.training import TrainConfig, TrainingError, finetune, load_config, loop, run
 from amfzoo.training.api import make_accelerator
 from amfzoo.training.checkpoint import load_checkpoint
 from amfzoo.training.dataset import PairDataset
@@ -155,8 +155,6 @@ def test_training_of_one_branch_without_validation(data, tiny, tmp_path):
 
 
 def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch):
-    from amfzoo.training import run
-
     values = iter([0.5, 0.7, 0.7, 0.6, 0.9])
     real = run.scores_of
     monkeypatch.setattr(run, "scores_of", lambda *a: {**real(*a), "auroc": next(values, 0.0)})
@@ -169,6 +167,22 @@ def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch)
         **{**tiny, "epochs": 5, "patience": 2, "metric": "auroc"},
     )
     assert [row["valid/auroc"] for row in found.history] == [0.5, 0.7, 0.7, 0.6]
+
+
+def test_the_last_epoch_is_kept_where_that_is_asked(data, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "better", lambda metric, value, than: than is None)  # the first epoch stays the best
+    settings = {**tiny, "ema": 0.0, "epochs": 2}
+    found = {
+        keep: finetune("amf_test", data, out=tmp_path / keep, device="cpu", progress=False, keep=keep, **settings)
+        for keep in ("best", "last")
+    }
+    last = load_checkpoint(found["last"].folder)["network"]
+    weights = {keep: result.model.state_dict() for keep, result in found.items()}
+    assert all(torch.equal(value, last[name]) for name, value in weights["last"].items())
+    assert any(not torch.equal(value, last[name]) for name, value in weights["best"].items())
+    assert "flatter" in (tmp_path / "best" / "summary.md").read_text()
+    text = (tmp_path / "last" / "summary.md").read_text()
+    assert "flatter" not in text and "of the last epoch" in text
 
 
 def test_backbones_start_from_files(data, tiny, tmp_path):
