@@ -1,7 +1,7 @@
 """Augmentation by a lossy encoder: a picture is stored once more, as JPEG or WebP, before a network sees it.
 
-Apps, messengers and archives store pictures anew, and a network that only saw those of one data set leans on the fine
-texture that an encoder takes away (`benchmarks/recompression.py` has by how much).
+Apps and archives may store pictures anew, and a network that saw those of one data set alone can answer these less well
+(`benchmarks/recompression.py` measures by how much).
 """
 
 from __future__ import annotations
