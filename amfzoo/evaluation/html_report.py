@@ -12,10 +12,24 @@ from ..html_page import document
 from .cases import Cases
 from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
 from .plots import PLOTS
-from .report import MODE_TITLES, NOTICE, describe, difference_text, interval_sentence, p_text, score_text, score_title
+from .report import (
+    MODE_TITLES,
+    NOTICE,
+    SHOWN,
+    describe,
+    difference_text,
+    interval_sentence,
+    p_text,
+    score_text,
+    score_title,
+)
 
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
 _ECE = "resampling adds error, so for its interval the resamples are moved until their median is the value"
+_BY_CHANCE = (
+    "ECE by chance if calibrated: what it would be were every probability exactly right, with the range of 95 % of 1000 draws; "
+    "in the reliability plot, the grey bars. An error in that range is no sign of miscalibration."
+)
 _MACRO = (
     "Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
     "AUROC and average precision are of one class against the rest."
@@ -76,7 +90,7 @@ def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
             [_Cell(str(part["cases"]), f"{mode}|{task}||cases") for mode, part in parts.items()],
         )
     ]
-    for name in TASK_SCORES:
+    for name in SHOWN:
         better = " (lower is better)" if name in LOWER_IS_BETTER else ""
         cells = [_score(part["scores"][name], f"{mode}|{task}||{name}") for mode, part in parts.items()]
         rows.append((score_title(name) + better, cells))
@@ -230,6 +244,7 @@ def _definitions(result: Mapping[str, Any]) -> list[str]:
         f"<li>{_MACRO}</li>",
         "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
         f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; {_ECE}.</li>",
+        f"<li>{_BY_CHANCE}</li>",
         "<li>Brier score: squared error summed over the classes, 0 to 2. Log-loss: natural logarithm.</li>",
         f"<li>Made with amfzoo {escape(result['amfzoo'])}.</li></ul>",
     ]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from .cases import Cases
+from .consistency import accuracy_range, ece_if_calibrated
 from .metrics import confusion, expected_calibration_error, reliability
 
 # told apart with any colour vision (Okabe & Ito), then repeated with other dashes
@@ -50,7 +51,10 @@ def precision_recall(cases: Cases, task: str) -> str | None:
 
 
 def calibration(cases: Cases, task: str) -> str | None:
-    """Accuracy against the mean probability of the predicted class, by bin, and how many cases each bin has."""
+    """Accuracy against the mean probability of the predicted class, by bin, and how many cases each bin has.
+
+    Grey bars: where 95 % of the accuracies would lie by chance were the probabilities exactly right.
+    """
     labels, probabilities = _known(cases, task)
     if not len(labels):
         return None
@@ -60,10 +64,13 @@ def calibration(cases: Cases, task: str) -> str | None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         above.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         used = counts > 0
+        low, high = accuracy_range(probabilities)[:, used]
+        above.vlines(confidence[used], low, high, color="0.85", linewidth=6)  # by chance, were it calibrated
         above.plot(confidence[used], accuracy[used], "o-", color=_COLOURS[0], markersize=4)
         above.set(ylim=(-0.02, 1.02), xlim=(0, 1), ylabel="share correct")
-        error = expected_calibration_error(labels, probabilities)
-        above.text(0.03, 0.95, f"ECE {error:.3f}", va="top", transform=above.transAxes)
+        error, chance = expected_calibration_error(labels, probabilities), ece_if_calibrated(probabilities)
+        text = f"ECE {error:.3f}\nby chance {chance.low:.3f} to {chance.high:.3f}"
+        above.text(0.03, 0.95, text, va="top", transform=above.transAxes)
         edges = np.linspace(0, 1, len(counts) + 1)
         below.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color="0.75", edgecolor="white")
         below.set(xlabel="probability of the predicted class", ylabel="cases")

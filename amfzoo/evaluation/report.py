@@ -13,16 +13,19 @@ from typing import Any
 from ..errors import TableError
 from ..files import replacing
 from .cases import Cases
+from .consistency import IF_CALIBRATED
 from .metrics import TASK_SCORES
 from .summary import FIELDS, as_modes, rows
 
 FILES = ("report.html", "scores.json", "scores.csv")
 NOTICE = "Research software, not a medical device."
 MODE_TITLES = {"both": "both images", "dermoscopy": "dermoscopy only", "clinical": "clinical only"}
+SHOWN = (*TASK_SCORES, IF_CALIBRATED)
 UNDEFINED = "–"
 _TITLES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "auroc": "AUROC",
     "average_precision": "average precision", "log_loss": "log-loss", "brier": "Brier score", "ece": "calibration error (ECE)",
+    IF_CALIBRATED: "ECE by chance if calibrated",
     "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
     "avg_accuracy": "AVG: mean accuracy of 8 tasks", "auc_12": "mean AUROC, 12 labels", "auc_24": "mean AUROC, 24 labels",
     "rule_auc": "AUROC of the seven-point score", "rule_auc_expected": "AUROC of the expected score",
@@ -84,7 +87,7 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
-        lines += ["", task.replace("_", " "), *_mode_table(scores, TASK_SCORES)]
+        lines += ["", task.replace("_", " "), *_mode_table(scores, SHOWN)]
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         lines += _class_table(part, first)
         if subgroups and part:

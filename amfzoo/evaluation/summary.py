@@ -11,6 +11,7 @@ from .. import __version__
 from ..errors import ConfigError
 from .cases import Cases
 from .checklist import checklist_differences, checklist_scores, rule_counts
+from .consistency import IF_CALIBRATED, ece_if_calibrated
 from .intervals import LEVEL, RESAMPLES, paired_difference, score_intervals
 from .metrics import ECE_BINS, Score, confusion
 from .subgroups import MINIMUM, all_subgroups
@@ -41,7 +42,8 @@ def evaluate(
         "tasks": {task: {"cases", "counts", "majority_share", "confusion", "scores",
         "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
         "comparison": {mode: {"first", "second", "tasks": {task: {score: ...}}, "checklist"}}},
-        where a score is {"value", "low", "high", "note"}.
+        where a score is {"value", "low", "high", "note"}. "ece_if_calibrated" is what the ECE would be
+        by chance were every probability right (see `consistency`).
 
     Raises:
         ConfigError: no cases, or those of `against` are of other lesions.
@@ -141,12 +143,19 @@ def _task(
         "counts": dict(zip(classes, counts)),
         "majority_share": max(counts) / len(labels) if len(labels) else None,
         "confusion": confusion(cases, task).tolist(),
-        "scores": _plain(score_intervals(cases, task, **settings)),
+        "scores": _plain(_scores(cases, task, settings)),
         "subgroups": {
             column: [{**group, "scores": _plain(group["scores"])} for group in groups]
             for column, groups in tables.items()
         },
     }
+
+
+def _scores(cases: Cases, task: str, settings: Mapping[str, Any]) -> dict[str, Score]:
+    reference = ece_if_calibrated(
+        cases.probabilities[task][cases.known(task)], seed=settings["seed"], level=settings["level"]
+    )
+    return {**score_intervals(cases, task, **settings), IF_CALIBRATED: reference}
 
 
 def _comparison(first: Cases, second: Cases, settings: Mapping[str, Any]) -> dict[str, Any]:
