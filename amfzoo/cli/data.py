@@ -51,13 +51,16 @@ def _add_split(commands: Any) -> None:
         "Writes lesion ids and splits as CSV. Lesions of one patient, or with the same image file,\nstay together.",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="the CSV to write")
-    parser.add_argument("--valid", type=float, default=0.2, metavar="F", help="fraction for validation (default: 0.2)")
+    held_out = parser.add_mutually_exclusive_group()
+    held_out.add_argument(
+        "--valid", type=float, default=0.2, metavar="F", help="fraction for validation (default: 0.2)"
+    )
+    held_out.add_argument("--folds", type=int, metavar="K", help="cross-validation: validate on one of K equal parts")
     parser.add_argument("--test", type=float, default=0.0, metavar="F", help="fraction for testing (default: 0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--stratify", metavar="TASK", help="spread its classes alike (default: diagnosis, else the first task); or none"
     )
-    parser.add_argument("--folds", type=int, metavar="K", help="cross-validation: validate on one of K equal parts")
     parser.add_argument("--fold", type=int, default=0, metavar="N", help="which part, from 0")
     parser.add_argument(
         "--copies", action="store_true", help="read the images first, and keep copies of one picture together"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from .detectors import Limits, Scores, bundled
-from .features import describe, differences, thumbnail
+from .features import describe, differences, stacked, thumbnail
 from .warning import InputWarning
 
 Thumbnails = dict[str, np.ndarray]  # "clinical" and/or "dermoscopy", as `thumbnail` makes them
@@ -39,9 +39,9 @@ def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, 
     if not thumbs:
         return [()] * len(lesions)
     found = bundled()
-    scores = iter(found.scores(describe(np.stack(thumbs))))
+    scores = iter(found.scores(describe(stacked(thumbs))))
     pairs = [tuple(lesion.values()) for lesion in lesions if len(lesion) == 2]
-    apart = iter(differences(*map(np.stack, zip(*pairs))).tolist() if pairs else ())
+    apart = iter(differences(*map(stacked, zip(*pairs))).tolist() if pairs else ())
     return [
         _warnings(
             {name: next(scores) for name in lesion}, len(lesion) == 2 and next(apart) < found.limits.same, found.limits

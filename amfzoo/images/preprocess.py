@@ -103,12 +103,17 @@ class Preprocess:
                 f"pixels: {pixels.dtype} of shape {pixels.shape} is not uint8 of "
                 "shape (..., H, W, 3); pass the output of `resized`"
             )
-        planes = np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
-        out = np.empty(planes.shape, np.float32)
-        for channel, values in enumerate(_values(self.mean, self.std)):
-            # "clip", which never happens, spares the check of every index and a copy
-            np.take(values, planes[..., channel, :, :], out=out[..., channel, :, :], mode="clip")
-        return out
+        # each step on whole planes: the fastest of the ways that numpy has
+        planes = np.ascontiguousarray(np.moveaxis(pixels, -1, -3)).astype(np.float32)
+        scale, shift = self.affine
+        planes *= scale
+        planes += shift
+        return planes
+
+    @property
+    def affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """(3, 1, 1) float32 twice, not to be changed: `normalise` is level * first + second."""
+        return _affine(self.mean, self.std)
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict that `from_dict` reads back to an equal record."""
@@ -175,11 +180,10 @@ def _inside(box: _Box, width: int, height: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=16)
-def _values(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
-    """(3, 256) float32: what each of the 256 levels becomes, rounded once."""
-    levels = np.arange(256) / 255
-    table = (levels - np.array(mean)[:, None]) / np.array(std)[:, None]
-    return table.astype(np.float32)
+def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 1, 1) float32 twice: level * first + second is (level / 255 - mean) / std."""
+    means, stds = (np.array(values)[:, None, None] for values in (mean, std))
+    return (1 / (255 * stds)).astype(np.float32), (-means / stds).astype(np.float32)
 
 
 def _size(value: Any) -> tuple[int, int]:

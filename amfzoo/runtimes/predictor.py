@@ -62,8 +62,17 @@ class Predictor:
 
     @property
     def preprocess(self) -> dict[str, Preprocess]:
-        """From file to network input, for each branch that exists."""
-        return self.config.preprocess
+        """From file to network input, for each branch that exists; where the precision is not fp32, quickly.
+
+        `QuickPreprocess` moves a probability by .0008 on average, less than the precision does,
+        and what was measured of the precision includes it.
+        """
+        exact = self.config.preprocess
+        if self.precision == "fp32":
+            return exact
+        from ..images.quick import quick
+
+        return {branch: quick(preprocess) for branch, preprocess in exact.items()}
 
     def logits(self, batch: Batch) -> Logits:
         """{task: (B, classes)} of preprocessed input, before the temperatures."""

@@ -238,4 +238,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a mapping of setting to value")
     # config.yaml of a run holds more; its settings can be used again
-    return dict(values["settings"]) if isinstance(values.get("settings"), dict) else values
+    if not isinstance(values.get("settings"), dict):
+        return values
+    beside = [str(name) for name in values if name in TrainConfig.__dataclass_fields__]
+    if beside:
+        raise ConfigError(f"{path}: {', '.join(beside)} stands beside `settings`; move it into `settings`")
+    return dict(values["settings"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
 from . import report
 from .config import TrainConfig
@@ -78,12 +79,13 @@ def finish(
         from ..evaluation.recalibration import calibration
 
         size = trainer.config.eval_batch_size
-        logits = logits_of(network, valid, accelerator, size)
-        scores["both"] = scores_of(logits, valid)
-        if len(network.preprocess) == 2:
-            for branch, having in zip(BRANCHES, valid.has.unbind(1)):
-                alone = logits_of(network, valid, accelerator, size, only=branch)
-                scores[branch] = scores_of(alone, valid, having)
+        with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
+            logits = logits_of(network, valid, accelerator, size)
+            scores["both"] = scores_of(logits, valid)
+            if len(network.preprocess) == 2:
+                for branch, having in zip(BRANCHES, valid.has.unbind(1)):
+                    alone = logits_of(network, valid, accelerator, size, only=branch)
+                    scores[branch] = scores_of(alone, valid, having)
         network.config = network.config.replace(temperatures={}, conformal={})
         complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
         temperatures, sets = calibration(_cases(logits, valid, network), complete)

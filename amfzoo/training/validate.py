@@ -60,11 +60,9 @@ def logits_of(
 
 
 def _normalised(pixels: Tensor, preprocess: Preprocess) -> Tensor:
-    """As `Preprocess.normalise`, to rounding, where the pixels are: a GPU does it in no time, and takes a quarter of the bytes."""
-    mean, std = (
-        torch.tensor(values, device=pixels.device)[:, None, None] for values in (preprocess.mean, preprocess.std)
-    )
-    return (pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+    """`Preprocess.normalise` where the pixels are: a GPU does it in no time, and takes a quarter of the bytes."""
+    scale, shift = (torch.from_numpy(values).to(pixels.device) for values in preprocess.affine)
+    return pixels.permute(0, 3, 1, 2).float() * scale + shift
 
 
 def scores_of(logits: Logits, dataset: PairDataset, rows: Tensor | None = None) -> dict[str, float]:

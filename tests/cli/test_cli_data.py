@@ -133,3 +133,5 @@ def test_folds(table, tmp_path, capsys):
         with open(tmp_path / "f.csv", newline="") as stream:
             valid += [row["lesion_id"] for row in csv.DictReader(stream) if row["split"] == "valid"]
     assert sorted(valid) == [f"L{n}" for n in range(10)]
+    assert run("split", table, *COLUMNS, "--folds", 2, "--valid", 0.1, "--out", tmp_path / "f.csv") == 2
+    assert "not allowed with argument" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from networks import TASKS, build
 from PIL import Image
 
 from amfzoo import ConfigError, ImageError, Prediction, PredictionError, WeightsError, create_predictor, predict_stream
+from amfzoo.images.quick import QuickPreprocess
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES, cache, create
@@ -129,6 +130,13 @@ def test_bf16_says_how_much_it_changes(name, tiny):
     needs(name)
     predictor = create_predictor(tiny, name, precision="bf16")
     assert 0 < predictor.difference < 0.1 and "bf16" in repr(predictor)
+
+
+def test_pictures_are_resized_quickly_below_fp32_alone(tiny):
+    exact, quick = (create_predictor(tiny, "torch", precision=precision) for precision in ("fp32", "bf16"))
+    assert exact.preprocess == tiny.preprocess
+    for branch, preprocess in quick.preprocess.items():
+        assert isinstance(preprocess, QuickPreprocess) and preprocess.to_dict() == tiny.preprocess[branch].to_dict()
 
 
 @pytest.mark.slow

@@ -41,6 +41,15 @@ def test_single_settings_win_over_the_file_and_the_file_over_the_recipe(tmp_path
     assert (config.epochs, config.lr, config.image_size) == (9, 1e-4, 128)
 
 
+def test_a_setting_beside_those_of_a_runs_config_is_not_passed_over(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("settings: {epochs: 7}\ndata: mine\n")
+    assert load_config("quick", file).epochs == 7
+    file.write_text("settings: {epochs: 7}\nlr: 1e-4\n")
+    with pytest.raises(ConfigError, match="lr stands beside `settings`"):
+        load_config("quick", file)
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("lr=3e-4", 3e-4), ("epochs=3", 3), ("precision=no", "no"), ("image_size=null", None), ("freeze=[clinical, fusion]", ("clinical", "fusion")),
