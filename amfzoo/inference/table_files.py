@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..csv_mark import skip_mark
 from ..errors import TableError
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
@@ -29,7 +30,7 @@ class Row:
     """One row of pairs.
 
     Attributes:
-        line: where it starts in the file; the header is line 1.
+        line: where it starts in the file; the header is line 1, or 2 below Excel's ``sep=;``.
         cells: as many as there are columns.
         problem: why it cannot be used, if so.
     """
@@ -79,11 +80,12 @@ class PairTable:
     def rows(self) -> Iterator[Row]:
         """All rows in order; blank lines are none."""
         with self._reading() as file:
+            skipped = skip_mark(file)
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
             header_seen, start = False, 1
             for cells in reader:
                 if cells and header_seen:
-                    yield self._row(start, cells)
+                    yield self._row(skipped + start, cells)
                 header_seen = header_seen or bool(cells)
                 start = reader.line_num + 1
 
@@ -134,7 +136,7 @@ def _header(file: TextIO, name: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names: the delimiter that shows most of the columns we need."""
     found: list[tuple[int, int, str, tuple[str, ...]]] = []
     for delimiter in _DELIMITERS:
-        file.seek(0)
+        skip_mark(file)
         cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if cells), None)
         if cells is None:
             raise TableError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...csv_mark import skip_mark
 from ...errors import ConfigError
 from ..faults import FaultLog
 
@@ -103,12 +104,12 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
         with open(file, encoding=encoding, newline="") as stream:
             if delimiter is None:
                 delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
-            stream.seek(0)
-            reader, found, start_line = csv.reader(stream, delimiter=delimiter, strict=True), [], 1
+            skipped = skip_mark(stream)
+            reader, found, start_line = csv.reader(stream, delimiter=delimiter, strict=True), [], 1 + skipped
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     found.append((start_line, cells))
-                start_line = reader.line_num + 1
+                start_line = reader.line_num + 1 + skipped
             return found
     except UnicodeError as error:
         raise ConfigError(f"{file}: not UTF-8 text ({error}); save it as 'CSV UTF-8'") from error
@@ -121,7 +122,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
 
 
 def _first_row(stream: Any, delimiter: str) -> Sequence[str]:
-    stream.seek(0)
+    skip_mark(stream)
     return next((cells for cells in csv.reader(stream, delimiter=delimiter) if any(cells)), [])
 
 

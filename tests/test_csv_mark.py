@@ -1,0 +1,33 @@
+"""Excel's `sep=;` before the header: both kinds of tables are read as without it."""
+
+from __future__ import annotations
+
+import pytest
+
+from amfzoo.data.sources import load_source
+from amfzoo.inference.table_files import PairTable
+
+ROWS = ["lesion_id;clinical;dermoscopy;diagnosis", "L1;a.jpg;b.jpg;NV", "", "L2;;c.jpg;MEL"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("mark", ["sep=;", "SEP=;", '"sep=;"'])
+def test_the_mark_is_passed_over_and_lines_are_those_of_the_file(tmp_path, mark, encoding):
+    marked, plain = tmp_path / "marked.csv", tmp_path / "plain.csv"
+    marked.write_text("\r\n".join([mark, *ROWS]), encoding=encoding, newline="")
+    plain.write_text("\r\n".join(ROWS), encoding=encoding, newline="")
+    assert [lesion.labels for lesion in load_source(str(marked))] == [
+        lesion.labels for lesion in load_source(str(plain))
+    ]
+    table = PairTable(marked)
+    assert table.columns == PairTable(plain).columns and table.delimiter == ";"
+    assert [(row.line, row.cells) for row in table.rows()] == [
+        (row.line + 1, row.cells) for row in PairTable(plain).rows()
+    ]
+    assert [row.line for row in table.rows()] == [3, 5]
+
+
+def test_a_column_of_that_name_is_none(tmp_path):
+    file = tmp_path / "table.csv"
+    file.write_text("sep=x,clinical,dermoscopy\n1,a,b\n")
+    assert PairTable(file).columns == ("sep=x", "clinical", "dermoscopy")
