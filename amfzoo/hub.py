@@ -216,11 +216,26 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
             evict(folder / CONFIG_FILE)
         raise ConfigError(f"{place.repo} at commit {commit}: {error}") from error
     except WeightsError as error:
+        if record is not None and _agrees_with_itself(folder, place.files):
+            raise WeightsError(
+                f"{place.repo} at commit {commit}: {error} The files agree with each other and with what the server said, so "
+                "the list of weights (weights_manifest.json, AMFZOO_MANIFEST) names others than this commit has: mend the list."
+            ) from error
         kept = [str(folder / file) for file in place.files if not evict(folder / file)]
         done = f"Delete {' and '.join(kept)}" if kept else "The copy was removed from the cache"
-        after = "try again; if it repeats, the repository or the mirror serves wrong files"
+        again = "try again without offline mode" if place.offline else "try again"
+        after = f"{again}; if it repeats, the repository or the mirror serves wrong files"
         raise WeightsError(f"{place.repo} at commit {commit}: {error} ({done}; {after}.)") from error
     return Resolved(folder, record, f"{place.repo} at commit {commit}")
+
+
+def _agrees_with_itself(folder: Path, files: tuple[str, ...]) -> bool:
+    """Whether a commit is whole, whatever a list says of it."""
+    try:
+        _verify(folder, files, None)
+    except (WeightsError, ConfigError):
+        return False
+    return True
 
 
 def _verify(folder: Path, files: tuple[str, ...], record: WeightsRecord | None) -> None:

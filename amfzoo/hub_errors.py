@@ -13,7 +13,7 @@ from typing import Any
 
 from .errors import WeightsError
 
-_TOKEN = "pass token=..., set HF_TOKEN, or run 'hf auth login'"
+_TOKEN = "set HF_TOKEN, run 'hf auth login', or pass token=... in Python"
 OTHER_WAY_TO_FETCH = (
     "set HF_ENDPOINT to a mirror you can reach, or fetch it once on a connected computer, "
     "copy the folder here and load it as 'local-dir:/folder'"
@@ -29,6 +29,11 @@ def explain(error: BaseException, what: str, other_way: str = OTHER_WAY_TO_FETCH
     """
     reason, remedy = _reason(error, other_way)
     return WeightsError(f"{what}: {reason}. To do: {remedy}.")
+
+
+def explained(error: BaseException, what: str) -> tuple[str, str]:
+    """What failed and why, where nothing need be done about it."""
+    return what, _reason(error, "")[0]
 
 
 def status_of(error: BaseException) -> int | None:
@@ -156,7 +161,10 @@ def _transport_reason(error: BaseException, status: int | None, other_way: str) 
     if _is(error, "TransportError") or "Consistency check failed" in text:
         return "the transfer broke off", f"try again; if it repeats, {other_way}"
     if _is(error, "OfflineModeIsEnabled", "LocalEntryNotFoundError"):
-        return "it is not in the cache, and offline mode forbids to fetch it", other_way
+        return (
+            "it is not in the cache, and nothing was to be fetched (offline)",
+            f"fetch it first, with `amfzoo download`; or {other_way}",
+        )
     return None
 
 

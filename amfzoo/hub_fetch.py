@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from .errors import WeightsError
 from .folder import CARD_FILE
-from .hub_errors import explain, is_server_fault, is_unreachable, pause_asked, retry_after, status_of
+from .hub_errors import explain, explained, is_server_fault, is_unreachable, pause_asked, retry_after, status_of
 from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
@@ -88,7 +88,7 @@ def fetch(place: Place) -> Path:
         folder = cached_folder(place) if is_unreachable(error) else None
         if folder is None:
             raise explain(error, place.failure(CONFIG_FILE)) from error
-        _log.warning("%s; using the cached commit %s", explain(error, place.failure(CONFIG_FILE)), folder.name)
+        _log.warning("%s: %s; using the cached commit %s", *explained(error, place.failure(CONFIG_FILE)), folder.name)
         return folder
     config = _download(place, CONFIG_FILE, place.revision)
     commit = config.parent.name  # all other files come from the same commit, should the branch move now

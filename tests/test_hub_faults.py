@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
@@ -115,6 +116,18 @@ def test_wrong_bytes_leave_the_cache(server, folder, tmp_path, file, listed):
     found = hub.resolve(name, manifest=manifest)
     assert (found.record is not None) == listed
     assert (found.folder / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_a_list_that_names_other_files_costs_no_good_ones(server, folder, tmp_path):
+    commit = published(server, folder)
+    path = manifest_for(tmp_path / "manifest.json", folder, {"type": "hub", "repo": REPO, "revision": commit})
+    entries = json.loads(path.read_text())
+    entries["weights"]["amf_small.test"]["files"]["model.safetensors"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(entries))
+    good = hub.resolve(pinned(commit)).folder
+    with pytest.raises(WeightsError, match="mend the list"):
+        hub.resolve("amf_small", manifest=load_manifest(path))
+    assert hub.resolve(pinned(commit), local_files_only=True).folder == good
 
 
 def test_file_altered_in_the_cache_is_caught_and_replaced(server, folder):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
-from ..processes import is_first
+from ..processes import is_first, several_processes
 from . import exit_codes
 from .options import print_json
 from .signals import StopSignals
@@ -75,6 +75,10 @@ def _checked(source: Path, out: str) -> Callable[..., TableResult]:
         return predict_shards
     if SUFFIX in (source.suffix.lower(), Path(out).suffix.lower()):
         raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {Path(out).stem}/")
+    if several_processes():
+        raise TableError(
+            f"several processes share a table only in a folder, named with a slash at its end: --out {Path(out).stem}/"
+        )
     check_output(PairTable(source), out)
     return predict_table
 

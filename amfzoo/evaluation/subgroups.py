@@ -88,8 +88,8 @@ def subgroup_scores(
 def all_subgroups(
     cases: Cases, task: str, columns: Iterable[str] | None = None, **settings: Any
 ) -> dict[str, list[dict[str, Any]]]:
-    """{column: rows of `subgroup_scores`}; default the columns of `default_columns`."""
-    columns = default_columns(cases) if columns is None else columns
+    """{column: rows of `subgroup_scores`}; default the known columns in which something is recorded of the task's cases."""
+    columns = default_columns(cases.select(cases.known(task))) if columns is None else columns
     return {column: subgroup_scores(cases, task, column, **settings) for column in columns}
 
 

@@ -71,6 +71,8 @@ class Explanation:
             ConfigError: unknown method or stride.
         """
         if branch not in self.pictures:
+            if branch not in BRANCHES:
+                raise PredictionError(f"there is no {branch!r} image; an image is one of {', '.join(BRANCHES)}")
             seen = " and ".join(self.pictures)
             raise PredictionError(f"there is no map of the {branch} image: the network saw the {seen} image alone")
         if task not in self.tasks:

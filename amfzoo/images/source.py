@@ -112,7 +112,12 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
 def _os_reason(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG) or isinstance(error, ValueError):
-        return "there is no such file; check the path (encoded image data must be passed as bytes, not as text)"
+        hint = (
+            ""
+            if number in (errno.ENOENT, errno.ENOTDIR)
+            else " (encoded image data must be passed as bytes, not as text)"
+        )
+        return f"there is no such file; check the path{hint}"
     if number == errno.EISDIR:
         return "this is a folder; pass the path of one image file"
     if isinstance(error, PermissionError):

@@ -7,12 +7,13 @@
         PairPredictor,
         fn_constructor_kwargs={"model": "amf_small", "root": "/pictures"},
         batch_size=64,
-        compute=ray.data.ActorPoolStrategy(size=4),
-        num_cpus=2,                             # threads of each actor; num_gpus=1 with device="cuda"
+        compute=ray.data.ActorPoolStrategy(size=2),
+        num_cpus=1,                             # threads of each actor; num_gpus=1 with device="cuda"
     )
     answered.write_parquet("answers")
 
-Ray replaces an actor that dies and has its batch answered again; of a batch that was not
+Leave the cluster at least one CPU beyond size x num_cpus: Ray reads the table with it, and waits without a word where
+there is none. Ray replaces an actor that dies and has its batch answered again; of a batch that was not
 answered to its end it takes no row, so each row is there once. ``pip install 'amfzoo[ray]'`` brings Ray.
 """
 

@@ -44,6 +44,14 @@ def test_a_table_without_guards_has_no_column_of_warnings(run, tiny, folder):
         assert ("warnings" in read_table(folder / out)[0]) == there
 
 
+def test_processes_do_not_share_one_file(run, tiny, folder, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    ended = run("predict", write_table(folder / "pairs.csv", ROWS), "--out", folder / "shared.csv", "--model", tiny)
+    assert ended.code == exit_codes.USAGE and "only in a folder" in ended.err and "--out shared/" in ended.err
+    assert not list(folder.glob("shared*"))
+
+
 @pytest.mark.parametrize(("given", "missing"), [("clinical", "dermoscopy"), ("dermoscopy", "clinical")])
 def test_one_image(run, tiny, folder, given, missing):
     data = run("predict", f"--{given}", folder / "c0.jpg", "--model", tiny, "--json").json

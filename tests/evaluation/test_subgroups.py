@@ -8,7 +8,8 @@ from evaluation_cases import make
 
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, subgroup_scores, task_scores
-from amfzoo.evaluation.subgroups import MINIMUM, default_columns, members
+from amfzoo.evaluation.cases import UNKNOWN
+from amfzoo.evaluation.subgroups import MINIMUM, all_subgroups, default_columns, members
 
 
 def test_ages_come_in_bands():
@@ -24,6 +25,15 @@ def test_ages_come_in_bands():
 def test_other_columns_are_taken_as_they_are_in_order():
     cases = make(6, metadata={"skin_tone": ["10", "2", "", "2", "V", "10"]})
     assert list(members(cases, "skin_tone")) == ["2", "10", "V", "not recorded"]
+
+
+def test_columns_without_a_record_of_a_tasks_cases_are_left_out():
+    labels = {"a": np.array([0, 1, UNKNOWN, UNKNOWN]), "b": np.array([UNKNOWN, UNKNOWN, 0, 1])}
+    rows = np.full((4, 2), 0.5)
+    tasks = dict.fromkeys(labels, ("x", "y"))
+    metadata = {"sex": ["f", "m", "", ""], "site": ["arm", "", "leg", ""]}
+    cases = Cases(list("1234"), tasks, labels, dict.fromkeys(labels, rows), metadata=metadata)
+    assert list(all_subgroups(cases, "a")) == ["sex", "site"] and list(all_subgroups(cases, "b")) == ["site"]
 
 
 def test_default_columns_are_those_recorded():
