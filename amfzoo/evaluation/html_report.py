@@ -19,6 +19,7 @@ from .report import (
     describe,
     difference_text,
     interval_sentence,
+    missing_sentence,
     p_text,
     score_text,
     score_title,
@@ -68,13 +69,17 @@ def _task(
     number: int, task: str, modes: Mapping[str, Any], cases: Mapping[str, Cases], settings: Mapping[str, Any]
 ) -> list[str]:
     parts = {mode: part["tasks"][task] for mode, part in modes.items() if task in part["tasks"]}
-    body = [f'<h2 id="task-{number}">{_name(task)}</h2>', *_overview(task, parts)]
-    for i, (mode, part) in enumerate(parts.items()):
+    body = [f'<h2 id="task-{number}">{_name(task)}</h2>']
+    alone = next((part["images"] for mode, part in parts.items() if part["images"] != mode), None)
+    body += [f'<p class="muted">Of these, {escape(missing_sentence(alone))}.</p>'] if alone else []
+    body += _overview(task, parts)
+    different = {part["images"]: (mode, part) for mode, part in reversed(parts.items())}
+    for i, (mode, part) in enumerate(reversed(different.values())):
         content = [
             *_classes(mode, task, part), *_plots(cases[mode], task), *_confusion(mode, task, part),
             *_subgroups(mode, task, part, settings),
         ]  # fmt: skip
-        heading = f"{escape(MODE_TITLES[mode].capitalize())}, by class"
+        heading = f"{escape(MODE_TITLES[part['images']].capitalize())}, by class"
         if i == 0:
             body += [f"<h3>{heading}</h3>", *content]
         else:

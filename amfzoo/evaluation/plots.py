@@ -65,12 +65,13 @@ def calibration(cases: Cases, task: str) -> str | None:
         above.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         used = counts > 0
         low, high = accuracy_range(probabilities)[:, used]
-        above.vlines(confidence[used], low, high, color="0.85", linewidth=6)  # by chance, were it calibrated
+        above.vlines(confidence[used], low, high, color="0.85", linewidth=6, label="95 % by chance,\nif calibrated")
         above.plot(confidence[used], accuracy[used], "o-", color=_COLOURS[0], markersize=4)
         above.set(ylim=(-0.02, 1.02), xlim=(0, 1), ylabel="share correct")
         error, chance = expected_calibration_error(labels, probabilities), ece_if_calibrated(probabilities)
         text = f"ECE {error:.3f}\nby chance {chance.low:.3f} to {chance.high:.3f}"
         above.text(0.03, 0.95, text, va="top", transform=above.transAxes)
+        above.legend(loc="lower right", frameon=False, handlelength=0.8)
         edges = np.linspace(0, 1, len(counts) + 1)
         below.bar(edges[:-1], counts, width=np.diff(edges), align="edge", color="0.75", edgecolor="white")
         below.set(xlabel="probability of the predicted class", ylabel="cases")

@@ -87,11 +87,13 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
-        lines += ["", task.replace("_", " "), *_mode_table(scores, SHOWN)]
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
-        lines += _class_table(part, first)
+        images = part["images"] if part else first
+        note = f" ({missing_sentence(images)})" if images != first else ""
+        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, SHOWN)]
+        lines += _class_table(part, images)
         if subgroups and part:
-            lines += _subgroup_tables(part["subgroups"], first)
+            lines += _subgroup_tables(part["subgroups"], images)
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
     if protocol:
         lines += [
@@ -114,6 +116,11 @@ def describe(part: Mapping[str, Any]) -> str:
     groups = "" if part["groups"] == part["cases"] else f" of {part['groups']} patients or lesions"
     splits = f" ({', '.join(f'{name} {count}' for name, count in part['splits'].items())})" if part["splits"] else ""
     return f"{part['cases']} cases{groups}{splits}" + (f", model {part['model']}" if part["model"] else "")
+
+
+def missing_sentence(images: str) -> str:
+    """What a task says whose cases all had one image alone."""
+    return f'no case has another image, so "{MODE_TITLES["both"]}" is "{MODE_TITLES[images]}" here'
 
 
 def interval_sentence(settings: Mapping[str, Any]) -> str:

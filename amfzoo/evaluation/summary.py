@@ -39,7 +39,7 @@ def evaluate(
 
     Returns:
         {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "splits",
-        "tasks": {task: {"cases", "counts", "majority_share", "confusion", "scores",
+        "tasks": {task: {"images", "cases", "counts", "majority_share", "confusion", "scores",
         "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
         "comparison": {mode: {"first", "second", "tasks": {task: {score: ...}}, "checklist"}}},
         where a score is {"value", "low", "high", "note"}. "ece_if_calibrated" is what the ECE would be
@@ -62,7 +62,7 @@ def evaluate(
             **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); draws of the ECE are moved so that their median is its value",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
-        "modes": {mode: _mode(part, subgroups, minimum, settings) for mode, part in modes.items()},
+        "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},
         "comparison": {mode: _comparison(modes[mode], others[mode], settings) for mode in shared},
     }  # fmt: skip
 
@@ -119,17 +119,39 @@ def _rows(scores: Mapping[str, Mapping[str, Any]], **place: Any) -> Iterator[dic
         yield {**dict.fromkeys(FIELDS, ""), **place, "score": score_name, "class": label, **values}
 
 
-def _mode(cases: Cases, subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _mode(
+    mode: str, modes: Mapping[str, Cases], subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    cases = modes[mode]
     protocol = checklist_scores(cases, **settings)
     return {
         "model": cases.model,
         "cases": len(cases),
         "groups": len(set(cases.groups)),
         "splits": {name: cases.splits.count(name) for name in sorted(set(cases.splits)) if name},
-        "tasks": {task: _task(cases, task, subgroups, minimum, settings) for task in cases.tasks},
+        "tasks": {
+            task: {"images": _images(mode, modes, task), **_task(cases, task, subgroups, minimum, settings)}
+            for task in cases.tasks
+        },
         "checklist": _plain(protocol),
         "rule_counts": {str(t): found for t, found in rule_counts(cases).items()} if "rule_auc" in protocol else {},
     }
+
+
+def _images(mode: str, modes: Mapping[str, Cases], task: str) -> str:
+    """The mode, or the single-image mode with the very same answers, as the cases of a task had no other image."""
+    if mode != "both":
+        return mode
+    cases = modes[mode].select(modes[mode].known(task))
+    place = {name: row for row, name in enumerate(cases.ids)}
+    for other in modes:
+        alone = modes[other].select(modes[other].known(task)) if task in modes[other].tasks else None
+        if other == mode or not len(cases) or alone is None or set(alone.ids) != set(place):
+            continue
+        rows = [place[name] for name in alone.ids]
+        if np.allclose(cases.probabilities[task][rows], alone.probabilities[task], rtol=0, atol=1e-6):
+            return other
+    return mode
 
 
 def _task(

@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -227,3 +228,22 @@ def test_errors(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TableError, match="cannot be written"):
         write_report(evaluate(make(5), resamples=0), tmp_path / "file" / "folder", make(5))
+
+
+def test_a_task_whose_cases_all_lack_one_image_says_so():
+    """One task of pairs, one of dermoscopy alone: "both images" must not claim a photo that nobody had."""
+    rng = np.random.default_rng(0)
+    pairs, alone = rng.dirichlet((1, 1), (2, 40)), rng.dirichlet((1, 1), 40)
+    labels = {"pairs": np.arange(40) % 2, "alone": np.arange(40) // 2 % 2}
+    tasks, ids = dict.fromkeys(labels, ("x", "y")), [f"L{i}" for i in range(40)]
+    modes = {
+        mode: Cases(ids, tasks, labels, {"pairs": pairs[i], "alone": alone}, mode=mode)
+        for i, mode in enumerate(("both", "dermoscopy"))
+    }
+    result = evaluate(modes, resamples=0)
+    assert [result["modes"]["both"]["tasks"][task]["images"] for task in tasks] == ["both", "dermoscopy"]
+    told = 'no case has another image, so "both images" is "dermoscopy only" here'
+    text, page = to_text(result), html_report.render_html(result, modes, title="t")
+    assert f"alone ({told})" in text and text.count(told) == 1 and "class (dermoscopy only)" in text
+    assert page.count(escape(told)) == 1
+    assert page.count("Both images, by class") == 1 and page.count("Dermoscopy only, by class") == 2
