@@ -1,7 +1,8 @@
-"""Do the maps of `amfzoo.explain` show what moves the answer? Measured where the place of every finding is known.
+"""Do the maps of `amfzoo.explain` show what moves the answer? Measured where the place of every finding is known, or on photographs.
 
     amfzoo data draw --out drawn --count 200
     python benchmarks/explain_faithfulness.py --model amf_small --data drawn [--split test] [--cases 200]
+    python benchmarks/explain_faithfulness.py --model amf_small --data milk10k:FOLDER --splits split.csv --split valid --cases 100
 
 For each drawn lesion and each finding that it has and the weights know, the map of that
 finding's class is held against its mask; of another task, such as the diagnosis, the map of
@@ -17,7 +18,9 @@ the most probable class against the lesion's outline. Both images are looked at.
 Each is compared with random maps: the same cells, shuffled. Prints JSON per image and task:
 both figures, those of random maps, and the difference with its 95 % bootstrap interval over
 lesions (positive where the map is better). `unlike_random` is true where the interval lies
-above 0. Weights that cannot tell a finding cannot point at it either: read the figures beside
+above 0. Deletion is compared with a map that is strongest in the middle of the picture as well, where
+lesions mostly are: a map that is no better tells nothing about its lesion. Of photographs nobody
+drew masks, so there is deletion alone, for tasks that are no criteria. Weights that cannot tell a finding cannot point at it either: read the figures beside
 those of `amfzoo evaluate` on the same set.
 """
 
@@ -34,8 +37,9 @@ import numpy as np
 from PIL import Image
 
 from amfzoo import PairNetwork, create_model
-from amfzoo.data.records import SPLITS, Lesion
+from amfzoo.data.records import SPLITS, Lesion, evenly_spaced
 from amfzoo.data.sources import load_source
+from amfzoo.data.split import read_split
 from amfzoo.data.synthetic import read_masks
 from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.explain import explain
@@ -53,16 +57,17 @@ class Case(NamedTuple):
     name: str
     images: dict[str, Path]
     labels: dict[str, str]
-    masks: dict[str, dict[str, np.ndarray]]
+    masks: dict[str, dict[str, np.ndarray]] | None  # None for a photograph
 
 
 class Figures(NamedTuple):
-    """Of one map: whether it points right, and its deletion score; the means of random maps beside them."""
+    """Of one map: whether it points right, and its deletion score; the means of random maps beside them, and the middle's."""
 
-    hit: float
+    hit: float  # NaN without a mask
     random_hit: float
     deletion: float
     random_deletion: float
+    centre_deletion: float
     empty: bool
 
 
@@ -78,11 +83,22 @@ def _case(folder: Path, lesion: Lesion) -> Case:
     return Case(lesion.id, {name: getattr(lesion, name) for name in BRANCHES}, dict(lesion.labels), masks)
 
 
+def photographs(source: str, splits: Path | None, count: int | None = None, split: str | None = None) -> Iterator[Case]:
+    """Whole pairs of any source, evenly spaced."""
+    lesions = load_source(source)
+    lesions = lesions if splits is None else read_split(lesions, splits)
+    whole = [one for one in (lesions if split is None else lesions.split(split)) if one.clinical and one.dermoscopy]
+    for lesion in evenly_spaced(whole, count or len(whole)):
+        yield Case(lesion.id, {name: getattr(lesion, name) for name in BRANCHES}, dict(lesion.labels), None)
+
+
 def targets(network: PairNetwork, case: Case) -> Iterator[tuple[str, str | None, str]]:
     """(task, class or None for the most probable one, name of the mask) of what can be looked for."""
     for task, classes in network.tasks.items():
         if task not in CHECKLIST:
             yield task, None, "lesion"
+            continue
+        if case.masks is None:
             continue
         truth = case.labels[task]
         label = truth if truth in classes else "present"
@@ -157,8 +173,8 @@ def measure(
             row = seen.probabilities[task]
             label = label or max(row, key=row.__getitem__)
             for branch in network.preprocess:
-                mask = case.masks[branch][mask_name]
-                if not mask.any():  # finer than the picture's pixels
+                mask = None if case.masks is None else case.masks[branch][mask_name]
+                if mask is not None and not mask.any():  # finer than the picture's pixels
                     continue
                 region = seen.class_map(branch, task, label, method=method, stride=stride)
                 hits, deletions = [], []
@@ -166,41 +182,59 @@ def measure(
                     cells = (
                         region.cells if draw == 0 else rng.permutation(region.cells.ravel()).reshape(region.cells.shape)
                     )
-                    hits.append(points_into(region.placement.to_picture(cells), mask, tolerance))
+                    heat = region.placement.to_picture(cells)
+                    hits.append(np.nan if mask is None else points_into(heat, mask, tolerance))
                     deletions.append(deletion_score(network, inputs, branch, cells, (task, label), rng))
+                middle = deletion_score(network, inputs, branch, _middle(region.cells.shape), (task, label), rng)
                 found[branch, task][case.name] = Figures(
-                    float(hits[0]), float(np.mean(hits[1:])), deletions[0], float(np.mean(deletions[1:])), region.empty
+                    float(hits[0]),
+                    float(np.mean(hits[1:])),
+                    deletions[0],
+                    float(np.mean(deletions[1:])),
+                    middle,
+                    region.empty,
                 )
     return found
+
+
+def _middle(shape: tuple[int, int]) -> np.ndarray:
+    """A map of the given shape that falls off from its middle."""
+    rows, columns = (np.linspace(-1, 1, size) for size in shape)
+    return (2 - np.hypot(rows[:, None], columns)).astype(np.float32)
 
 
 def summary(figures: Iterable[Figures], seed: int = 0) -> dict[str, object]:
     """Means over lesions, and the differences from random maps with their intervals."""
     table = np.array([tuple(map(float, one)) for one in figures])
-    hit, random_hit, deletion, random_deletion = table[:, :4].mean(0)
+    hit, random_hit, deletion, random_deletion, centre_deletion, empty = table.T
+    found: dict[str, object] = {"cases": len(table), "empty_maps": int(empty.sum())}
+    if not np.isnan(hit).any():
+        found["pointing"] = _compared(hit, "random", random_hit, hit - random_hit, seed)
+    found["deletion"] = _compared(deletion, "random", random_deletion, random_deletion - deletion, seed)
+    found["deletion_middle"] = _compared(deletion, "middle", centre_deletion, centre_deletion - deletion, seed)
+    return found
+
+
+def _compared(values: np.ndarray, other: str, others: np.ndarray, better: np.ndarray, seed: int) -> dict[str, object]:
     return {
-        "cases": len(table),
-        "empty_maps": int(table[:, 4].sum()),
-        "pointing": {"map": round(hit, 3), "random": round(random_hit, 3), **_difference(table[:, 0] - table[:, 1], seed)},
-        "deletion": {
-            "map": round(deletion, 3), "random": round(random_deletion, 3), **_difference(table[:, 3] - table[:, 2], seed),
-        },
+        "map": round(float(values.mean()), 3), other: round(float(others.mean()), 3), **_difference(better, other, seed)
     }  # fmt: skip
 
 
-def _difference(values: np.ndarray, seed: int) -> dict[str, object]:
+def _difference(values: np.ndarray, other: str, seed: int) -> dict[str, object]:
     lesions = [str(i) for i in range(len(values))]
     draws = resample(lambda weights: {"": weights @ values / weights.sum(1)}, lesions, resamples=RESAMPLES, seed=seed)
     low, high = percentile(draws[""])
     interval = {"difference": values.mean(), "low": low, "high": high}
-    return {**{name: round(float(v), 3) for name, v in interval.items()}, "unlike_random": bool(low > 0)}
+    return {**{name: round(float(v), 3) for name, v in interval.items()}, f"unlike_{other}": bool(low > 0)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="amf_small", help="as for create_model; its weights are used")
-    parser.add_argument("--data", type=Path, required=True, help="folder that `amfzoo data draw` drew")
-    parser.add_argument("--cases", type=int, help="the first so many; default all")
+    parser.add_argument("--data", required=True, help="folder that `amfzoo data draw` drew, or any source of pairs")
+    parser.add_argument("--splits", type=Path, help="of such a source: a file of `amfzoo data split`")
+    parser.add_argument("--cases", type=int, help="so many, the first of drawn ones; default all")
     parser.add_argument("--split", choices=SPLITS, help="cases of this split alone; default all")
     parser.add_argument("--method", default="hirescam", help="hirescam or gradcam")
     parser.add_argument("--stride", type=int, help="of the feature map; default all that the network pools")
@@ -209,7 +243,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "seed")}
-    found = measure(create_model(args.model, pretrained=True), read_cases(args.data, args.cases, args.split), **options)
+    drawn = (Path(args.data) / "masks").is_dir()
+    cases = (
+        read_cases(Path(args.data), args.cases, args.split)
+        if drawn
+        else photographs(args.data, args.splits, args.cases, args.split)
+    )
+    found = measure(create_model(args.model, pretrained=True), cases, **options)
     results: dict[str, dict[str, object]] = defaultdict(dict)
     for (branch, task), figures in found.items():
         results[branch][task] = summary(figures.values(), args.seed)

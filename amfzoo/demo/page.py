@@ -89,8 +89,14 @@ def _gradio() -> Any:
 def _shown(answers: Answers) -> Callable[..., tuple[str, dict[str, Any]]]:
     def show(clinical: str | None, dermoscopy: str | None, name: str) -> tuple[str, dict[str, Any]]:
         case = answers.view(clinical, dermoscopy, name)
-        about = model_section(answers.network(name).config, name, __version__)
-        return _framed("\n".join([*case_section(case, level=3), *about])), case.prediction.to_dict()
+        config = answers.network(name).config
+        limits = config.info.get("not_validated_for") or "anything: nothing is recorded"
+        lines = [
+            f'<p class="muted"><b>{escape(name)}</b> is not validated for {escape(limits)}</p>',
+            *case_section(case, level=3),
+            *model_section(config, name, __version__),
+        ]
+        return _framed("\n".join(lines)), case.prediction.to_dict()
 
     return show
 

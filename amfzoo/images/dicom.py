@@ -42,6 +42,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _LOSSLESS_JPEG = ("1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 _LARGEST_FRAME = MAX_PIXELS * 3 * 2  # bytes: the largest picture in RGB, at 16 bits a sample
 _CONVERT = "convert the file to Explicit VR Little Endian, for example with `gdcmconv --raw` or dcmtk's `dcmdjpeg`"
+_LEAST_SPREAD = 1 / 12  # of the range; a picture that fills less, such as 12 bits declared as 16, would come out black
 _AGAIN = "copy or export the file again"
 
 
@@ -61,18 +62,18 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
     try:
         pixels, kind = _pixels(dataset, syntax)
         if kind in _GRAY:
-            return Image.fromarray(_gray(pixels, dataset, inverted=kind == "MONOCHROME1"))
+            return Image.fromarray(_gray(pixels, dataset, name, inverted=kind == "MONOCHROME1"))
         if kind == "PALETTE COLOR":
             pixels, bits = _coloured(pixels, dataset)
         else:
             bits = dataset.BitsStored
         picture = Image.fromarray(_to_bytes(pixels, 0, 2**bits - 1))
-    except MemoryError:
+    except (MemoryError, ImageError):
         raise
     except Exception:  # decoders raise nearly anything; their words may quote the file, so none go on
         raise ImageError(
             f"{name}: the DICOM pixels ({_title(syntax)}) are truncated or damaged, or of a kind that the installed "
-            f"decoders do not read; {_AGAIN}, or {_CONVERT}"
+            f"decoders do not read; {_AGAIN}" + (f", or {_CONVERT}" if syntax.is_encapsulated else "")
         ) from None
     if isinstance(profile := dataset.get("ICCProfile"), bytes):
         picture.info["icc_profile"] = profile
@@ -107,8 +108,12 @@ def _check_module(dataset: Dataset, name: str) -> None:
         )
     names = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
     values = {field: dataset.get(field) for field in names}
-    if not all(isinstance(value, int) for value in values.values()) or not 0 < values["BitsStored"] <= 16:
-        raise ImageError(f"{name}: the DICOM header does not say how its pixels are stored (up to 16 bits); {_AGAIN}")
+    wrong = [field for field, value in values.items() if not isinstance(value, int)]
+    if wrong or not 0 < values["BitsStored"] <= 16:
+        raise ImageError(
+            f"{name}: the DICOM header does not say how its pixels are stored (up to 16 bits): "
+            f"look at {', '.join(wrong) or 'BitsStored'}; {_AGAIN}"
+        )
     check_size((values["Columns"], values["Rows"]), name)
     kind = dataset.get("PhotometricInterpretation")
     if values["SamplesPerPixel"] != _SAMPLES.get(str(kind)):
@@ -150,6 +155,8 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
     from pydicom.pixels import as_pixel_options, get_decoder
     from pydicom.uid import RLELossless
 
+    if "PlanarConfiguration" not in dataset:  # needed for colour; some writers take the usual one for granted
+        dataset.PlanarConfiguration = 0
     options = as_pixel_options(dataset)
     if syntax.is_encapsulated:
         frame = get_frame(dataset.PixelData, 0, number_of_frames=options["number_of_frames"])
@@ -161,7 +168,7 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
     return pixels, str(found["photometric_interpretation"])
 
 
-def _gray(pixels: np.ndarray, dataset: Dataset, *, inverted: bool) -> np.ndarray:
+def _gray(pixels: np.ndarray, dataset: Dataset, name: str, *, inverted: bool) -> np.ndarray:
     """(H, W) uint8 as it is meant to be seen (PS3.3 C.11.1, C.11.2)."""
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
@@ -177,6 +184,11 @@ def _gray(pixels: np.ndarray, dataset: Dataset, *, inverted: bool) -> np.ndarray
     values = apply_voi_lut(apply_modality_lut(pixels, dataset), dataset)
     if lut := dataset.get("VOILUTSequence"):  # which pydicom prefers to a window
         low, high = 0.0, 2.0 ** lut[0].LUTDescriptor[2] - 1
+    elif dataset.get("WindowCenter") is None and 0 < np.ptp(values) < _LEAST_SPREAD * (high - low):
+        raise ImageError(
+            f"{name}: its gray values fill {np.ptp(values) / (high - low):.1%} of the range that the DICOM header gives "
+            "(BitsStored), and no window says which part to show; set WindowCenter and WindowWidth, or export the photo as PNG or JPEG"
+        )
     found = _to_bytes(values, low, high)
     return 255 - found if inverted else found
 

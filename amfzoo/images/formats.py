@@ -53,6 +53,13 @@ def _reason(data: bytes) -> str:
     for start, kind in _OTHERS.items():
         if data.startswith(start):
             return f"{kind} is not read here; convert it to one of {SUPPORTED}"
+    if data[:4] in (
+        b"\x02\0\0\0",
+        b"\x08\0\x05\0",
+        b"\x08\0\x08\0",
+        b"\x08\0\x16\0",
+    ):  # first tags of a file, of a data set
+        return "this seems to be DICOM without its preamble; save it as a DICOM file (PS3.10), or export the photo as PNG or JPEG"
     if data.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer and not the image; run `git lfs pull`"
     if _is_text(data):

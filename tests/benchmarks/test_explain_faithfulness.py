@@ -77,12 +77,30 @@ def test_deletion_by_hand():
 def test_the_interval_is_that_of_the_mean():
     rng = np.random.default_rng(0)
     values = rng.normal(0.3, 1, 400)
-    figures = [study.Figures(v, 0.0, 0.0, v / 2, False) for v in values]
+    figures = [study.Figures(v, 0.0, 0.0, v / 2, -v, False) for v in values]
     found = study.summary(figures)
     half = 1.96 * values.std() / 20
     assert found["pointing"]["low"] == pytest.approx(values.mean() - half, abs=0.02)
     assert found["deletion"]["high"] == pytest.approx((values.mean() + half) / 2, abs=0.02)
     assert found["pointing"]["unlike_random"] == (found["pointing"]["low"] > 0)
+    assert found["deletion_middle"]["difference"] == pytest.approx(-values.mean(), abs=1e-3)
+    assert not found["deletion_middle"]["unlike_middle"]
+
+
+def test_photographs_have_no_mask_to_point_into(tmp_path):
+    """The square is in a corner, so a map of it is better than the middle; tasks that are criteria are left out."""
+    rows = ["lesion_id,clinical,dermoscopy,diagnosis [a|b],split"]
+    for i, box in enumerate(BOXES[:4]):
+        for name, square in (("clinical", (0, 0, 0, 0)), ("dermoscopy", box)):
+            with_square((SIDE, SIDE), square).save(tmp_path / f"{name}_{i}.png")
+        rows.append(f"{i},clinical_{i}.png,dermoscopy_{i}.png,a,valid")
+    (tmp_path / "real.csv").write_text(
+        "\n".join([*rows, "9,clinical_0.png,,b,valid", "8,clinical_0.png,dermoscopy_0.png,b,train"])
+    )
+    real = list(study.photographs(str(tmp_path / "real.csv"), None, None, "valid"))
+    assert [case.name for case in real] == ["0", "1", "2", "3"] and all(case.masks is None for case in real)
+    figures = study.summary(study.measure(red_network(), real, draws=2)["dermoscopy", "red"].values())
+    assert "pointing" not in figures and figures["deletion_middle"]["unlike_middle"]
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,12 @@ def test_planes(rgb):
     np.testing.assert_array_equal(read(made), rgb)
 
 
+def test_colour_by_pixel_is_taken_for_granted(rgb):
+    made = dataset(rgb, "RGB")
+    del made.PlanarConfiguration
+    np.testing.assert_array_equal(read(made), rgb)
+
+
 def test_colour_of_more_than_eight_bits(rgb):
     wide = np.rint(rgb / 255 * 4095).astype(np.uint16)
     np.testing.assert_array_equal(read(dataset(wide, "RGB", BitsStored=12)), rgb)

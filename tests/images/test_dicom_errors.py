@@ -178,3 +178,29 @@ def test_without_pydicom(rgb, monkeypatch):
     data = encoded(dataset(rgb, "RGB"))
     monkeypatch.setitem(sys.modules, "pydicom", None)
     fails(data, "pip install 'amfzoo[dicom]'", "PNG or JPEG")
+
+
+def test_gray_that_fills_little_of_its_range_and_has_no_window(gray):
+    low = gray.astype(np.uint16) * 16  # 12 bits declared as 16
+    fails(dataset(low, "MONOCHROME2"), "% of the range", "WindowCenter")
+    shown = read_image(encoded(dataset(low, "MONOCHROME2", WindowCenter="2048", WindowWidth="4096")), name="photo.dcm")
+    assert np.abs(np.asarray(shown)[..., 0].astype(int) - gray).max() <= 1
+    blank = read_image(encoded(dataset(np.full((32, 32), 7, np.uint16), "MONOCHROME2")), name="photo.dcm")
+    assert np.asarray(blank).max() == 0  # nothing to be seen in any window; the guards warn of it
+
+
+def test_a_header_that_lacks_how_pixels_are_stored_is_named(rgb):
+    made = dataset(rgb, "RGB")
+    del made.BitsStored
+    fails(made, "look at BitsStored")
+
+
+def test_uncompressed_pixels_are_not_to_be_converted(rgb):
+    made = dataset(rgb, "RGB")
+    made.PixelData = made.PixelData[:100]
+    assert "convert" not in fails(made, "truncated or damaged")
+
+
+def test_a_data_set_without_preamble_is_told_from_other_content(rgb):
+    whole = encoded(dataset(rgb, "RGB"))
+    fails(whole[132:], "DICOM without its preamble")
