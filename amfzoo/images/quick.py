@@ -1,4 +1,4 @@
-"""Resizing in a quarter of the time that Pillow takes, with nearly the same pixels."""
+"""Resizing in less time than Pillow takes, with nearly the same pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ALIKE = ("bilinear", "bicubic")  # filters that torch computes as Pillow does, 
 class QuickPreprocess(Preprocess):
     """As `Preprocess`, but whole pictures are squashed by torch.
 
-    Its weights are rounded to 16 bits: of 288 real photographs .4 % of the values differ, nearly
+    Its weights are rounded to 16 bits: of 192 photographs of MILK10k, 341 x 256 to 224 x 224, .4 % of the values differ, nearly
     all by one of 255 levels. Other fits and filters, and pictures whose border is cut, go through Pillow.
     """
 

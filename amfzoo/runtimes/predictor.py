@@ -64,8 +64,7 @@ class Predictor:
     def preprocess(self) -> dict[str, Preprocess]:
         """From file to network input, for each branch that exists; where the precision is not fp32, quickly.
 
-        `QuickPreprocess` moves a probability by .0008 on average, less than the precision does,
-        and what was measured of the precision includes it.
+        What was measured of a precision (`Predictor.measured`) includes what `QuickPreprocess` changes.
         """
         exact = self.config.preprocess
         if self.precision == "fp32":
