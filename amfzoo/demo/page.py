@@ -90,9 +90,10 @@ def _shown(answers: Answers) -> Callable[..., tuple[str, dict[str, Any]]]:
     def show(clinical: str | None, dermoscopy: str | None, name: str) -> tuple[str, dict[str, Any]]:
         case = answers.view(clinical, dermoscopy, name)
         config = answers.network(name).config
-        limits = config.info.get("not_validated_for") or "anything: nothing is recorded"
+        limits = str(config.info.get("not_validated_for") or "anything: nothing is recorded")
+        first = limits.partition(". ")[0].rstrip(".")  # the rest stands below
         lines = [
-            f'<p class="muted"><b>{escape(name)}</b> is not validated for {escape(limits)}</p>',
+            f'<p class="muted"><b>{escape(name)}</b> is not validated for {escape(first)}.</p>',
             *case_section(case, level=3),
             *model_section(config, name, __version__),
         ]

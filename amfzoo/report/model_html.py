@@ -70,7 +70,7 @@ def _metrics(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
     for metric in metrics:
         value, low, high = (metric.get(key) for key in ("value", "low", "high"))
         if metric.get("name") in _FIGURES and value is not None:
-            interval = "" if low is None or high is None else f"<br>{low:.2f} to {high:.2f}"
+            interval = "" if low is None or high is None else f"<br>{low:.2f}&nbsp;to&nbsp;{high:.2f}"
             where = f"{metric.get('data', UNKNOWN)}, {metric.get('cases') or 'unknown number of'} lesions"
             rows.setdefault((metric.get("task", ""), where), {})[metric["name"]] = f"<b>{value:.2f}</b>{interval}"
     if not rows:
