@@ -10,6 +10,7 @@ from typing import Any
 
 from ..html_page import document
 from .cases import Cases
+from .consistency import DRAWS
 from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
 from .plots import PLOTS
 from .report import (
@@ -28,8 +29,8 @@ from .report import (
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
 _ECE = "resampling adds error, so for its interval the resamples are moved until their median is the value"
 _BY_CHANCE = (
-    "ECE by chance if calibrated: what it would be were every probability exactly right, with the range of 95 % of 1000 draws; "
-    "in the reliability plot, the grey bars. An error in that range is no sign of miscalibration."
+    "ECE by chance if calibrated: what it would be were every probability exactly right: the median of {draws} draws, and where {share:g} % "
+    "of them lie. An error in that range is no sign of miscalibration. The grey bars of the reliability plot are made alike."
 )
 _MACRO = (
     "Macro averages (balanced accuracy, macro-F1, AUROC, average precision) weigh every class that occurs alike; "
@@ -249,7 +250,7 @@ def _definitions(result: Mapping[str, Any]) -> list[str]:
         f"<li>{_MACRO}</li>",
         "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
         f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; {_ECE}.</li>",
-        f"<li>{_BY_CHANCE}</li>",
+        f"<li>{_BY_CHANCE.format(draws=DRAWS, share=100 * result['settings']['level'])}</li>",
         "<li>Brier score: squared error summed over the classes, 0 to 2. Log-loss: natural logarithm.</li>",
         f"<li>Made with amfzoo {escape(result['amfzoo'])}.</li></ul>",
     ]
