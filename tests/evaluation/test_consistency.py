@@ -18,17 +18,17 @@ def calibrated(seed, count, classes=4):
     return (rng.random(count)[:, None] > p.cumsum(1)).sum(1), p
 
 
-@pytest.mark.parametrize("count", [50, 500, 5000])
+@pytest.mark.parametrize("count", [50, 500])
 def test_calibrated_cases_lie_in_the_range_as_often_as_it_says(count):
     inside, values, medians = 0, [], []
-    for seed in range(100):
+    for seed in range(80):
         labels, p = calibrated(seed, count)
         chance = ece_if_calibrated(p, seed=seed)
         error = expected_calibration_error(labels, p)
         inside += chance.low <= error <= chance.high
         values.append(error)
         medians.append(chance.value)
-    assert 88 <= inside <= 100  # of 100, binomial with p = .95
+    assert 70 <= inside  # of 80, binomial with p = .95
     assert np.mean(medians) == pytest.approx(np.median(values), rel=0.1)
 
 
