@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AmfzooError
 from ..images import Preprocess
+from ..images.quick import quick
 from ..inference import Prediction, predict, predict_stream
 from ..inference.batch import Batch, Logits, Started
 from .base import Runtime
@@ -46,6 +47,10 @@ class Predictor:
         self.precision = precision
         self.difference = difference
         self.measured = measured
+        # once: it is asked for with every pair
+        self._preprocess = dict(config.preprocess)
+        if precision != "fp32":
+            self._preprocess = {branch: quick(exact) for branch, exact in self._preprocess.items()}
 
     @property
     def precision_note(self) -> str:
@@ -66,12 +71,7 @@ class Predictor:
 
         What was measured of a precision (`Predictor.measured`) includes what `QuickPreprocess` changes.
         """
-        exact = self.config.preprocess
-        if self.precision == "fp32":
-            return exact
-        from ..images.quick import quick
-
-        return {branch: quick(preprocess) for branch, preprocess in exact.items()}
+        return self._preprocess
 
     def logits(self, batch: Batch) -> Logits:
         """{task: (B, classes)} of preprocessed input, before the temperatures."""
