@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..csv_mark import skip_mark
 from ..errors import ConfigError, TableError
 from ..files import replacing
 from .cases import UNKNOWN, Cases
@@ -100,10 +101,14 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         raise TableError(f"{path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
     except OSError as error:
         raise TableError(f"the table {path} cannot be read: {error.strerror or error}") from error
-    first = text.lstrip("\r\n").partition("\n")[0]
+    file = io.StringIO(text.lstrip("\r\n"), newline="")
+    skip_mark(file)
+    below = file.tell()
+    first = file.readline()
+    file.seek(below)
     delimiter = max(",;\t", key=first.count)
     try:
-        table = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if any(row)]
+        table = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if any(row)]
     except csv.Error as error:
         raise TableError(
             f"{path.name} is not a well-formed CSV file: {error}; look for an unpaired quotation mark"

@@ -58,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--task", metavar="NAME", help="one task (default: the mean over all)")
     table.add_argument("--score", choices=SCORES, default=SCORES[0], help="of the plot (default: %(default)s)")
     table.add_argument("--resamples", metavar="N", type=int, default=1000)
+    table.add_argument(
+        "--to", metavar="DIR", type=Path, help="write into this folder instead, beside all that the report is made of"
+    )
     return parser
 
 
@@ -103,6 +106,9 @@ def _cost(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
+    if args.to:
+        records.copy_finished(args.out, _selected(args), args.to)
+        args.out = args.to  # which may hold other runs as well
     print(report.write_report(args.out, _selected(args), task=args.task, score=args.score, resamples=args.resamples))
     return 0
 

@@ -1,6 +1,7 @@
 """What a study leaves in its folder, and whether two runs may be compared.
 
 study.json, split.csv                        the plan, the data, the split
+cost.json                                    speeds, where they were measured
 runs/<family>/<row>/seed-<n>/run.json        what the run was made of, and its figures once it has ended
 runs/<family>/<row>/seed-<n>/validation.csv  its prediction of every validation lesion
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from amfzoo.training.run import CASES_FILE
 
 from .plan import Row, Study
 
-RUN_FILE, STUDY_FILE, SPLIT_FILE, RUNS = "run.json", "study.json", "split.csv", "runs"
+RUN_FILE, STUDY_FILE, SPLIT_FILE, COST_FILE, RUNS = "run.json", "study.json", "split.csv", "cost.json", "runs"
 
 
 def run_folder(out: Path, row: Row, seed: int) -> Path:
@@ -95,6 +96,39 @@ def read_study(out: Path) -> dict[str, Any]:
     if found is None:
         raise ConfigError(f"{out} holds no study ({STUDY_FILE} is missing): train it first, with `run`")
     return found
+
+
+def write_study(out: Path, about: Mapping[str, Any]) -> None:
+    """Write study.json; of one that is there its seeds and weights are kept beside the new ones."""
+    before = read_json(out / STUDY_FILE) or {}
+    seeds = sorted({*about["plan"]["seeds"], *before.get("plan", {}).get("seeds", [])})
+    weights = {**before.get("weights", {}), **about["weights"]}
+    write_json(out / STUDY_FILE, {**about, "plan": {**about["plan"], "seeds": seeds}, "weights": weights})
+
+
+def copy_finished(out: Path, study: Study, to: Path) -> None:
+    """Copy what a report is made of, less models and pictures, into another folder, which may hold other runs.
+
+    Raises:
+        ConfigError: the folder holds a run that was made otherwise; nothing was copied then.
+        OSError: it cannot be written.
+    """
+    about = read_study(out)
+    folders = [(run_folder(out, row, seed), run_folder(to, row, seed)) for row in study.rows for seed in study.seeds]
+    folders = [(source, target) for source, target in folders if finished(source)]
+    for source, target in folders:
+        made = read_json(source / RUN_FILE) or {}
+        check_same(target, {name: value for name, value in made.items() if name != "finished"})
+    for source, target in folders:
+        _copy(source, target, (CASES_FILE, RUN_FILE))
+    _copy(out, to, (SPLIT_FILE, COST_FILE))
+    write_study(to, about)
+
+
+def _copy(source: Path, target: Path, names: Iterable[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for content, name in [((source / name).read_bytes(), name) for name in names if (source / name).exists()]:
+        write_whole(target / name, lambda file, content=content: file.write(content))
 
 
 def digest(lesions: LesionSet) -> str:

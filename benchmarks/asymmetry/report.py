@@ -16,7 +16,7 @@ from .plot import draw
 from .runs import build
 from .table import NAMES, as_csv, as_markdown, make_line
 
-COST_FILE, TABLE, PLOT = "cost.json", "results", "accuracy_against_parameters"
+TABLE, PLOT = "results", "accuracy_against_parameters"
 
 
 def measure_cost(
@@ -28,14 +28,14 @@ def measure_cost(
         ConfigError: the folder holds no study.
     """
     about = records.read_study(out)
-    found = records.read_json(out / COST_FILE) or {}
+    found = records.read_json(out / records.COST_FILE) or {}
     for family in dict.fromkeys(row.family for row in study.rows):
         rows = [row for row in study.rows if row.family == family]
         networks = {row.id: (build(row, about["tasks"]), _side(row)) for row in rows}
         control = next((row.control_id for row in rows if not row.ablation and row.control_id in networks), rows[0].id)
         timed = speeds(networks, control, batch_size=batch_size, rounds=rounds, device=device)
         found[family] = {**timed, "control": control}
-        records.write_json(out / COST_FILE, found)
+        records.write_json(out / records.COST_FILE, found)
     return found
 
 
@@ -64,7 +64,7 @@ def write_report(
     study = study or make_study(about["plan"])
     cases = records.finished_cases(out, study)
     scores = score_rows(cases, task, resamples=resamples)
-    timed = records.read_json(out / COST_FILE) or {}
+    timed = records.read_json(out / records.COST_FILE) or {}
     lines = []
     for row in study.rows:
         if row.id in scores:

@@ -126,13 +126,11 @@ def run_study(
 def _describe(out: Path, lesions: LesionSet, plan: Mapping[str, Any], weights: Mapping[str, str]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     write_split(lesions, out / records.SPLIT_FILE)
-    before = records.read_json(out / records.STUDY_FILE) or {}  # other rows and seeds may have been trained before
-    seeds = sorted({*plan["seeds"], *before.get("plan", {}).get("seeds", [])})
     about = {
-        "plan": {**plan, "seeds": seeds},
+        "plan": plan,
         "data": lesions.name,
         "tasks": {task: list(classes) for task, classes in lesions.tasks.items()},
         "lesions": {split: len(lesions.split(split)) for split in ("train", "valid")},
-        "weights": {**before.get("weights", {}), **weights},
+        "weights": weights,
     }
-    records.write_json(out / records.STUDY_FILE, about)
+    records.write_study(out, about)  # other rows and seeds may have been trained before

@@ -142,6 +142,29 @@ def test_report_recomputes_from_the_predictions(done, capsys):
     assert (done / "accuracy_against_parameters.png").stat().st_size > 10_000
 
 
+def test_what_is_kept_makes_the_same_report_and_goes_on(data, done, tmp_path, monkeypatch, capsys):
+    assert main(["report", "--out", str(done), "--resamples", "20"]) == 0
+    expected = capsys.readouterr().out
+    for rows in (["--row", "asymmetric", "--row", "auxiliary"], []):  # in two parts
+        assert main(["report", "--out", str(done), "--to", str(tmp_path), "--resamples", "20", *rows]) == 0
+    assert capsys.readouterr().out.endswith(expected)
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in (".safetensors", ".npy", ".pt")]
+    assert main(["report", "--out", str(tmp_path), "--resamples", "20"]) == 0
+    assert capsys.readouterr().out == expected
+    monkeypatch.setattr(runs, "finetune", lambda *_, **__: pytest.fail("trained again"))
+    assert main(command(data, tmp_path)) == 0
+    assert main(command(data, tmp_path, "--seeds", "0", "--dry-run")) == 0
+
+
+def test_runs_that_were_made_otherwise_are_not_kept_together(data, done, tmp_path, capsys):
+    other = ["--row", "dermoscopy", "--seeds", "1", "--set", "lr=0.001"]
+    assert main(command(data, tmp_path, *other)) == 0
+    before = (tmp_path / "study.json").read_bytes()
+    assert main(["report", "--out", str(done), "--to", str(tmp_path)]) == 1
+    assert "lr was 0.001, is 0.003" in capsys.readouterr().err
+    assert (tmp_path / "study.json").read_bytes() == before and not (tmp_path / "runs/test/asymmetric").exists()
+
+
 def test_report_of_an_unfinished_study_says_so(data, tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path)]) == 1
     assert "holds no study" in capsys.readouterr().err

@@ -48,6 +48,8 @@ def test_plain_table(tmp_path):
         lambda t: "\ufeff" + t,
         lambda t: t.replace(",", ";"),
         lambda t: t.replace(",", "\t"),
+        lambda t: "sep=;\n" + t.replace(",", ";"),
+        lambda t: "\ufeffsep=,\r\n" + t.replace("\n", "\r\n"),
         lambda t: t.replace("\n", "\r\n"),
         lambda t: t + "\n\n",
         lambda t: t.rstrip("\n"),
