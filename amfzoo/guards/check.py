@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -12,10 +13,19 @@ from .detectors import Limits, Scores, bundled
 from .features import describe, differences, stacked, thumbnail
 from .warning import InputWarning
 
-Thumbnails = dict[str, np.ndarray]  # "clinical" and/or "dermoscopy", as `thumbnail` makes them
+
+class Thumbnail(NamedTuple):
+    """pixels: as `thumbnail` makes them. ratio: the picture's longer side by its shorter one, which they do not show."""
+
+    pixels: np.ndarray
+    ratio: float
+
+
+Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
 
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
-_DOUBTFUL = ("uniform", "no_lesion", "far")
+_DOUBTFUL = ("uniform", "no_lesion", "far", "narrow")
+_NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9
 
 
 def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarning, ...]:
@@ -30,29 +40,37 @@ def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarni
 
 def thumbnails(pictures: Mapping[str, Image.Image | None]) -> Thumbnails:
     """All that `check_thumbnails` needs of the images of one lesion."""
-    return {name: thumbnail(picture) for name, picture in pictures.items() if picture is not None}
+    return {
+        name: Thumbnail(thumbnail(picture), max(picture.size) / min(picture.size))
+        for name, picture in pictures.items()
+        if picture is not None
+    }
 
 
 def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, ...]]:
     """`check_images` of several lesions, in less time than one after the other."""
-    thumbs = [thumb for lesion in lesions for thumb in lesion.values()]
+    thumbs = [thumb.pixels for lesion in lesions for thumb in lesion.values()]
     if not thumbs:
         return [()] * len(lesions)
     found = bundled()
     scores = iter(found.scores(describe(stacked(thumbs))))
-    pairs = [tuple(lesion.values()) for lesion in lesions if len(lesion) == 2]
+    pairs = [[thumb.pixels for thumb in lesion.values()] for lesion in lesions if len(lesion) == 2]
     apart = iter(differences(*map(stacked, zip(*pairs))).tolist() if pairs else ())
     return [
         _warnings(
-            {name: next(scores) for name in lesion}, len(lesion) == 2 and next(apart) < found.limits.same, found.limits
+            lesion,
+            {name: next(scores) for name in lesion},
+            len(lesion) == 2 and next(apart) < found.limits.same,
+            found.limits,
         )
         for lesion in lesions
     ]
 
 
-def _warnings(scores: Mapping[str, Scores], same: bool, limits: Limits) -> tuple[InputWarning, ...]:
+def _warnings(lesion: Thumbnails, scores: Mapping[str, Scores], same: bool, limits: Limits) -> tuple[InputWarning, ...]:
     """On one lesion; `same` says that its two images are one picture."""
-    warnings = [warning for name in scores for warning in _quality(name, scores[name], limits)]
+    warnings = [_narrow(name, thumb.ratio) for name, thumb in lesion.items() if thumb.ratio > _NARROW]
+    warnings += [warning for name in scores for warning in _quality(name, scores[name], limits)]
     if same:
         message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"
         return InputWarning("identical", tuple(scores), message), *warnings
@@ -85,6 +103,11 @@ def _kinds(odds: Mapping[str, float], doubtful: Collection[str], limits: Limits)
         for name in wrong
         if wrong[name] and name not in doubtful
     ]
+
+
+def _narrow(name: str, ratio: float) -> InputWarning:
+    message = f"the {_NAMES[name]} is {ratio:.1f} times as long as wide, a strip; give the whole picture of the lesion"
+    return InputWarning("narrow", (name,), message)
 
 
 def _quality(name: str, scores: Scores, limits: Limits) -> list[InputWarning]:

@@ -71,6 +71,8 @@ def test_one_picture_twice(pairs):
         ("uniform", lambda picture: picture.resize((1, 1), Image.Resampling.BOX).resize((300, 200))),
         ("no_lesion", lambda picture: draw_other("landscape", 5)),
         ("no_lesion", lambda picture: draw_other("text", 5)),
+        ("narrow", lambda picture: picture.resize((2000, 60))),
+        ("narrow", lambda picture: picture.crop((200, 0, 330, 450))),
     ],
 )
 def test_one_spoilt_image(pairs, name, code, change):
@@ -78,6 +80,12 @@ def test_one_spoilt_image(pairs, name, code, change):
         spoilt = {**pair, name: change(pair[name])}
         assert (code, (name,)) in found(spoilt)
         assert all(name in images for _, images in found(spoilt))
+
+
+def test_shapes_of_photos_and_screens_are_no_strips(pairs):
+    for width, height in ((640, 360), (360, 640), (840, 360), (512, 512)):
+        codes = found({name: picture.resize((width, height)) for name, picture in pairs[0].items()})
+        assert "narrow" not in {code for code, _ in codes}
 
 
 def test_drawings_of_other_things_are_noticed():
