@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .detectors import Limits, Scores, bundled
-from .features import describe, differences, stacked, thumbnail
+from .features import SIDE, describe, differences, stacked, thumbnail
 from .warning import InputWarning
 
 
@@ -24,7 +24,8 @@ class Thumbnail(NamedTuple):
 Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
 
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
-_DOUBTFUL = ("uniform", "no_lesion", "far", "narrow")
+_DOUBTFUL = ("uniform", "no_lesion", "far", "narrow", "damaged")
+_UNDECODED = 128  # in each colour: what decoders of JPEG leave where the data run out before the picture ends
 _NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9
 
 
@@ -69,7 +70,7 @@ def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, 
 
 def _warnings(lesion: Thumbnails, scores: Mapping[str, Scores], same: bool, limits: Limits) -> tuple[InputWarning, ...]:
     """On one lesion; `same` says that its two images are one picture."""
-    warnings = [_narrow(name, thumb.ratio) for name, thumb in lesion.items() if thumb.ratio > _NARROW]
+    warnings = [warning for name, thumb in lesion.items() for warning in _file(name, thumb)]
     warnings += [warning for name in scores for warning in _quality(name, scores[name], limits)]
     if same:
         message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"
@@ -105,9 +106,16 @@ def _kinds(odds: Mapping[str, float], doubtful: Collection[str], limits: Limits)
     ]
 
 
-def _narrow(name: str, ratio: float) -> InputWarning:
-    message = f"the {_NAMES[name]} is {ratio:.1f} times as long as wide, a strip; give the whole picture of the lesion"
-    return InputWarning("narrow", (name,), message)
+def _file(name: str, thumb: Thumbnail) -> list[InputWarning]:
+    """What is wrong with one image as a file."""
+    found = []
+    if thumb.ratio > _NARROW:
+        shape = f"is {thumb.ratio:.1f} times as long as wide, a strip; give the whole picture of the lesion"
+        found.append(InputWarning("narrow", (name,), f"the {_NAMES[name]} {shape}"))
+    if (thumb.pixels[-1, -SIDE // 4 :] == _UNDECODED).all():
+        end = "ends in plain gray, as pictures do whose file is damaged; get the file again"
+        found.append(InputWarning("damaged", (name,), f"the {_NAMES[name]} {end}"))
+    return found
 
 
 def _quality(name: str, scores: Scores, limits: Limits) -> list[InputWarning]:

@@ -82,6 +82,16 @@ def test_one_spoilt_image(pairs, name, code, change):
         assert all(name in images for _, images in found(spoilt))
 
 
+def test_a_jpeg_with_a_hole_in_its_middle(pairs):
+    file = io.BytesIO()
+    pairs[0]["clinical"].save(file, "JPEG", quality=90)
+    data, size = file.getvalue(), len(file.getvalue())
+    broken = data[: size * 2 // 5] + bytes(size // 5) + data[size * 2 // 5 + size // 5 :]
+    assert len(broken) == size
+    assert ("damaged", ("clinical",)) in found({**pairs[0], "clinical": read_image(broken)})
+    assert found({**pairs[0], "clinical": read_image(data)}) == []
+
+
 def test_shapes_of_photos_and_screens_are_no_strips(pairs):
     for width, height in ((640, 360), (360, 640), (840, 360), (512, 512)):
         codes = found({name: picture.resize((width, height)) for name, picture in pairs[0].items()})
