@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..data.synthetic import draw_pair, random_findings
+from ..data.synthetic import SyntheticPair, draw_pair, random_findings
 from ..errors import TableError
 from ..inference.table_shards import open_pairs
 
@@ -14,11 +14,15 @@ SIZE = (600, 450)  # pixels, of most published sets of dermoscopy pictures
 Files = list[tuple[Path, Path]]
 
 
+def drawn_pairs(count: int) -> Iterator[SyntheticPair]:
+    """Pairs of pictures, the same at every call."""
+    return (draw_pair(random_findings(seed), seed=seed, size=SIZE) for seed in range(count))
+
+
 def drawn_files(folder: Path, count: int) -> Files:
     """Draw pairs and write them as JPEG files, quality 90."""
     files = []
-    for seed in range(count):
-        pair = draw_pair(random_findings(seed), seed=seed, size=SIZE)
+    for seed, pair in enumerate(drawn_pairs(count)):
         paths = tuple(folder / f"{seed}_{branch}.jpg" for branch in ("clinical", "dermoscopy"))
         for path, image in zip(paths, (pair.clinical, pair.dermoscopy)):
             image.save(path, quality=90)

@@ -111,7 +111,8 @@ def compare_runtimes(
         ]
     notes = [
         f"{size} x {size} pixels, arrays in memory.",
-        "'differs by': largest difference of a probability from fp32 torch on a few random pictures.",
+        "'differs by': largest difference of a probability from fp32 torch on a few random pictures. int8 is calibrated on "
+        "a few drawn ones, so take its speed alone.",
         *(f"Left out: {name}: {reason}." for name, reason in left_out.items()),
     ]
     return Section("runtimes", f"Runtimes of {label}", rows, notes)

@@ -8,8 +8,10 @@ from ..errors import ConfigError, WeightsError
 from ..models.network import PairNetwork
 from ..runtimes import Predictor, create_predictor
 from ..runtimes.base import PRECISIONS
+from .pictures import drawn_pairs
 
 EAGER = "torch"  # fp32; what all others are compared with
+_CALIBRATED = 8  # drawn pairs
 _SWITCHES = ("channels_last", "compile", "cuda_graphs")
 
 
@@ -36,6 +38,8 @@ def predictors_of(
 ) -> tuple[dict[str, Predictor], dict[str, str]]:
     """({variant: predictor}, {variant: why it is left out}); eager fp32 torch always comes first.
 
+    int8 is calibrated on a few drawn pairs, of which its speed does not depend; its answers do.
+
     Raises:
         ConfigError: a variant names an unknown part.
     """
@@ -43,6 +47,8 @@ def predictors_of(
     left_out: dict[str, str] = {}
     for variant in dict.fromkeys([EAGER, *variants]):
         options = options_of(variant)
+        if options.get("precision") == "int8":
+            options["calibration"] = [(pair.clinical, pair.dermoscopy) for pair in drawn_pairs(_CALIBRATED)]
         try:
             made[variant] = create_predictor(network, device=device, **options)
         except (ConfigError, WeightsError) as error:

@@ -30,7 +30,7 @@ class Predictor:
         difference: largest difference of a probability from fp32 torch, measured when
             the predictor was made on a few random pictures.
         measured: what the precision changed on real lesions when the weights were
-            released; None where that was not measured for this runtime, and in fp32.
+            released (in int8 with another calibration); None where that was not measured for this runtime, and in fp32.
     """
 
     def __init__(
@@ -58,7 +58,12 @@ class Predictor:
         if self.precision == "fp32":
             return ""
         effect = self.measured or "what this changes was not measured for these weights"
-        return f"{self._name} answers through {self.runtime.name} in {self.precision}: {effect}"
+        other = (
+            "; measured with a calibration of its own, on training lesions"
+            if self.measured and self.precision == "int8"
+            else ""
+        )
+        return f"{self._name} answers through {self.runtime.name} in {self.precision}: {effect}{other}"
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:

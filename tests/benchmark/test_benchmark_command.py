@@ -87,11 +87,11 @@ def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
     table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg"), ("b", "c1.jpg", "d1.jpg")])
     code, text = printed(
         f"local-dir:{weights}", "--only", "pair", "bulk", "--runtimes", "torch", "--pairs", table, "--rounds", 1,
-        "--markdown", "--quiet",
+        "--bulk-pairs", 9, "--markdown", "--quiet",
     )  # fmt: skip
     assert (code, text.err) == (exit_codes.OK, "")
     assert "files to answer, p95 (ms)" in text.out and "times the script" in text.out
-    assert "| ordinary torch script |" in text.out and "96 pairs a round from 2 pairs of files" in text.out
+    assert "| ordinary torch script |" in text.out and "16 pairs a round from 2 pairs of files" in text.out
 
 
 def test_a_list_and_a_cold_start_in_processes_of_their_own(tmp_path):

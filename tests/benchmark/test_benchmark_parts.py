@@ -19,6 +19,7 @@ from amfzoo.benchmark.result import Report, Section, shown
 from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
 from amfzoo.benchmark.timing import Spread, interleaved, percentile, times_as_fast
 from amfzoo.benchmark.variants import options_of, predictors_of
+from amfzoo.runtimes import RUNTIMES
 
 
 def test_rounds_are_interleaved_and_warm_ups_not_counted():
@@ -100,6 +101,14 @@ def test_variants():
     made, left_out = predictors_of(tiny_model(), ["nonsense", "torch:bf16"], "cpu")
     assert list(made) == ["torch", "torch:bf16"] and made["torch:bf16"].precision == "bf16"
     assert "unknown runtime" in left_out["nonsense"]
+
+
+def test_int8_is_calibrated_on_drawn_pictures():
+    if reason := RUNTIMES["onnx"].refusal("cpu", "int8"):
+        pytest.skip(reason)
+    made, left_out = predictors_of(tiny_model(), ["onnx:int8", "torch:int8"], "cpu")
+    assert made["onnx:int8"].precision == "int8" and 0 < made["onnx:int8"].difference < 0.5
+    assert list(left_out) == ["torch:int8"]
 
 
 def test_files_drawn_and_of_a_table(tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from networks import TASKS, build
 
-from amfzoo import create_model, create_predictor
+from amfzoo import Predictor, create_model, create_predictor
 from amfzoo.cli import main
 from amfzoo.folder import check_folder
 from amfzoo.inference.batch import calibrated
@@ -118,6 +118,17 @@ def test_unmeasured_precisions_are_warned_of(tiny, caplog):
         assert "bf16: what this changes was not measured" in caplog.text and predictor.measured is None
         caplog.clear()
         assert create_predictor(tiny, "torch").precision_note == "" and not caplog.records
+
+
+def test_what_was_measured_of_int8_is_of_another_calibration(tiny, found):
+    exact = create_predictor(tiny, "torch")
+    notes = {
+        precision: Predictor(
+            exact.runtime, tiny.config, precision=precision, difference=0.1, measured=found
+        ).precision_note
+        for precision in ("bf16", "int8")
+    }
+    assert "calibration of its own" in notes["int8"] and "calibration" not in notes["bf16"]
 
 
 def test_predict_says_so_and_does_not_mix_precisions(bf16, folder, found, tmp_path, capsys):
