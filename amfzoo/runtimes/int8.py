@@ -66,6 +66,8 @@ def int8_graph(network: PairNetwork, calibration: Calibration) -> bytes:
     if not pairs:
         raise ConfigError("int8 is calibrated on real images, and no pair is given")
     reader = _Reader(pairs, network.preprocess)
+    for index in range(len(reader)):  # what cannot be read is said now, not after the graph is made
+        reader.batch(index)
     graph = cached_onnx_graph(network)
     with tempfile.TemporaryDirectory(prefix="amfzoo-int8-") as folder, _quiet():
         try:
@@ -84,6 +86,10 @@ def batches_of(pairs: Sequence[Pair], preprocess: Mapping[str, Preprocess]) -> I
 
 def _exported(network: PairNetwork, folder: Path) -> bytes:
     """The graph of an exported folder, if it is whole and of this network."""
+    if not folder.is_dir():
+        raise WeightsError(
+            f"there is no folder {folder}; make it: amfzoo export NAME --format int8 --calibration SOURCE --out {folder}"
+        )
     try:
         description = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))
         format, weights = description["format"], description["weights"]

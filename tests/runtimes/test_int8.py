@@ -124,8 +124,15 @@ def test_no_int8_without_images(tiny, tmp_path):
         export_model(tiny, "int8", tmp_path / "model")
     with pytest.raises(ConfigError, match="belongs to the format 'int8'"):
         export_model(tiny, "onnx", tmp_path / "model", calibration=PAIRS)
-    with pytest.raises(ImageError):
-        export_model(tiny, "int8", tmp_path / "model", calibration=[(b"no image", None)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_image_is_said_before_anything_is_made(tiny, tmp_path, monkeypatch):
+    needs("onnx")
+    monkeypatch.setattr("amfzoo.runtimes.int8.cached_onnx_graph", lambda network: pytest.fail("made the graph first"))
+    for bad in ((b"no image", None), (None, tmp_path / "missing.jpg")):
+        with pytest.raises(ImageError):
+            export_model(tiny, "int8", tmp_path / "model", calibration=[*PAIRS, bad])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -145,6 +152,8 @@ def test_a_folder_of_other_weights_or_damaged_is_refused(exported, tiny, tmp_pat
         predictor(tiny, folder)
     with pytest.raises(WeightsError, match="is no folder that"):
         predictor(tiny, tmp_path)
+    with pytest.raises(WeightsError, match="there is no folder .*nowhere; make it: amfzoo export"):
+        predictor(tiny, tmp_path / "nowhere")
 
 
 def test_the_folder_does_without_the_package(exported, tiny):
