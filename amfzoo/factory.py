@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import hub
+from .device import check_device
 from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
 from .labels import as_tasks
@@ -89,7 +90,8 @@ def moved(model: PairNetwork, device: str | torch.device | None) -> PairNetwork:
     Raises:
         ConfigError: there is no such device here.
     """
-    try:
-        return model if device is None else model.to(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"the device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
+    if device is None:
+        return model
+    if str(device) != "meta":  # holds shapes without numbers, which is of use to count
+        check_device(device)
+    return model.to(device)

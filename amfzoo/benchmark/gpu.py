@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..device import check_device
 from ..errors import ConfigError
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
@@ -41,10 +42,7 @@ def check_cuda(device: str) -> None:
         raise ConfigError(f"gpu and compiled are measured on CUDA devices, not on {device!r}: --device cuda")
     if not torch.cuda.is_available():
         raise ConfigError("torch sees no CUDA device on this machine, so there is nothing to measure on one")
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    check_device(device)
 
 
 def network_on_card(

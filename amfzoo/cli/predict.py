@@ -229,10 +229,10 @@ def _check_table_usage(args: argparse.Namespace) -> None:
 
 
 def _check_device(args: argparse.Namespace) -> None:
-    import torch
+    from ..device import check_device
+    from ..errors import ConfigError
 
     try:
-        torch.zeros(1, device=args.device).cpu()
-    except Exception as error:  # of whatever kind the device's library raises
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        args.parser.error(f"the device {args.device!r} cannot be used: {reason}")
+        check_device(args.device)
+    except ConfigError as error:
+        args.parser.error(str(error))

@@ -16,6 +16,7 @@ import torch
 
 from ..data.records import LesionSet
 from ..data.split import write_split
+from ..device import check_device
 from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
 from ..folder import check_replaceable
@@ -220,11 +221,11 @@ def make_accelerator(config: TrainConfig, folder: Path | None, device: str | Non
         raise ConfigError(f"training needs accelerate: pip install 'amfzoo[train]' ({error})") from error
     # else a second run in this process could not have another precision or device
     AcceleratorState._reset_state(reset_partial_state=not _communicating())
+    if device is not None:
+        check_device(device)
     try:
-        if device is not None:
-            torch.empty(0, device=device)
-            if torch.device(device).type == "cuda" and torch.device(device).index is not None:
-                torch.cuda.set_device(torch.device(device))
+        if device is not None and torch.device(device).type == "cuda" and torch.device(device).index is not None:
+            torch.cuda.set_device(torch.device(device))
         accelerator = Accelerator(
             cpu=device is not None and torch.device(device).type == "cpu",
             mixed_precision=config.precision,
