@@ -125,7 +125,9 @@ def run(args: argparse.Namespace) -> int:
     for option in ("out", "prefix", "retry_errors", "overwrite"):
         if getattr(args, option):
             args.parser.error(f"--{option.replace('_', '-')} is for tables: amfzoo predict PAIRS.csv --out ANSWERS.csv")
-    return _run_pair(args, *_images(args))
+    images = _images(args)
+    # one pair is work for one process, and one answer
+    return _run_pair(args, *images) if is_first() else exit_codes.OK
 
 
 def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:

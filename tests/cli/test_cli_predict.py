@@ -52,6 +52,17 @@ def test_processes_do_not_share_one_file(run, tiny, folder, monkeypatch):
     assert not list(folder.glob("shared*"))
 
 
+def test_one_of_several_processes_answers_a_pair(run, tiny, folder, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    printed = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        ended = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny)
+        assert ended.code == 0
+        printed.append(ended.out)
+    assert "diagnosis" in printed[0] and printed[1] == ""
+
+
 @pytest.mark.parametrize(("given", "missing"), [("clinical", "dermoscopy"), ("dermoscopy", "clinical")])
 def test_one_image(run, tiny, folder, given, missing):
     data = run("predict", f"--{given}", folder / "c0.jpg", "--model", tiny, "--json").json
