@@ -10,6 +10,7 @@ Needs `pip install 'amfzoo[train]'`.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -118,7 +119,21 @@ def _faults(images: list[Image.Image]) -> dict[str, float]:
         "dark, a quarter of the light": share("dark", lambda image: image.point(lambda v: v / 4)),
         "bright, twice the light": share("bright", lambda image: image.point(lambda v: min(255, 2 * v))),
         "one picture twice, once at half the size": _share(["identical" in _codes(pair) for pair in twice]),
+        "a tenth of a JPEG file zero, in its middle": _share(
+            ["damaged" in _codes({"dermoscopy": read_image(_with_a_hole(image))}) for image in images]
+        ),
+        "a strip, the middle quarter of the height": share(
+            "narrow", lambda image: image.crop((0, image.height * 3 // 8, image.width, image.height * 5 // 8))
+        ),
     }
+
+
+def _with_a_hole(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80)
+    data = stream.getvalue()
+    first, last = len(data) * 9 // 20, len(data) * 11 // 20
+    return data[:first] + bytes(last - first) + data[last:]
 
 
 def measure_others(lesions: Sequence[Lesion]) -> dict[str, Any]:
