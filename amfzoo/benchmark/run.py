@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..device import check_device
 from ..errors import AmfzooError, ConfigError
 from ..models.network import PairNetwork
 from ..runtimes import Predictor
@@ -32,7 +33,7 @@ from .result import Report, Section
 from .speed import compare_controls, compare_networks, compare_runtimes, side_of
 from .startup import start_up
 from .subjects import Subject, named_model, peers_of, unique
-from .variants import predictors_of
+from .variants import options_of, predictors_of
 
 _DRAWN = 8  # pairs of pictures
 
@@ -109,8 +110,11 @@ def run_benchmark(
         UnknownModelError, WeightsError, ConfigError: a model cannot be had, or a setting is none.
         TableError: the table of pairs cannot be read.
     """
+    for variant in plan.runtimes:
+        options_of(variant)  # what is mistyped is said before anything is measured
     if set(ON_CARD) & set(plan.parts) or plan.device.startswith("cuda"):
         check_cuda(plan.device)
+    check_device(plan.device)
     with _threads(plan.threads) as threads, tempfile.TemporaryDirectory() as scratch:
         report = Report(_about(plan, threads))
         models = []

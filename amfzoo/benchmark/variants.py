@@ -6,8 +6,9 @@ from typing import Any
 
 from ..errors import ConfigError, WeightsError
 from ..models.network import PairNetwork
-from ..runtimes import Predictor, create_predictor
+from ..runtimes import RUNTIMES, Predictor, create_predictor
 from ..runtimes.base import PRECISIONS
+from ..runtimes.create import AUTO
 from .pictures import drawn_pairs
 
 EAGER = "torch"  # fp32; what all others are compared with
@@ -22,6 +23,8 @@ def options_of(variant: str) -> dict[str, Any]:
         ConfigError: a part is unknown.
     """
     runtime, *parts = variant.split(":")
+    if runtime not in (AUTO, *RUNTIMES):
+        raise ConfigError(f"{variant!r}: unknown runtime {runtime!r}; known are {', '.join((AUTO, *RUNTIMES))}")
     options: dict[str, Any] = {"runtime": runtime}
     for part in parts:
         if part in PRECISIONS:

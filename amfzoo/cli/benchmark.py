@@ -71,7 +71,7 @@ def add(commands: Any) -> None:
     form.add_argument("--markdown", action="store_true", help="print the tables in Markdown, for a README")
     parser.add_argument("--out", metavar="STEM", type=Path, help="write STEM.json and STEM.md as well")
     parser.add_argument("-q", "--quiet", action="store_true", help="no notes on stderr")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +88,9 @@ def run(args: argparse.Namespace) -> int:
     }  # fmt: skip
     options |= {name: value for name, value in numbers.items() if value is not None}
     plan = Plan(peers=not args.no_peers, weights=not args.no_weights, device=args.device, **options)
+
+    if args.out is not None and not args.out.expanduser().absolute().parent.is_dir():
+        args.parser.error(f"--out {args.out}: the folder {args.out.parent} does not exist")
 
     def note(what: str) -> None:
         if not args.quiet:

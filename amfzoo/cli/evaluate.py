@@ -122,7 +122,18 @@ def _check_usage(args: argparse.Namespace) -> None:
         error("give tables of predictions, or --model NAME with --data SOURCE")
     if bool(args.model) != bool(args.data):
         error("--model and --data go together")
-    for name in (*args.table_columns, "schema", "label", "splits", "modes", "tta", "ignore_other_classes", "device"):
+    of_models = (
+        "schema",
+        "label",
+        "splits",
+        "modes",
+        "tta",
+        "ignore_other_classes",
+        "device",
+        "batch_size",
+        "cache_dir",
+    )
+    for name in (*args.table_columns, *of_models, "offline"):
         if getattr(args, name) not in (None, False, args.parser.get_default(name)) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
@@ -169,15 +180,17 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
         lesions = lesions.split(args.split)
         if not len(lesions):
             raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
-    return evaluate_model(
-        load_model(args).network,
-        lesions,
-        modes=args.modes,
-        batch_size=args.batch_size,
-        tta=args.tta,
-        ignore_other_classes=args.ignore_other_classes,
-        progress=None if args.quiet else _progress,
-    )
+    network = load_model(args).network
+    with usage_errors():
+        return evaluate_model(
+            network,
+            lesions,
+            modes=args.modes,
+            batch_size=args.batch_size,
+            tta=args.tta,
+            ignore_other_classes=args.ignore_other_classes,
+            progress=None if args.quiet else _progress,
+        )
 
 
 def _progress(answers: Iterable, mode: str, count: int) -> Iterable:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..text_tables import columns
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json
+from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
 from .sources import add_columns, read_sources, with_splits
 
 FORMATS = ("onnx", "openvino", "torch-export", "int8")
@@ -54,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
     from ..factory import create_model
     from ..runtimes import export_model
 
-    pairs = _calibration(args) if args.calibration else None  # before the weights are fetched
+    with usage_errors():
+        pairs = _calibration(args) if args.calibration else None  # before the weights are fetched
     network = create_model(args.name, True, cache_dir=args.cache_dir, local_files_only=args.offline)
-    found = export_model(network, args.format, args.out, calibration=pairs)
+    with usage_errors():
+        found = export_model(network, args.format, args.out, calibration=pairs)
     if args.json:
         parity = {str(size): value for size, value in found.parity.items()}
         agreed = {"agreement": vars(found.agreement)} if found.agreement else {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..processes import is_first
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json
+from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
         from .predict_table import run_table
 
         return run_table(args, lambda: _load_for_prediction(args))
-    for option in ("out", "prefix", "retry_errors", "overwrite"):
+    for option in ("out", "prefix", "retry_errors", "overwrite", "batch_size"):
         if getattr(args, option):
             args.parser.error(f"--{option.replace('_', '-')} is for tables: amfzoo predict PAIRS.csv --out ANSWERS.csv")
     images = _images(args)
@@ -137,7 +137,10 @@ def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
         return model
     from ..runtimes import create_predictor
 
-    predictor = create_predictor(model.network, args.runtime, precision=args.precision, calibration=args.calibration)
+    with usage_errors():
+        predictor = create_predictor(
+            model.network, args.runtime, precision=args.precision, calibration=args.calibration
+        )
     if predictor.precision == "fp32":
         return replace(model, network=predictor)
     if predictor.measured and not args.quiet and is_first():  # what was not measured is warned of anyway

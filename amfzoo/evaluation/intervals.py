@@ -267,12 +267,15 @@ def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level
 
 
 def _withheld(found: dict[str, Difference], cases: Cases, task: str) -> dict[str, Difference]:
-    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too."""
+    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too, nor
+    has a gain in calibration error."""
     rare, note = _rare(cases, task), f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
-    names = {f"{score}:{label}" for score in (*_RANKING, "sensitivity") for label in rare}
+    notes = dict.fromkeys((f"{score}:{label}" for score in (*_RANKING, "sensitivity") for label in rare), note)
+    # resampling makes the better calibrated model's larger by more, so that the draws lie nearer to 0 than the difference
+    notes |= dict.fromkeys(BIASED, "no interval: resamples of a difference in calibration error are biased towards 0")
     return {
-        name: replace(one, low=math.nan, high=math.nan, p=math.nan, note=note)
-        if name in names and math.isfinite(one.low)
+        name: replace(one, low=math.nan, high=math.nan, p=math.nan, note=notes[name])
+        if name in notes and math.isfinite(one.low)
         else one
         for name, one in found.items()
     }

@@ -109,9 +109,11 @@ def _labels(scores: Mapping[str, SeedScore], protocol: bool) -> list[str]:
     rest = [pair for pair in names if pair not in first]
     rows = [("task", "class", "AUROC", "sensitivity %", "specificity %", "precision %")]
     for task, label in [*first, *rest]:
-        figures = [_percent(scores[f"{task}/{kind}:{label}"]) for kind in ("sensitivity", "specificity", "precision")]
+        figures = [
+            _percent(scores.get(f"{task}/{kind}:{label}")) for kind in ("sensitivity", "specificity", "precision")
+        ]
         title = DERM7PT.tasks[task].titles.get(label, label) if task in DERM7PT.tasks else label
-        rows.append((task.replace("_", " "), title, _share(scores[f"{task}/auroc:{label}"]), *figures))
+        rows.append((task.replace("_", " "), title, _share(scores.get(f"{task}/auroc:{label}")), *figures))
     return table(rows[0], rows[1:]).splitlines()
 
 
@@ -119,17 +121,17 @@ def _stated(value: float, sd: float) -> str:
     return f"{value:g}" if math.isnan(sd) else f"{value:.2f} sd {sd:.2f}"
 
 
-def _percent(score: SeedScore) -> str:
+def _percent(score: SeedScore | None) -> str:
     return _text(score, 100, 2)
 
 
-def _share(score: SeedScore) -> str:
+def _share(score: SeedScore | None) -> str:
     return _text(score, 1, 3)
 
 
-def _text(score: SeedScore, factor: float, digits: int) -> str:
+def _text(score: SeedScore | None, factor: float, digits: int) -> str:
     """``75.12 sd 0.38 [72.00, 78.10]``, or a dash."""
-    if not math.isfinite(score.mean):
+    if score is None or not math.isfinite(score.mean):
         return "–"
     text = f"{factor * score.mean:.{digits}f}"
     if math.isfinite(score.sd):

@@ -157,8 +157,10 @@ def difference_text(score: Mapping[str, Any]) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """A p-value with three decimals."""
-    return UNDEFINED if p is None else f"p {p:.3f}"
+    """A p-value with three decimals, or ``p < 0.001``."""
+    if p is None:
+        return UNDEFINED
+    return f"p {p:.3f}" if p >= 0.0005 else "p < 0.001"
 
 
 def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> list[str]:

@@ -59,7 +59,7 @@ def evaluate(
     return {
         "amfzoo": __version__,
         "settings": {
-            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); draws of the ECE are moved so that their median is its value",
+            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); draws of the ECE are moved so that their median is its value; its differences have no interval",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
         "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},

@@ -104,7 +104,10 @@ def _calibration_error(labels: np.ndarray, probabilities: np.ndarray, weights: n
 
 
 def _by_threshold(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of positives and of negatives at each distinct score, highest first: two (R, K) arrays."""
+    """Weight of positives and of negatives at each distinct score, highest first: two (R, K) arrays, K at least 1."""
+    if not len(score):
+        nothing = np.zeros((len(weights), 1))
+        return nothing, nothing
     order = np.argsort(-np.asarray(score), kind="stable")
     ordered, sign = np.asarray(score)[order], np.asarray(positive, dtype=bool)[order]
     starts = np.flatnonzero(np.r_[True, np.diff(ordered) != 0])

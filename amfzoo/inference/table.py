@@ -65,6 +65,9 @@ class TableResult:
                 self.failures.append((line, error))
 
 
+SET_SEPARATOR = ";"  # between the classes of a prediction set, whose names may have spaces
+
+
 class AnswerColumns:
     """The columns added to the input's: names, and the cells of a prediction or an error.
 
@@ -111,7 +114,7 @@ class AnswerColumns:
             row = answer.probabilities[task]
             cells += [answer.top(task)[0], *(f"{row[label]:.8f}" for label in classes)]
             if task in self.conformal:
-                cells.append(" ".join(answer.sets[task].classes) if task in answer.sets else "")
+                cells.append(SET_SEPARATOR.join(answer.sets[task].classes) if task in answer.sets else "")
         score = [str(answer.seven_point_score)] if self.has_score else []
         codes = [";".join(dict.fromkeys(found.code for found in answer.warnings))] if self.guards else []
         return [*cells, " ".join(answer.missing), *score, *codes, ""]
@@ -159,7 +162,7 @@ def predict_table(
         source: CSV as `PairTable` reads it.
         out: CSV to write: the input's columns, then `model`, for each task its most
             probable class, the probabilities of all and, where the weights give it, its
-            prediction set ("diagnosis set"); `missing`; `seven_point_score` where the
+            prediction set ("diagnosis set", classes joined by ";"); `missing`; `seven_point_score` where the
             weights give it; `warnings`, codes joined by ";", and `error`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TableError
-from ..inference.table import AnswerColumns
+from ..inference.table import SET_SEPARATOR, AnswerColumns
 from ..inference.table_earlier import WARNINGS, EarlierAnswers
 from ..inference.table_files import IMAGE_COLUMNS
 from ..inference.table_folder import ShardFolder
@@ -95,7 +95,7 @@ class Answers:
                 pair=self.table.pair(row),
                 label=label,
                 p=_number(answer, f"{self.task}:{label}", float),
-                classes=tuple(classes.split()) if classes else None,
+                classes=tuple(classes.split(SET_SEPARATOR)) if classes else None,
                 score=_number(answer, "seven_point_score", int),
                 warnings=tuple(filter(None, answer.get(WARNINGS, "").split(";"))),
                 error=answer["error"],

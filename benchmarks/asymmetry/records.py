@@ -68,7 +68,8 @@ def finished_cases(out: Path, study: Study) -> dict[str, dict[int, Cases]]:
     """{row id: {seed: validation predictions}} of the runs that have ended; rows without any are left out.
 
     Raises:
-        ConfigError: there is none, or they were made on other data or from other weights of one backbone.
+        ConfigError: there is none, or they were made by another recipe than the study's, on other data or from other
+            weights of one backbone.
     """
     found: dict[str, dict[int, Cases]] = {}
     shared: dict[str, str] = {}
@@ -77,6 +78,7 @@ def finished_cases(out: Path, study: Study) -> dict[str, dict[int, Cases]]:
         if not finished(folder):
             continue
         record = read_json(folder / RUN_FILE) or {}
+        check_same(folder, identity(row, seed, record["weights"], record["data"]))
         for name, value in {"its lesions or split": record["data"], **record["weights"]}.items():
             if shared.setdefault(name, value) != value:
                 raise ConfigError(f"{folder} cannot be compared with the runs before it: {name} differ")

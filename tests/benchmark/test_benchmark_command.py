@@ -113,6 +113,13 @@ def test_a_list_and_a_cold_start_in_processes_of_their_own(tmp_path):
         (["--rounds", "0"], exit_codes.USAGE, "at least 1"),
         (["amf_none", "--only", "pair"], exit_codes.NO_WEIGHTS, "amf_none"),
         (["amf_test", "--only", "pair", "--runtimes", "torch:slow"], exit_codes.NO_WEIGHTS, "unknown 'slow'"),
+        (["amf_test", "--only", "networks", "--runtimes", "nosuch"], exit_codes.NO_WEIGHTS, "unknown runtime 'nosuch'"),
+        (
+            ["amf_test", "--only", "networks", "--device", "foo"],
+            exit_codes.NO_WEIGHTS,
+            "the device 'foo' cannot be used",
+        ),
+        (["amf_test", "--out", "nowhere/x"], exit_codes.USAGE, "the folder nowhere does not exist"),
     ],
 )
 def test_wrong_usage(printed, arguments, code, message):

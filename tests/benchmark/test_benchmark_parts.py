@@ -98,9 +98,11 @@ def test_variants():
     assert options_of("torch:bf16:channels_last") == {"runtime": "torch", "precision": "bf16", "channels_last": True}
     with pytest.raises(ConfigError, match="unknown 'fast'"):
         options_of("torch:fast")
-    made, left_out = predictors_of(tiny_model(), ["nonsense", "torch:bf16"], "cpu")
+    with pytest.raises(ConfigError, match="unknown runtime 'nonsense'"):
+        options_of("nonsense")
+    made, left_out = predictors_of(tiny_model(), ["torch:int8", "torch:bf16"], "cpu")
     assert list(made) == ["torch", "torch:bf16"] and made["torch:bf16"].precision == "bf16"
-    assert "unknown runtime" in left_out["nonsense"]
+    assert "not in int8" in left_out["torch:int8"]
 
 
 def test_int8_is_calibrated_on_drawn_pictures():

@@ -156,6 +156,13 @@ def test_what_is_kept_makes_the_same_report_and_goes_on(data, done, tmp_path, mo
     assert main(command(data, tmp_path, "--seeds", "0", "--dry-run")) == 0
 
 
+def test_rows_of_two_recipes_are_not_compared(data, tmp_path, capsys):
+    for row, rate in (("symmetric", "0.003"), ("asymmetric", "0.001")):
+        assert main(command(data, tmp_path, "--row", row, "--seeds", "0", "--set", f"lr={rate}")) == 0
+    assert main(["report", "--out", str(tmp_path)]) == 1
+    assert "lr was 0.003, is 0.001" in capsys.readouterr().err
+
+
 def test_runs_that_were_made_otherwise_are_not_kept_together(data, done, tmp_path, capsys):
     other = ["--row", "dermoscopy", "--seeds", "1", "--set", "lr=0.001"]
     assert main(command(data, tmp_path, *other)) == 0

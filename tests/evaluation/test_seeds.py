@@ -11,7 +11,8 @@ import pytest
 from evaluation_cases import make, make_derm7pt
 
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation.checklist import checklist_scores
+from amfzoo.evaluation import Cases
+from amfzoo.evaluation.checklist import checklist_differences, checklist_scores
 from amfzoo.evaluation.leaderboard import OFFICIAL, PUBLISHED, leaderboard
 from amfzoo.evaluation.metrics import task_scores
 from amfzoo.evaluation.seeds import seed_scores
@@ -74,3 +75,13 @@ def test_the_row_stands_beside_the_published_ones(scores):
     assert f"{100 * scores['avg_accuracy'].mean:.2f} sd {100 * scores['avg_accuracy'].sd:.2f}" in own[2]
     assert "> drawn" in text and "24 labels" in text
     assert sum(OFFICIAL.values()) == 1011
+
+
+@pytest.mark.parametrize("resamples", [0, 20])
+def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
+    cases = make_derm7pt(60)
+    cases = Cases(**{**vars(cases), "labels": {**cases.labels, "streaks": np.full(60, -1)}})
+    text = leaderboard("mine", seed_scores([cases], resamples=resamples))
+    (row,) = (line for line in text.splitlines() if line.startswith("| streaks | irregular"))
+    assert set(row.split("|")[3:-1]) == {" – "}
+    assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)

@@ -69,3 +69,12 @@ def test_a_class_that_was_not_drawn():
     assert found["balanced_accuracy"][0] == pytest.approx(
         (found["sensitivity:BCC"][0] + found["sensitivity:NV"][0]) / 2
     )
+
+
+def test_no_case_has_no_ranking():
+    nothing, weights = np.empty(0), np.empty((3, 0))
+    for found in (
+        *weighted.ranking(nothing > 0, nothing, weights),
+        weighted.specificity_at(nothing > 0, nothing, weights, 0.9),
+    ):
+        assert found.shape == (3,) and np.isnan(found).all()

@@ -61,7 +61,27 @@ def test_tables_hold_the_set(network, tmp_path):
     predict_table(network, tmp_path / "in.csv", tmp_path / "out.csv")
     whole, single = csv.DictReader((tmp_path / "out.csv").open())
     expected = network.predict(tmp_path / "0.png", tmp_path / "1.png").sets["diagnosis"].classes
-    assert whole["diagnosis set"].split() == list(expected) and single["diagnosis set"] == ""
+    assert whole["diagnosis set"].split(";") == list(expected) and single["diagnosis set"] == ""
+
+
+def test_class_names_with_spaces_stay_whole_in_the_overview(tmp_path):
+    from PIL import Image
+
+    from amfzoo.report.answers import Answers
+
+    classes = ("basal cell carcinoma", "melanoma in situ", "nevus")
+    network = build("amf_test", tasks={"diagnosis": classes})
+    cases = Cases(
+        range(60), {"diagnosis": classes}, {"diagnosis": np.arange(60) % 3}, {"diagnosis": np.full((60, 3), 1 / 3)}
+    )
+    network.config = network.config.replace(conformal={"diagnosis": fit_conformal(cases, "diagnosis")})
+    for i, pixels in enumerate(images(2)):
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    (tmp_path / "in.csv").write_text("clinical,dermoscopy\n0.png,1.png\n")
+    predict_table(network, tmp_path / "in.csv", tmp_path / "out.csv")
+    (answer,) = Answers(network, tmp_path / "in.csv", tmp_path / "out.csv")
+    expected = network.predict(tmp_path / "0.png", tmp_path / "1.png").sets["diagnosis"].classes
+    assert answer.classes == expected and " " in "".join(expected)
 
 
 def test_other_heads_drop_the_sets(network, tmp_path):
