@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..labels import as_tasks
 from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
-_NO_PATIENT = ("", "nan", "NaN", "None", "null", "<NA>")  # what programs write where there is none
+_NO_PATIENT = (*MISSING, "None")
+logger = logging.getLogger(__name__)
+
 MODALITIES = ("clinical", "dermoscopy")
 
 
@@ -48,6 +52,9 @@ class Lesion:
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
             raise ConfigError(f"lesion {self.id!r}: split {self.split!r} must be one of {', '.join(SPLITS)}, or empty")
+        for branch in ("clinical", "dermoscopy"):
+            if isinstance(path := getattr(self, branch), str):
+                object.__setattr__(self, branch, Path(path))
         if self.patient is not None:  # numbers are names, too
             patient = str(self.patient).strip()
             object.__setattr__(self, "patient", None if patient in _NO_PATIENT else patient)
@@ -144,7 +151,8 @@ class LesionSet:
 def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
     """Several sources as one; a record has labels for the tasks of its own source only.
 
-    Lesion and patient ids get their source's name in front, so that they cannot collide.
+    Lesion and patient ids get their source's name in front, so that they cannot collide. Of patient ids that several
+    sources have a warning is given: if they mean the same people, their lesions may now be split.
     Faults are kept. Hints are kept where all sources agree: border 0.05 for one source
     would cut into the pictures of another.
 
@@ -162,6 +170,7 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
                     f"{source.name}; if they are different questions, write one source as a table with "
                     "`amfzoo data export` and rename its column"
                 )
+    _warn_of_shared_patients(sets)
     lesions = (
         replace(
             lesion,
@@ -182,6 +191,17 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         if all(source.hints.get(key) == value for source in sets)
     }
     return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)
+
+
+def _warn_of_shared_patients(sets: Sequence[LesionSet]) -> None:
+    sources = Counter(patient for source in sets for patient in {le.patient for le in source} - {None})
+    shared = sorted(patient for patient, count in sources.items() if count > 1)
+    if shared:
+        logger.warning(
+            "%d patient ids (%s%s) occur in several sources and are taken for different people. If they are the same, put "
+            "these sources into one table: only then do splits and intervals keep a patient together",
+            len(shared), ", ".join(shared[:3]), ", ..." if len(shared) > 3 else "",
+        )  # fmt: skip
 
 
 def evenly_spaced(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..csv_mark import skip_mark
+from ..csv_mark import MISSING, skip_mark
 from ..errors import TableError
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
@@ -164,9 +164,11 @@ def repeated_columns(columns: Sequence[str], message: str) -> None:
 
 
 def image_path(text: str, folder: Path) -> str | Path | None:
-    """The image that a cell names, relative to its table's folder; None if it is empty."""
-    if not text or _URL.match(text):  # a URL is refused by its own name
-        return text or None
+    """The image that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
+    if text in MISSING:
+        return None
+    if _URL.match(text):  # refused by its own name
+        return text
     return folder / text
 
 

@@ -212,15 +212,18 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Name and value of ``name=value``, the value as YAML reads it.
 
     Raises:
-        ConfigError: there is no ``=``, or the value is not YAML.
+        ConfigError: there is no ``=``, no such setting, or the value is not YAML.
     """
     import yaml
 
     name, equals, value = text.partition("=")
-    if not equals or not name.strip():
+    name = name.strip().replace("-", "_")
+    if not equals or not name:
         raise ConfigError(f"{text!r} is not name=value")
+    if name in ("recipe", "file"):  # what `load_config` takes besides settings
+        raise ConfigError(f"{text!r}: {name} is no setting; recipes and files have options of their own")
     try:
-        return name.strip().replace("-", "_"), yaml.safe_load(value)
+        return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"{text!r}: the value is not YAML: {error}") from error
 

@@ -7,12 +7,14 @@ matter, and several processes can each take their part of the same draw.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.config import BRANCHES
 from .augment import Augmentation
 from .config import TrainConfig
 from .recompress import Recompression
@@ -93,3 +95,15 @@ def shown(has: Tensor, hide: Tensor) -> Tensor:
     """
     kept = has & ~hide
     return torch.where(kept.any(1, keepdim=True), kept, has)
+
+
+def label_share(draw: StepDraw, present: Tensor, branches: Iterable[str]) -> Tensor:
+    """(B,) share of each lesion's own label where pairs are mixed: 1 where no image of it is, the partner having none of its.
+
+    Args:
+        present: (B, 2) bool, the images that are shown.
+        branches: those that the network reads.
+    """
+    columns = [BRANCHES.index(branch) for branch in branches]
+    mixed = (present & present[draw.partners])[:, columns].any(1)
+    return torch.where(mixed, draw.share, 1.0)

@@ -20,7 +20,7 @@ from ..models.network import PairNetwork
 from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset, ahead
-from .draws import StepDraw, epoch_order, seed_of, shown
+from .draws import StepDraw, epoch_order, label_share, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
@@ -209,7 +209,7 @@ class Trainer:
         if draw.share is None:
             value = loss(None, None)
         else:
-            share = draw.share[positions].to(device)
+            share = label_share(draw, present, part.pixels)[positions].to(device)
             value = loss(None, share) + loss(draw.partners, 1 - share)
         if self.teachers is None:
             return value

@@ -53,7 +53,7 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
         return create_optimizer_v2(
             groups, opt=config.optimizer, lr=config.lr, weight_decay=config.weight_decay, **fused
         )
-    except (ValueError, AssertionError, KeyError, TypeError, RuntimeError) as error:
+    except (ValueError, AssertionError, AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(f"training setting optimizer: timm has no usable {config.optimizer!r}: {error}") from error
 
 

@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,9 +144,9 @@ def fits(bytes_needed: int, budget_gb: float, folder: Path | None) -> bool:
         return False
     if folder is not None:
         return True  # `_open_file` looks, since the file may be there already
-    with suppress(AttributeError, ValueError, OSError):  # not on every system
-        return bytes_needed < 0.8 * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return True
+    import psutil  # comes with accelerate
+
+    return bytes_needed < 0.8 * psutil.virtual_memory().available
 
 
 def _open_file(

@@ -59,13 +59,15 @@ class Teachers:
 
     @torch.no_grad()
     def probabilities(self, images: Sequence[Tensor | None], present: Tensor) -> dict[str, Tensor]:
-        """task -> (B, C) mean of the teachers' probabilities, with their temperatures.
+        """task -> (B, C) mean of the teachers' probabilities, with their temperatures; zeros, which teach nothing, where
+        none of them has an image that it reads.
 
         Args:
             images: clinical and dermoscopy, (B, 3, H, W) each, normalised for the student.
             present: (B, 2) bool, the images that there are.
         """
         found: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
+        counts: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
         for network in self.networks:
             own = [
                 self._renormalised(image, self.student[branch], network.preprocess[branch])
@@ -73,10 +75,16 @@ class Teachers:
                 else None
                 for branch, image in zip(BRANCHES, images)
             ]
+            sees = present[:, [BRANCHES.index(branch) for branch in network.preprocess]].any(1, keepdim=True)
             for task, logits in network(*own, present).items():
                 if self.tasks.get(task) == network.tasks[task]:
-                    found[task].append((logits.float() / network.config.temperatures.get(task, 1.0)).softmax(1))
-        return {task: torch.stack(several).mean(0) for task, several in found.items()}
+                    answer = (logits.float() / network.config.temperatures.get(task, 1.0)).softmax(1)
+                    found[task].append(torch.where(sees, answer, 0.0))
+                    counts[task].append(sees)
+        return {
+            task: torch.stack(several).sum(0) / torch.stack(counts[task]).sum(0).clamp(min=1)
+            for task, several in found.items()
+        }
 
     def loss(
         self, logits: Mapping[str, Tensor], taught: Mapping[str, Tensor], task_weights: Mapping[str, float]

@@ -89,6 +89,17 @@ def test_concat_keeps_names_apart_and_faults():
     assert len(concat([])) == 0
 
 
+def test_concat_warns_of_patients_in_several_sources(caplog):
+    one, other, third = (
+        LesionSet(name, (Lesion("x", patient=patient),), TASKS)
+        for name, patient in (("a", "p1"), ("b", "p1"), ("c", None))
+    )
+    concat([one, third])
+    assert not caplog.records
+    assert [lesion.patient for lesion in concat([one, other])] == ["a/p1", "b/p1"]
+    assert "1 patient ids (p1) occur in several sources" in caplog.text and "into one table" in caplog.text
+
+
 def test_concat_refuses_other_classes():
     with pytest.raises(ConfigError, match="task 'diagnosis' has the classes .*amfzoo data export"):
         concat([LesionSet("a", (), TASKS), LesionSet("b", (), {"diagnosis": ("mel", "nv")})])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainConfig
 from amfzoo.training.augment import Augmentation
-from amfzoo.training.draws import StepDraw, epoch_order, generator, shown
+from amfzoo.training.draws import StepDraw, epoch_order, generator, label_share, shown
 
 STILL = {
     "flip": False, "rotate": 0, "zoom": 1, "shift": 0, "stretch": 0, "light": 0, "contrast": 0, "saturation": 0, "channel_gain": 0,
@@ -121,3 +123,10 @@ def test_modality_dropout_hides_each_image_as_often_as_asked_and_never_the_only_
     has = torch.tensor([[True, False], [False, True], [True, True], [False, False]]).repeat(300, 1)
     seen = shown(has, hide)
     assert torch.equal(seen.any(1), has.any(1)) and not (seen & ~has).any()
+
+
+def test_a_lesion_keeps_its_label_where_nothing_of_it_is_mixed():
+    draw = replace(_draw(mixup=0.4), partners=torch.tensor([1, 0, 3, 2]), share=torch.tensor([0.7, 0.6, 0.9, 0.8]))
+    present = torch.tensor([[True, False], [False, True], [True, True], [False, True]])
+    assert label_share(draw, present, ["clinical", "dermoscopy"]).tolist() == pytest.approx([1, 1, 0.9, 0.8])
+    assert label_share(draw, present, ["clinical"]).tolist() == [1, 1, 1, 1]

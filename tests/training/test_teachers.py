@@ -100,3 +100,17 @@ def test_useless_teachers_are_refused(teacher):
         Teachers([teacher], network(clinical=None), torch.device("cpu"))
     with pytest.raises(ConfigError, match="not the name of a model"):
         load_config(teachers=[3])
+
+
+def test_a_teacher_says_nothing_of_images_that_it_does_not_read(tmp_path):
+    both, one = network(), network(clinical=None)
+    folders = [f"local-dir:{net.save_pretrained(tmp_path / name)}" for name, net in (("both", both), ("one", one))]
+    present = torch.tensor([[True, True], [True, False]])
+    images = pair(2)
+    alone, first, all_of_them = (
+        Teachers(names, both, torch.device("cpu")).probabilities(images, present)["colour"]
+        for names in (folders[1:], folders[:1], folders)
+    )
+    assert alone[0].sum() == pytest.approx(1) and alone[1].sum() == 0  # so that the second lesion's loss is 0
+    torch.testing.assert_close(all_of_them[0], (alone[0] + first[0]) / 2)
+    torch.testing.assert_close(all_of_them[1], first[1])

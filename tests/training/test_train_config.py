@@ -83,3 +83,9 @@ def test_an_unknown_setting_and_recipe_suggest_a_near_one(tmp_path):
         load_config("quick", tmp_path / "list.yaml")
     with pytest.raises(ConfigError, match="name=value"):
         parse_setting("epochs")
+
+
+@pytest.mark.parametrize("text", ["recipe=quick", "file=x.yaml", "lr", "=3", "lr=[1"])
+def test_what_is_no_setting_is_refused(text):
+    with pytest.raises(ConfigError, match="is no setting|name=value|not YAML"):
+        parse_setting(text)

@@ -6,12 +6,13 @@ import os
 import re
 from pathlib import Path
 
+from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLITS, Lesion, LesionSet
 from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
-from .tables import Row, Table, read_table
+from .tables import Row, Table, plain, read_table
 
 # Column names that are understood without being told, the first of them that there is, else one that differs from
 # them in case, blanks and punctuation alone.
@@ -103,16 +104,11 @@ def _column(table: Table, role: str, asked: str | None) -> str | None:
     exact = next((name for name in DEFAULT_COLUMNS[role] if name in table.columns), None)
     if exact is not None:
         return exact
-    plain = {_plain(name) for name in DEFAULT_COLUMNS[role]}
-    alike = [name for name in table.columns if _plain(name) in plain]
+    wanted = {plain(name) for name in DEFAULT_COLUMNS[role]}
+    alike = [name for name in table.columns if plain(name) in wanted]
     if len(alike) > 1:
         raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
     return alike[0] if alike else None
-
-
-def _plain(name: str) -> str:
-    """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
-    return re.sub(r"[\W_]", "", name.lower())
 
 
 def _cell(row: Row, column: str | None) -> str:
@@ -131,8 +127,9 @@ def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
         elif name in seen:
             log.add(
                 "repeated-id",
-                f"{row.where}: the id {name!r} was used before ({seen[name].where}); ids must be unique, "
-                "or leave the column out to number the rows",
+                f"{row.where}: the id {name!r} was used before ({seen[name].where}); ids must be unique. If these are "
+                "several pictures of one lesion, name this column as the patient's, which keeps them in one split, and "
+                "another as the id, or none to number the rows",
                 name,
             )
         seen[name if name and name not in seen else f"{name} (row {number})".strip()] = row
@@ -141,7 +138,7 @@ def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
 
 def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: str) -> Path | None:
     text = _cell(row, column)
-    if not text:
+    if text in MISSING:
         return None
     if _URL.match(text):
         log.add(

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
 from ..faults import FaultLog
-from .tables import Table
+from .tables import Table, plain
 
 OR = "|"  # between candidate classes in a cell, and between the classes in a column's name
 METADATA_PREFIX = "metadata:"  # may stand before a column's name: metadata, whatever it is called
@@ -93,8 +94,13 @@ def _found(table: Table, known: Mapping[str, Task]) -> dict[str, LabelColumn]:
             found[task] = LabelColumn(column, Task(task, classes))
     wanted: Mapping[str, Task | None] = known or {DIAGNOSIS: None, **CHECKLIST}
     for name, task in wanted.items():
-        if name in table.columns and name not in found:
-            found[name] = LabelColumn(name, task)
+        alike = [name] if name in table.columns else [c for c in table.columns if plain(c) == plain(name)]
+        if len(alike) > 1:
+            raise ConfigError(
+                f"{table.path}: the columns {', '.join(map(repr, alike))} are all called {name!r}; rename all but one"
+            )
+        if alike and name not in found:
+            found[name] = LabelColumn(alike[0], task)
     if known and not found:
         raise ConfigError(
             f"{table.path}: no column is named like a task of the schema ({', '.join(known)}); "
@@ -122,7 +128,7 @@ def read_labels(
         for name, task in tasks.items():
             cell = row.cells[columns[name].column]
             try:
-                labels[name] = tuple(task.group(part) for part in split_cell(cell))
+                labels[name] = tuple(task.group(part) for part in split_cell(cell, task.classes))
             except ConfigError as error:
                 log.add(
                     "unknown-label", f"{row.where}, column {columns[name].column!r}: {error}", *ids[number : number + 1]
@@ -131,9 +137,9 @@ def read_labels(
     return rows, {name: task.classes for name, task in tasks.items()}
 
 
-def split_cell(cell: str) -> list[str]:
-    """The candidate strings of a cell; none if it is empty."""
-    return [part.strip() for part in cell.split(OR) if part.strip()]
+def split_cell(cell: str, classes: Iterable[str] = ()) -> list[str]:
+    """The candidate strings of a cell; none if it is empty, or says that there is nothing and is no class."""
+    return [part for part in map(str.strip, cell.split(OR)) if part not in MISSING or part in classes]
 
 
 def _sorted_classes(table: Table, name: str, column: str, log: FaultLog) -> Task | None:

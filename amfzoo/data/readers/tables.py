@@ -6,6 +6,7 @@ import csv
 import difflib
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,11 @@ class Table:
         columns = ", ".join(map(repr, self.columns[:20]))
         mend = f"did you mean {hint!r}?" if hint else f"its columns are {columns}"
         raise ConfigError(f"{self.path}: no column {name!r} for {what}; {mend}")
+
+
+def plain(name: str) -> str:
+    """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | None = None) -> Table:

@@ -228,3 +228,23 @@ def test_parquet_reads_like_csv(tmp_path):
     assert first.id == "1" and first.labels == {"diagnosis": "mel", "streaks": ("regular", "irregular")}
     assert first.metadata == {"age": "70", "bmi": "21.5"}
     assert second.dermoscopy is None and second.labels == {} and second.metadata == {}
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL"])
+def test_marks_of_empty_cells_are_no_class_no_patient_and_no_file(tmp_path, mark):
+    text = f"id,clinical,dermoscopy,diagnosis,patient\na,a.jpg,{mark},mel,p\nb,{mark},b.jpg,{mark},{mark}\nc,c.jpg,,nev,{mark}\n"
+    (tmp_path / "t.csv").write_text(text)
+    lesions = read_csv(tmp_path / "t.csv")
+    assert lesions.tasks == {"diagnosis": ("mel", "nev")}
+    assert [set(lesion.images) for lesion in lesions] == [{"clinical"}, {"dermoscopy"}, {"clinical"}]
+    assert [lesion.patient for lesion in lesions] == ["p", None, None] and not lesions.lesions[1].labels
+    given = read_csv(tmp_path / "t.csv", labels={"diagnosis": ("diagnosis", ["mel", "nev", mark])})
+    assert given.lesions[1].labels == {"diagnosis": mark}  # unless it is named as a class
+
+
+def test_label_columns_are_found_however_they_are_spelt(tmp_path):
+    (tmp_path / "t.csv").write_text("clinical,Diagnosis,Pigment Network\na.jpg,mel,absent\nb.jpg,nev,typical\n")
+    assert set(read_csv(tmp_path / "t.csv").tasks) == {"diagnosis", "pigment_network"}
+    (tmp_path / "t.csv").write_text("clinical,Diagnosis,DIAGNOSIS\na.jpg,mel,mel\n")
+    with pytest.raises(ConfigError, match="rename all but one"):
+        read_csv(tmp_path / "t.csv")
