@@ -83,25 +83,27 @@ def fetch(place: Place) -> Path:
         raise explain(OfflineModeIsEnabled(), place.failure("the model")) from None
     try:
         # The client retries for minutes; this single request first finds out whether it is worth it.
-        patiently(lambda: _ask(place))
+        commit = patiently(lambda: _ask(place))
     except Exception as error:
         folder = cached_folder(place) if is_unreachable(error) else None
         if folder is None:
             raise explain(error, place.failure(CONFIG_FILE)) from error
         _log.warning("%s: %s; using the cached commit %s", *explained(error, place.failure(CONFIG_FILE)), folder.name)
         return folder
-    config = _download(place, CONFIG_FILE, place.revision)
-    commit = config.parent.name  # all other files come from the same commit, should the branch move now
+    config = _download(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
     fresh = place.cached(WEIGHTS_FILE, commit) is None
     for file in place.files:
         if file != CONFIG_FILE:
             _download(place, file, commit)
     if fresh and CARD_FILE not in place.files:
         _download_card(place, commit)
+    if place.revision != commit:
+        _download(place, CONFIG_FILE, place.revision)  # only now is this what the branch last had here
     return config.parent
 
 
-def _ask(place: Place) -> None:
+def _ask(place: Place) -> str:
+    """The commit that the revision is now."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import FileMetadataError
 
@@ -109,6 +111,7 @@ def _ask(place: Place) -> None:
     answer = get_hf_file_metadata(url, token=place.token, timeout=constants.HF_HUB_ETAG_TIMEOUT, library_name="amfzoo")
     if answer.commit_hash is None:
         raise FileMetadataError("no commit in the answer")
+    return answer.commit_hash
 
 
 def _download(place: Place, file: str, revision: str) -> Path:

@@ -204,3 +204,10 @@ def test_new_heads_can_be_saved_and_loaded(released, tmp_path):
     network = create_model("amf_test.one", tasks={"grade": ("low", "high")})
     again = create_model(network.save_pretrained(tmp_path / "mine"))
     assert again.tasks == {"grade": ("low", "high")} and same(again, network)
+
+
+def test_other_heads_give_up_the_name_and_the_figures(tmp_path):
+    network = create_model("amf_small", True, tasks={"diagnosis": ("a", "b")})
+    assert set(network.config.info) <= {"license", "attribution"}
+    card = (network.save_pretrained(tmp_path / "m") / "README.md").read_text()
+    assert "CC-BY-NC-4.0" in card.upper() and "macro_f1" not in card and "amf_small.open" not in card

@@ -120,6 +120,19 @@ def test_all_files_come_from_one_commit_when_the_branch_moves(server, folder, tm
     assert read_folder(found.folder).state.keys() == STATE.keys()
 
 
+def test_an_update_that_fails_halfway_leaves_the_earlier_commit_in_use(server, folder, tmp_path):
+    first = published(server, folder)
+    hub.resolve(f"hf-hub:{REPO}")
+    second = published(server, write_folder(tmp_path / "newer", config=CONFIG, state={"w": torch.zeros(2)}, card=""))
+    server.fault("GET", "model.safetensors", status=403)  # as from a filter that blocks large files
+    with pytest.raises(WeightsError):
+        hub.resolve(f"hf-hub:{REPO}")
+    assert hub.resolve(f"hf-hub:{REPO}", local_files_only=True).folder.name == first
+    server.faults.clear()
+    assert hub.resolve(f"hf-hub:{REPO}").folder.name == second
+    assert hub.resolve(f"hf-hub:{REPO}", local_files_only=True).folder.name == second
+
+
 def test_cached_branch_is_used_when_the_server_is_down(server, folder, caplog):
     commit = published(server, folder)
     hub.resolve(f"hf-hub:{REPO}")

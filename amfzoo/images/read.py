@@ -56,7 +56,7 @@ def read_image(
         name = source_name(source)
     _check_min_size(min_size)
     if isinstance(source, Image.Image):
-        return to_rgb(upright(_loaded(source, name)), name)
+        return to_rgb(_loaded(source, name), name)
     if isinstance(source, np.ndarray):
         return to_rgb(array_image(source, name), name)
     if is_encoded(source):
@@ -69,13 +69,13 @@ def _loaded(image: Image.Image, name: str) -> Image.Image:
     try:
         with _LOADING[id(image) // 64 % len(_LOADING)]:
             image.load()
+            return upright(image)  # reading its metadata changes it, too
     except MemoryError:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(
             f"{name}: its pixels cannot be loaded ({error}); the file is damaged or was closed before it was read"
         ) from error
-    return image
 
 
 def _wrong_type(source: object) -> str:

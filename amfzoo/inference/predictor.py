@@ -7,7 +7,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ..errors import AmfzooError, PredictionError
@@ -15,7 +14,7 @@ from ..guards import InputWarning, check_thumbnails, thumbnails
 from ..images import ImageSource
 from .batch import BRANCHES, ArrayModel, Inputs, Started, calibrated, stack
 from .prediction import Prediction, PredictionSet
-from .table_batch import usual_batch_size
+from .table_batch import checked_count, usual_batch_size
 
 if TYPE_CHECKING:
     from ..guards import Thumbnails
@@ -84,9 +83,8 @@ def predict_stream(
         ImageError, PredictionError: a pair cannot be answered and `errors` is "raise".
     """
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
-    for name, count in (("batch_size", batch_size), ("workers", 1 if workers is None else workers)):
-        if not isinstance(count, Integral) or count < 1:
-            raise PredictionError(f"{name} must be a whole number of at least 1, got {count!r}")
+    checked_count("batch_size", batch_size)
+    checked_count("workers", 1 if workers is None else workers)
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
     return _answers(model, pairs, int(batch_size), workers, errors, guards)

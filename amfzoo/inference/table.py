@@ -180,7 +180,7 @@ def predict_table(
     table = PairTable(source)
     path = check_output(table, out)
     columns = AnswerColumns(model, label, prefix, guards)
-    run = _Run(model, table, path, columns, batch_size or fitting_batch_size(model), should_stop, progress)
+    run = _Run(model, table, path, columns, fitting_batch_size(model, batch_size), should_stop, progress)
     columns.check(table)
     with only_writer(path):
         if overwrite:

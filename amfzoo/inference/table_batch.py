@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import PredictionError
 from .batch import Batch
 
 if TYPE_CHECKING:
@@ -17,11 +19,16 @@ MOST = 256
 _SHARE = 0.5  # of a card's free memory
 
 
-def fitting_batch_size(model: Model) -> int:
-    """A batch size that keeps the model's device busy and leaves half of its free memory alone.
+def fitting_batch_size(model: Model, asked: int | None = None) -> int:
+    """The batch size asked for, or one that keeps the model's device busy and leaves half of its free memory alone.
 
     On CUDA two small batches are run to see what a pair takes; elsewhere it is `ON_CPU`.
+
+    Raises:
+        PredictionError: what was asked for is no whole number of at least 1.
     """
+    if asked is not None:
+        return checked_count("batch_size", asked)
     network = _network(model)
     device = None if network is None else next(network.parameters()).device
     if device is None or device.type != "cuda":
@@ -40,6 +47,17 @@ def fitting_batch_size(model: Model) -> int:
         torch_logits(network, _zeros(model, size))
         peaks.append(torch.cuda.max_memory_allocated(device))
     return largest_power(_SHARE * free / max(1, (peaks[1] - peaks[0]) / (more - few)))
+
+
+def checked_count(name: str, count: Any) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        PredictionError: it is none; the message names it.
+    """
+    if not isinstance(count, Integral) or count < 1:
+        raise PredictionError(f"{name} must be a whole number of at least 1, got {count!r}")
+    return int(count)
 
 
 def usual_batch_size(model: Model) -> int:

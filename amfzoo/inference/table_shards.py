@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import TableError
 from ..folder_check import sha256_of
 from .predictor import Pair, predict_stream
-from .table import FAILURES_SHOWN, AnswerColumns, TableResult, only_writer
+from .table import FAILURES_SHOWN, AnswerColumns, TableResult, only_writer, writing
 from .table_batch import fitting_batch_size
 from .table_files import Block, PairTable, Row
 from .table_folder import MANIFEST, ShardFolder
@@ -95,13 +95,13 @@ def predict_shards(
             raise TableError(f"{table.path.name} has columns but no rows")
         size = shard_rows or SHARD_ROWS
         if team.rank == 0:
-            folder.path.mkdir(exist_ok=True)
+            writing(folder.path, lambda: folder.path.mkdir(exist_ok=True))
             stack.enter_context(only_writer(folder.path / MANIFEST))
             facts = _facts(model, table, columns, rows) | ({"shard_rows": shard_rows} if shard_rows else {})
             size = folder.begin(facts, size, overwrite=overwrite)["shard_rows"]
         (size,) = team.told([size])
         run = _Run(
-            model, table, folder, columns, batch_size or fitting_batch_size(model), size, rows, should_stop, progress
+            model, table, folder, columns, fitting_batch_size(model, batch_size), size, rows, should_stop, progress
         )
         states = team.told(run.states(retry_errors) if team.rank == 0 else [_DONE] * run.shards)
         todo = [number for number, state in enumerate(states) if state != _DONE]

@@ -212,3 +212,8 @@ class NetworkConfig:
             raise ConfigError(f"config.json lacks the key {error}") from error
         except TypeError as error:
             raise ConfigError(f"config.json does not describe a network of this version: {error}") from error
+
+
+def licence_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `NetworkConfig.info` stays with a network that is made of another: its licence, not its name and figures."""
+    return {key: info[key] for key in ("license", "attribution") if key in info}

@@ -19,7 +19,7 @@ from ..images import Preprocess
 from ..inference import Prediction, predict
 from ..labels import Schema, as_tasks
 from .backbone import Backbone
-from .config import BRANCHES, NetworkConfig
+from .config import BRANCHES, NetworkConfig, licence_of
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
 from .loading import as_source, build_loaded
@@ -170,7 +170,8 @@ class PairNetwork(nn.Module):
         return self.heads
 
     def reset_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
-        """Replace all heads by fresh ones for other tasks; temperatures and prediction sets are dropped.
+        """Replace all heads by fresh ones for other tasks. Temperatures and prediction sets are dropped, and of
+        `config.info` the name, the figures and all that is not of the weights' licence.
 
         Raises:
             ConfigError: `tasks` is not a schema.
@@ -178,7 +179,7 @@ class PairNetwork(nn.Module):
         tasks = as_tasks(tasks)
         where = next(self.heads.parameters())
         self.heads = make_heads(self.num_features, tasks).to(where)
-        self.config = self.config.replace(tasks=tasks, temperatures={}, conformal={})
+        self.config = self.config.replace(tasks=tasks, temperatures={}, conformal={}, info=licence_of(self.config.info))
         for name, parts in self.auxiliary.items():
             parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
 

@@ -18,7 +18,7 @@ from .. import __version__
 from ..files import replacing
 from .base import require
 from .fingerprint import fingerprint
-from .graph import onnx_graph
+from .graph import making, onnx_graph
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -34,16 +34,26 @@ def cached_onnx_graph(network: PairNetwork) -> bytes:
     """
     require(("onnx", "onnxscript"), "onnx", "an ONNX graph")
     key = _key(network)
+    found = _kept(key)
+    if found is not None:
+        return found
+    with making:
+        found = _kept(key)  # another thread may have made it meanwhile
+        if found is None:
+            found = onnx_graph(network)
+            with contextlib.suppress(OSError):
+                _store(cache_folder() / _name(key, found), found)
+    return found
+
+
+def _kept(key: str) -> bytes | None:
     for file in _files(key):
         with contextlib.suppress(OSError):
             content = file.read_bytes()
             if file.name == _name(key, content):
                 os.utime(file)  # used now
                 return content
-    content = onnx_graph(network)
-    with contextlib.suppress(OSError):
-        _store(cache_folder() / _name(key, content), content)
-    return content
+    return None
 
 
 def forget(network: PairNetwork) -> None:

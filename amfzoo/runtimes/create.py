@@ -85,6 +85,11 @@ def create_predictor(
         ImageError, PredictionError: an image for the calibration cannot be read.
     """
     keep_freed_memory()
+    if calibration is not None and not isinstance(calibration, (str, os.PathLike)):
+        try:
+            calibration = list(calibration)  # the next runtime may want them as well
+        except TypeError as error:
+            raise ConfigError(f"calibration: pairs of images or a folder, not {calibration!r:.200}") from error
     precision = precision or (AUTO if runtime == AUTO else "fp32")
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     if isinstance(model, PairNetwork):

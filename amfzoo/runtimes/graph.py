@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
 PRESENT = "present"
+# torch.export, the exporters and what keeps them quiet change the state of the whole process: one thread at a time
+making = threading.RLock()
 _TRACED = 2  # rows; with one, the batch size would become a constant
 
 
@@ -49,7 +52,7 @@ def exported_program(network: PairNetwork) -> torch.export.ExportedProgram:
     images = {name: torch.zeros(_TRACED, 3, *prepared.size) for name, prepared in network.preprocess.items()}
     inputs = {name: images.get(name) for name in BRANCHES} | {PRESENT: torch.ones(_TRACED, 2, dtype=torch.bool)}
     shapes = {name: None if value is None else {0: batch} for name, value in inputs.items()}
-    with _quiet(), torch.no_grad():
+    with making, _quiet(), torch.no_grad():
         try:
             return torch.export.export(network, (), inputs, dynamic_shapes=shapes)
         except Exception as error:  # whatever the tracing runs into
@@ -66,7 +69,7 @@ def onnx_graph(network: PairNetwork) -> bytes:
     program = exported_program(network)
     outputs = [output_name(task) for task in network.tasks]
     file = io.BytesIO()
-    with _quiet(), torch.no_grad():
+    with making, _quiet(), torch.no_grad():
         try:
             torch.onnx.export(program, f=None, dynamo=True, output_names=outputs, verbose=False).save(file)
         except Exception as error:

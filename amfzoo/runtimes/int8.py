@@ -30,7 +30,7 @@ from .base import require
 from .cache import cached_onnx_graph
 from .description import DESCRIPTION_FILE
 from .fingerprint import fingerprint
-from .graph import feed
+from .graph import feed, making
 
 if TYPE_CHECKING:
     from ..images import Preprocess
@@ -69,7 +69,7 @@ def int8_graph(network: PairNetwork, calibration: Calibration) -> bytes:
     for index in range(len(reader)):  # what cannot be read is said now, not after the graph is made
         reader.batch(index)
     graph = cached_onnx_graph(network)
-    with tempfile.TemporaryDirectory(prefix="amfzoo-int8-") as folder, _quiet():
+    with making, tempfile.TemporaryDirectory(prefix="amfzoo-int8-") as folder, _quiet():
         try:
             return _quantised(graph, reader, Path(folder))
         except AmfzooError:
@@ -128,6 +128,10 @@ class _Reader:
     def batch(self, index: int) -> Batch:
         rows = []
         for pair in self._pairs[index * _STEP : (index + 1) * _STEP]:
+            if not isinstance(pair, (tuple, list)) or len(pair) != len(BRANCHES):
+                raise PredictionError(
+                    "a pair for the calibration of int8 is (clinical, dermoscopy), None where missing"
+                )
             images = dict(zip(BRANCHES, pair, strict=True))
             if all(images[name] is None for name in self._preprocess):
                 raise PredictionError("a pair for the calibration of int8 has no image that the network reads")

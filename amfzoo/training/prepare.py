@@ -20,7 +20,7 @@ from ..factory import create_model
 from ..hub import HUB_PREFIX, LOCAL_PREFIX
 from ..manifest import load_manifest
 from ..models.backbone import load_backbone_weights
-from ..models.config import BRANCHES
+from ..models.config import BRANCHES, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from .config import HOW_IT_IS_RUN, TrainConfig
@@ -150,7 +150,7 @@ def build_model(
     if config.border is not None:
         changes["border"] = config.border
     network.config = network.config.with_preprocess(**changes)
-    network.config = network.config.replace(temperatures={}, conformal={}, info=_info_kept(network))
+    network.config = network.config.replace(temperatures={}, conformal={}, info=licence_of(network.config.info))
     _check_crops(network, config)
     return network, start
 
@@ -205,11 +205,6 @@ def _file(path: Path) -> list[Any]:
         return [path.name, os.stat(path).st_size]  # not the folder: a run may move to another machine
     except OSError:
         return [path.name, None]
-
-
-def _info_kept(network: PairNetwork) -> dict[str, Any]:
-    """The base weights' licence stays with what is made of them; their name and figures do not."""
-    return {key: network.config.info[key] for key in ("license", "attribution") if key in network.config.info}
 
 
 def _per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from cli_case import tiny_model
 
-from amfzoo import create_predictor
+from amfzoo import PredictionError, create_predictor
 from amfzoo.inference.table_batch import MOST, ON_CPU, fitting_batch_size, largest_power
 
 
@@ -18,6 +18,13 @@ def test_powers_of_two(pairs, size):
 def test_on_a_cpu():
     model = tiny_model()
     assert fitting_batch_size(model) == fitting_batch_size(create_predictor(model, "torch")) == ON_CPU
+
+
+def test_what_is_asked_for_is_taken_or_refused():
+    assert fitting_batch_size(tiny_model(), 3) == 3
+    for wrong in (0, -1, 2.5, "8"):
+        with pytest.raises(PredictionError, match="batch_size must be a whole number"):
+            fitting_batch_size(tiny_model(), wrong)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

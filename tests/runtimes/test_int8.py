@@ -12,7 +12,7 @@ import pytest
 from networks import TASKS, build
 from PIL import Image
 
-from amfzoo import ConfigError, ImageError, WeightsError, create_predictor, export_model
+from amfzoo import ConfigError, ImageError, PredictionError, WeightsError, create_predictor, export_model
 from amfzoo.cli import main
 from amfzoo.data import example_pair
 from amfzoo.inference.batch import calibrated
@@ -116,6 +116,7 @@ def test_no_int8_without_images(tiny, tmp_path):
     for options, message in (
         ({"precision": "int8"}, "calibrated on real images"),
         ({"precision": "int8", "calibration": []}, "no pair is given"),
+        ({"precision": "int8", "calibration": 5}, "pairs of images or a folder"),
         ({"precision": "fp32", "calibration": PAIRS}, "belongs to precision='int8'"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -125,6 +126,12 @@ def test_no_int8_without_images(tiny, tmp_path):
     with pytest.raises(ConfigError, match="belongs to the format 'int8'"):
         export_model(tiny, "onnx", tmp_path / "model", calibration=PAIRS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_pair_is_no_list_of_pairs(tiny):
+    needs("onnx")
+    with pytest.raises(PredictionError, match="a pair for the calibration"):
+        create_predictor(tiny, "onnx", precision="int8", calibration=["clinical.jpg", "dermoscopy.jpg"])
 
 
 def test_a_bad_image_is_said_before_anything_is_made(tiny, tmp_path, monkeypatch):

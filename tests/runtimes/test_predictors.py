@@ -6,6 +6,7 @@ import logging
 import shutil
 import subprocess
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -283,3 +284,13 @@ def test_a_signal_after_two_openvino_predictors_were_freed_is_handled(tiny, tmp_
     tiny.save_pretrained(tmp_path / "tiny")
     done = subprocess.run([sys.executable, "-c", SIGNAL_AFTER_TWO, tmp_path / "tiny"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_two_threads_may_make_predictors_at_once(graphs):
+    needs("onnx")
+    networks = [build("amf_test", seed=seed, tasks=TASKS) for seed in (21, 22)]
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda network: create_predictor(network, "onnx"), networks))
+    assert [predictor.runtime.name for predictor in found] == ["onnx", "onnx"]
+    assert warnings.filters == before and logging.getLogger("torch.export").level == logging.NOTSET
