@@ -94,14 +94,18 @@ def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
     assert "| ordinary torch script |" in text.out and "16 pairs a round from 2 pairs of files" in text.out
 
 
-def test_a_list_and_a_cold_start_in_processes_of_their_own(tmp_path):
+@pytest.mark.slow  # five processes that each import torch
+def test_a_cold_start(tmp_path):
     weights = tiny_model().save_pretrained(tmp_path / "weights")
-    plan = Plan(
-        models=(f"local-dir:{weights}",), parts=("startup", "lists"), runtimes=(), lists=(3,), batch_size=2, rounds=1,
-        cold_rounds=1, threads=1,
-    )  # fmt: skip
-    start, lists = run_benchmark(plan).sections
+    plan = Plan(models=(f"local-dir:{weights}",), parts=("startup",), runtimes=(), rounds=1, cold_rounds=1, threads=1)
+    (start,) = run_benchmark(plan).sections
     assert [row["amfzoo"] for row in start.rows] == ["load with weights", "process: amfzoo predict --example"]
+
+
+def test_a_list_in_a_process_of_its_own(tmp_path):
+    weights = tiny_model().save_pretrained(tmp_path / "weights")
+    models, counts = (f"local-dir:{weights}",), {"lists": (3,), "batch_size": 2, "rounds": 1, "threads": 1}
+    (lists,) = run_benchmark(Plan(models=models, parts=("lists",), runtimes=(), **counts)).sections
     (row,) = lists.rows
     assert (row["pairs"], row["of the first"]) == (3, 1) and row["pairs/s"] > 0
 
