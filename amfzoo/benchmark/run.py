@@ -114,7 +114,8 @@ def run_benchmark(
         options_of(variant)  # what is mistyped is said before anything is measured
     if set(ON_CARD) & set(plan.parts) or plan.device.startswith("cuda"):
         check_cuda(plan.device)
-    check_device(plan.device)
+    else:
+        check_device(plan.device)
     with _threads(plan.threads) as threads, tempfile.TemporaryDirectory() as scratch:
         report = Report(_about(plan, threads))
         models = []

@@ -41,7 +41,7 @@ def predictors_of(
 ) -> tuple[dict[str, Predictor], dict[str, str]]:
     """({variant: predictor}, {variant: why it is left out}); eager fp32 torch always comes first.
 
-    int8 is calibrated on a few drawn pairs, of which its speed does not depend; its answers do.
+    int8 is calibrated on a few drawn pairs, on which its speed does not depend; its answers do.
 
     Raises:
         ConfigError: a variant names an unknown part.

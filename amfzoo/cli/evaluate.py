@@ -116,24 +116,17 @@ def run(args: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
+# options of --model and --data alone
+_OF_MODELS = ("schema", "label", "splits", "modes", "tta", "ignore_other_classes", "device", "batch_size", "cache_dir", "offline")  # fmt: skip
+
+
 def _check_usage(args: argparse.Namespace) -> None:
     error = args.parser.error
     if bool(args.tables) == bool(args.model):
         error("give tables of predictions, or --model NAME with --data SOURCE")
     if bool(args.model) != bool(args.data):
         error("--model and --data go together")
-    of_models = (
-        "schema",
-        "label",
-        "splits",
-        "modes",
-        "tta",
-        "ignore_other_classes",
-        "device",
-        "batch_size",
-        "cache_dir",
-    )
-    for name in (*args.table_columns, *of_models, "offline"):
+    for name in (*args.table_columns, *_OF_MODELS):
         if getattr(args, name) not in (None, False, args.parser.get_default(name)) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):

@@ -143,7 +143,9 @@ def build_model(
         network.remove_auxiliary_heads()
     for branch, weights in _per_branch(backbone_weights, network).items():
         _load_backbone(network, branch, weights)
-        start += f", {branch} backbone from {weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])}"  # the folder too: every run's model is called "model"
+        # the folder too: every run's model is called "model"
+        source = weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])
+        start += f", {branch} backbone from {source}"
     changes: dict[str, Any] = {}
     if config.image_size is not None:
         changes["size"] = (config.image_size, config.image_size)

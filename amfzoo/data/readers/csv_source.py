@@ -12,7 +12,7 @@ from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLITS, Lesion, LesionSet
 from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
-from .tables import Row, Table, plain, read_table
+from .tables import Row, Table, read_table
 
 # Column names that are understood without being told, the first of them that there is, else one that differs from
 # them in case, blanks and punctuation alone.
@@ -101,11 +101,7 @@ def read_csv(
 def _column(table: Table, role: str, asked: str | None) -> str | None:
     if asked is not None:
         return table.column(asked, role)
-    exact = next((name for name in DEFAULT_COLUMNS[role] if name in table.columns), None)
-    if exact is not None:
-        return exact
-    wanted = {plain(name) for name in DEFAULT_COLUMNS[role]}
-    alike = [name for name in table.columns if plain(name) in wanted]
+    alike = table.called(DEFAULT_COLUMNS[role])
     if len(alike) > 1:
         raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
     return alike[0] if alike else None

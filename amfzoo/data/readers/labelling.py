@@ -12,7 +12,7 @@ from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
 from ..faults import FaultLog
-from .tables import Table, plain
+from .tables import Table
 
 OR = "|"  # between candidate classes in a cell, and between the classes in a column's name
 METADATA_PREFIX = "metadata:"  # may stand before a column's name: metadata, whatever it is called
@@ -94,12 +94,14 @@ def _found(table: Table, known: Mapping[str, Task]) -> dict[str, LabelColumn]:
             found[task] = LabelColumn(column, Task(task, classes))
     wanted: Mapping[str, Task | None] = known or {DIAGNOSIS: None, **CHECKLIST}
     for name, task in wanted.items():
-        alike = [name] if name in table.columns else [c for c in table.columns if plain(c) == plain(name)]
+        if name in found:
+            continue
+        alike = table.called([name])
         if len(alike) > 1:
             raise ConfigError(
                 f"{table.path}: the columns {', '.join(map(repr, alike))} are all called {name!r}; rename all but one"
             )
-        if alike and name not in found:
+        if alike:
             found[name] = LabelColumn(alike[0], task)
     if known and not found:
         raise ConfigError(

@@ -7,7 +7,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,13 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
+    def called(self, names: Iterable[str]) -> list[str]:
+        """The first of `names` that is a column, else all columns that are one but for case, blanks and punctuation."""
+        names = list(names)
+        exact = [name for name in names if name in self.columns][:1]
+        wanted = set(map(_plain, names))
+        return exact or [name for name in self.columns if _plain(name) in wanted]
+
     def column(self, name: str, what: str) -> str:
         """`name`, if there is such a column.
 
@@ -59,7 +66,7 @@ class Table:
         raise ConfigError(f"{self.path}: no column {name!r} for {what}; {mend}")
 
 
-def plain(name: str) -> str:
+def _plain(name: str) -> str:
     """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
     return re.sub(r"[\W_]", "", name.lower())
 
