@@ -103,6 +103,8 @@ class Trainer:
             auxiliary=config.auxiliary,
             kept=config.class_weights_kept,
         )
+        if not config.recompress:  # which works on pictures in memory
+            train.move(accelerator.device)
         self.teachers = Teachers(config.teachers, network, accelerator.device) if config.teachers else None
         self._pending: list[Tensor] = []
         self._checkpointed = time.monotonic()

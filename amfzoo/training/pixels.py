@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..errors import ImageError
 from ..images import Preprocess
@@ -19,6 +21,7 @@ from .errors import TrainingError
 
 _VERSION = 1  # of the files; other numbers are not read
 _RESERVE = 1 << 30  # bytes of disk that stay free
+_DEVICE_SHARE = 0.1  # of a device's free memory, at most, for decoded pictures; the rest is for training
 
 Progress = Callable[[Iterable, str, int], Iterable]
 
@@ -86,7 +89,30 @@ class PixelStore:
 
     def __init__(self, pictures: Pictures, array: np.ndarray | None, bad: dict[int, str], workers: int) -> None:
         self._pictures, self._array, self._workers = pictures, array, workers
+        self._on_device: Tensor | None = None
         self.bad, self.cached = bad, array is not None
+
+    @property
+    def bytes(self) -> int:
+        return self._pictures.bytes
+
+    def move(self, device: torch.device) -> None:
+        """Keep a copy of the decoded pictures on a device; nothing where they are not decoded."""
+        if self._array is not None:
+            self._on_device = torch.empty(self._array.shape, dtype=torch.uint8, device=device)
+            for first in range(0, len(self._array), 256):  # a memory-mapped file need not fit into memory
+                part = np.array(self._array[first : first + 256])
+                self._on_device[first : first + 256] = torch.from_numpy(part).to(device)
+
+    def tensor(self, rows: np.ndarray) -> Tensor:
+        """(B,) indices -> (B, H, W, 3) uint8, where the pictures are.
+
+        Raises:
+            ImageError: an image cannot be read.
+        """
+        if self._on_device is None:
+            return torch.from_numpy(self.rows(rows))
+        return self._on_device.index_select(0, torch.from_numpy(rows).to(self._on_device.device))
 
     def rows(self, rows: np.ndarray) -> np.ndarray:
         """(B,) indices -> (B, H, W, 3) uint8.
@@ -136,6 +162,11 @@ def open_store(
             "set cache_dir to another folder, or to null"
         ) from error
     return PixelStore(pictures, array, bad, workers)
+
+
+def fits_on(device: torch.device, bytes_needed: int) -> bool:
+    """Whether decoded pictures may be kept on a device besides: on a CUDA device with plenty of free memory."""
+    return device.type == "cuda" and bytes_needed < _DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 def fits(bytes_needed: int, budget_gb: float, folder: Path | None) -> bool:

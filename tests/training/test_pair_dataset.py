@@ -52,6 +52,28 @@ def test_memory_file_and_decoding_when_needed_give_the_same_pixels(data, tmp_pat
     assert _same(memory, PairDataset(data, PREPROCESS, cache_dir=tmp_path))
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_pictures_kept_on_a_device_are_the_same_and_those_that_do_not_fit_stay(data, tmp_path, monkeypatch, folder):
+    usual = PairDataset(data, PREPROCESS)
+    moved = PairDataset(data, PREPROCESS, cache_dir=tmp_path if folder else None)
+    assert not moved.move(torch.device("cpu")) and _same(usual, moved)  # they are there already
+    monkeypatch.setattr("amfzoo.training.dataset.fits_on", lambda device, needed: True)
+    assert moved.move(torch.device("cpu")) and _same(usual, moved)
+    rows = np.array([7, 0, 7])
+    assert all(torch.equal(moved.pixels(rows)[name][1], usual.pixels(rows)[name][1]) for name in PREPROCESS)
+    assert not PairDataset(data, PREPROCESS, cache_gb=0).move(torch.device("cpu"))  # nothing is decoded ahead
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_cuda_device_keeps_the_pictures_if_a_tenth_of_its_free_memory_holds_them(data):
+    usual, moved = PairDataset(data, PREPROCESS), PairDataset(data, PREPROCESS)
+    assert moved.move(torch.device("cuda"))
+    rows = np.arange(len(moved))
+    for found, expected in zip(moved.pixels(rows).values(), usual.pixels(rows).values(), strict=True):
+        assert found.is_cuda and torch.equal(found.cpu(), expected)
+    assert not pixels.fits_on(torch.device("cuda"), torch.cuda.mem_get_info()[1])
+
+
 def test_a_changed_file_or_geometry_is_never_answered_from_an_old_cache(tmp_path):
     data = squares(tmp_path / "images", 6, gaps=False)
     cache = tmp_path / "cache"
