@@ -114,8 +114,7 @@ def run(args: argparse.Namespace) -> int:
                 from ..training.protocol import LEADERBOARD_FILE as summary
                 from ..training.protocol import train_seeds
 
-                seeds = range(config.seed, config.seed + args.seeds)
-                train_seeds(args.model, _lesions(args), seeds=seeds, **how)
+                train_seeds(args.model, _lesions(args), seeds=_seeds(args, config), **how)
             else:
                 from ..training.report import SUMMARY_FILE as summary
 
@@ -148,6 +147,10 @@ def _fill_in(args: argparse.Namespace) -> None:
         args.out = f"runs/{args.recipe}"
 
 
+def _seeds(args: argparse.Namespace, config: TrainConfig) -> range:
+    return range(config.seed, config.seed + args.seeds)
+
+
 def _lesions(args: argparse.Namespace) -> LesionSet:
     return with_splits(args, read_sources(args, args.data))
 
@@ -167,7 +170,12 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.optimizer import make_optimizer
     from ..training.prepare import build_model, split_lesions, with_advice
 
-    lesions = split_lesions(_lesions(args), config.valid, config.seed)
+    lesions = _lesions(args)
+    if args.seeds:
+        from ..training.protocol import lesions_with_split
+
+        lesions = lesions_with_split(lesions, _seeds(args, config))
+    lesions = split_lesions(lesions, config.valid, config.seed)
     config = with_advice(config, lesions)
     network, described = build_model(args.model, lesions.tasks, config, **start)
     make_optimizer(network, config)  # says so if there is none of that name

@@ -60,9 +60,10 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
 def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> Any:
     """timm's scheduler, a function of the number of the step: ``step_update(1)`` before the first, up to `steps`."""
     warmup = min(round(config.warmup * steps), steps - 1)
+    name = "constant" if config.schedule == "wsd" and steps == 1 else config.schedule  # nothing is left to decay over
     # one more than there are steps, so that the last has a rate above the end's
     schedule, _ = create_scheduler_v2(
-        optimizer, config.schedule, num_epochs=steps + 1 - warmup, warmup_epochs=warmup, warmup_prefix=True, warmup_lr=0.0,
+        optimizer, name, num_epochs=steps + 1 - warmup, warmup_epochs=warmup, warmup_prefix=True, warmup_lr=0.0,
         min_lr=config.min_lr, decay_rate=1.0, step_on_epochs=False, updates_per_epoch=1,
     )  # fmt: skip
     return schedule

@@ -80,8 +80,7 @@ def train_seeds(
         ConfigError: no lesion is for training, validation or testing; no seed, or one twice.
         TrainingError, TrainingStopped, and others: see `finetune`.
     """
-    lesions = _with_split(read_lesions(source))
-    _check(lesions, seeds)
+    lesions = lesions_with_split(read_lesions(source), seeds)
     folder = Path(out).expanduser()
     runs = {
         seed: finetune(
@@ -104,23 +103,24 @@ def train_seeds(
     return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
 
 
-def _with_split(lesions: LesionSet) -> LesionSet:
-    """Without those of no split, which every seed would put elsewhere."""
+def lesions_with_split(lesions: LesionSet, seeds: Sequence[int]) -> LesionSet:
+    """Without those of no split, which every seed would put elsewhere.
+
+    Raises:
+        ConfigError: none is for training, validation or testing; no seed, or one twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must be at least one, and all different, got {list(seeds)}")
     kept = lesions.select(lambda lesion: lesion.split is not None)
     if len(kept) < len(lesions):
         logger.warning("%s: %d lesions have no split and are left out", lesions.name, len(lesions) - len(kept))
-    return kept
-
-
-def _check(lesions: LesionSet, seeds: Sequence[int]) -> None:
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds must be at least one, and all different, got {list(seeds)}")
     for split in ("train", "valid", "test"):
-        if not len(lesions.split(split)):
+        if not len(kept.split(split)):
             raise ConfigError(
                 f"{lesions.name}: several seeds are compared on one split of the lesions, and none is in {split!r}; "
                 "add a split column, or make a file with `amfzoo data split --test 0.2` and name it with --splits"
             )
+    return kept
 
 
 def _predict(

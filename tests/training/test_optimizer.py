@@ -30,9 +30,10 @@ def test_rates_rise_to_lr_and_fall_and_no_step_is_wasted(schedule):
     assert 0 < rates[0] < 2e-3 and 0 < rates[-1] < 1.5e-3
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "constant", "wsd"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_runs_of_few_steps_have_a_rate(steps):
-    assert all(min(step) > 0 for step in _rates(steps))
+def test_runs_of_few_steps_have_a_rate(steps, schedule):
+    assert all(min(step) > 0 for step in _rates(steps, schedule=schedule))
 
 
 def test_layer_decay_and_weight_decay_reach_the_groups():

@@ -77,7 +77,7 @@ def test_the_same_command_again_trains_nothing_and_gives_the_same(trained, monke
 def test_lesions_of_no_split_are_left_out_with_a_word(release, caplog):
     lesions = load_source(f"derm7pt:{release}")
     first = replace(lesions.lesions[0], split=None)
-    kept = protocol._with_split(replace(lesions, lesions=(first, *lesions.lesions[1:])))
+    kept = protocol.lesions_with_split(replace(lesions, lesions=(first, *lesions.lesions[1:])), [0])
     assert len(kept) == len(lesions) - 1 and "1 lesions have no split" in caplog.text
 
 

@@ -86,6 +86,12 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(table, tiny, tmp_
     assert "(unknown)" in text
 
 
+def test_a_dry_run_of_several_seeds_finds_that_no_lesion_is_for_testing(table, tiny, tmp_path, capsys):
+    where = ("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "--dry-run")
+    assert _run(*where, "--seeds", "2", *_options(tiny)) != exit_codes.OK
+    assert "amfzoo data split --test" in capsys.readouterr().err
+
+
 def test_a_dry_run_finds_an_unknown_optimizer(table, tiny, tmp_path, capsys):
     where = ("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "--dry-run")
     assert _run(*where, *_options(tiny), "--set", "optimizer=adamm") == exit_codes.USAGE
