@@ -94,17 +94,21 @@ def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
 
 
 def check_leaks(lesions: LesionSet) -> None:
-    """Warn of patients in training and in validation or test."""
-    trained = {lesion.group for lesion in lesions.split("train")}
+    """Warn of patients and image files in training and in validation or test."""
     for split, title in (("valid", "validation"), ("test", "test")):
-        both = trained & {lesion.group for lesion in lesions.split(split)}
-        if both:
-            logger.warning(
-                "%s: %d patients have lesions in both training and %s; figures on it will flatter",
-                lesions.name,
-                len(both),
-                title,
-            )
+        for what, found in (("patients", _patients), ("image files", _files)):
+            both = found(lesions.split("train")) & found(lesions.split(split))
+            if both:
+                text = "%s: %d %s are in both training and %s; figures on it will flatter"
+                logger.warning(text, lesions.name, len(both), what, title)
+
+
+def _patients(lesions: LesionSet) -> set[str]:
+    return {lesion.group for lesion in lesions}
+
+
+def _files(lesions: LesionSet) -> set[str]:
+    return {os.path.abspath(path) for lesion in lesions for path in lesion.images.values()}
 
 
 def build_model(

@@ -287,7 +287,7 @@ def test_a_patient_on_both_sides_and_a_task_without_labels_are_warned_of(data, t
             progress=False,
             **{**tiny, "epochs": 1},
         )
-    assert "patients have lesions in both" in caplog.text and "task 'other'" in caplog.text
+    assert "patients are in both training and validation" in caplog.text and "task 'other'" in caplog.text
 
 
 def test_bad_images_stop_a_run_or_are_skipped(tmp_path, tiny, caplog):

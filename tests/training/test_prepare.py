@@ -7,7 +7,7 @@ import pytest
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
 from amfzoo.inference.sets import ConformalSets
-from amfzoo.training.prepare import build_model, split_lesions, with_advice
+from amfzoo.training.prepare import build_model, check_leaks, split_lesions, with_advice
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 0.05), (0.1, 0.1), (0.0, 0.0)])
@@ -56,3 +56,16 @@ def test_without_validation_lesions_some_of_training_are_taken_and_none_of_test(
 def test_data_without_labels_says_how_to_name_them():
     with pytest.raises(ConfigError, match="nothing is labelled.*--label TASK=COLUMN"):
         split_lesions(LesionSet("x", (Lesion("1"),), {}), valid=0.2, seed=0)
+
+
+def test_patients_and_image_files_on_both_sides_of_a_split_are_warned_of(tmp_path, caplog):
+    picture = tmp_path / "one.jpg"
+    check_leaks(
+        LesionSet("x", (Lesion("1", picture, split="train"), Lesion("2", tmp_path / "two.jpg", split="valid")), {})
+    )
+    assert not caplog.text
+    lesions = (Lesion("1", picture, patient="P", split="train"), Lesion("2", patient="P", split="valid"),
+               Lesion("3", dermoscopy=tmp_path / "x" / ".." / "one.jpg", split="test"))  # fmt: skip
+    check_leaks(LesionSet("x", lesions, {}))
+    assert "1 patients are in both training and validation" in caplog.text
+    assert "1 image files are in both training and test" in caplog.text and caplog.text.count("flatter") == 2
