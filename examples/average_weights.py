@@ -4,7 +4,8 @@
 
 A network that went on learning and the one it started from often lie in one basin: the mean of their weights then keeps
 what both know (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Tensors that all have in the
-same shape are averaged, normalisation statistics too; the others, such as new heads, are those of the run.
+same shape are averaged, normalisation statistics too; the others, such as new heads, are those of the run. `--shares`
+gives each network its share, the run's first; without it all have the same.
 Temperatures and prediction sets are fitted on the lesions that the run held out. `--out` gets ``model/`` and
 ``split.csv`` as a run does, so that examples/release_weights.py takes it.
 """
@@ -27,10 +28,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="folder that `amfzoo train` wrote")
     parser.add_argument("--with", dest="others", nargs="+", required=True, metavar="NAME", help="networks, by name")
+    parser.add_argument("--shares", type=float, nargs="+", metavar="SHARE", help="one per network, the run's first")
     parser.add_argument("--data", required=True, help="the source that the run was trained on")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
-    model = average([PairNetwork.from_pretrained(args.run / "model"), *map(create_model, args.others)])
+    count = 1 + len(args.others)
+    shares = args.shares or [1 / count] * count
+    if len(shares) != count or abs(sum(shares) - 1) > 1e-6:
+        parser.error(f"--shares must be {count} numbers that sum to 1, got {shares}")
+    model = average([PairNetwork.from_pretrained(args.run / "model"), *map(create_model, args.others)], shares)
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
     model.config = model.config.replace(temperatures={}, conformal={})
     recalibrate(model, valid)
@@ -40,13 +46,13 @@ def main() -> None:
 
 
 @torch.no_grad()
-def average(models: list[PairNetwork]) -> PairNetwork:
-    """The first network with the mean of the tensors that all have; it is changed in place."""
+def average(models: list[PairNetwork], shares: list[float]) -> PairNetwork:
+    """The first network with the weighted mean of the tensors that all have; it is changed in place."""
     own, *others = (model.state_dict() for model in models)
     for name, values in own.items():
         same = [state[name] for state in others if name in state and state[name].shape == values.shape]
         if values.is_floating_point() and len(same) == len(others):
-            values.copy_(torch.stack([values, *same]).mean(0))
+            values.copy_(sum(share * state for share, state in zip(shares, [values, *same])))
     return models[0].eval()
 
 
