@@ -1,0 +1,42 @@
+"""examples/average_weights.py: the weighted mean of networks, tensor by tensor."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from networks import TASKS, build
+
+SCRIPT = Path(__file__).parents[1] / "examples" / "average_weights.py"
+
+
+def test_tensors_that_all_have_are_averaged_by_their_shares_and_others_stay():
+    one, other = build(seed=0, tasks=TASKS), build(seed=1, tasks={**TASKS, "streaks": ("absent", "present")})
+    before, state = ({name: v.clone() for name, v in m.state_dict().items()} for m in (one, other))
+    found = runpy.run_path(str(SCRIPT))["average"]([one, other], [0.75, 0.25]).state_dict()
+    assert found.keys() == before.keys()
+    for name, values in before.items():
+        shared = name in state and state[name].shape == values.shape and values.is_floating_point()
+        torch.testing.assert_close(found[name], 0.75 * values + 0.25 * state[name] if shared else values)
+    assert not torch.equal(found["heads.diagnosis.weight"], before["heads.diagnosis.weight"])
+    assert torch.equal(found["heads.streaks.weight"], before["heads.streaks.weight"])
+
+
+def test_shares_that_do_not_fit_are_wrong_usage(tmp_path):
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--run",
+        str(tmp_path),
+        "--with",
+        "amf_test",
+        "--data",
+        "x.csv",
+        "--out",
+        "out",
+    ]
+    done = subprocess.run([*command, "--shares", "0.5", "0.4"], capture_output=True, text=True)
+    assert done.returncode == 2 and "sum to 1" in done.stderr
