@@ -95,9 +95,10 @@ def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
 
 def check_leaks(lesions: LesionSet) -> None:
     """Warn of patients and image files in training and in validation or test."""
-    for split, title in (("valid", "validation"), ("test", "test")):
-        for what, found in (("patients", _patients), ("image files", _files)):
-            both = found(lesions.split("train")) & found(lesions.split(split))
+    for what, found in (("patients", _patients), ("image files", _files)):
+        trained = found(lesions.split("train"))
+        for split, title in (("valid", "validation"), ("test", "test")):
+            both = trained & found(lesions.split(split))
             if both:
                 text = "%s: %d %s are in both training and %s; figures on it will flatter"
                 logger.warning(text, lesions.name, len(both), what, title)
