@@ -1,4 +1,4 @@
-"""PyTorch itself: eager fp32, which all other runtimes are compared with, and its faster settings."""
+"""PyTorch itself: eager fp32 as it is, which all other runtimes are compared with, and its faster settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
 from ..inference.torch_logits import start_logits
+from ..models.folding import fold_norms
 from .base import Runtime
 from .cuda_graphs import CudaGraphs
 
@@ -23,6 +24,8 @@ class TorchRuntime(Runtime):
         cuda_graphs: see `CudaGraphs`; for few pairs a step, which a card answers faster than
             Python can ask.
         tf32: let fp32 convolutions on CUDA round, as torch does by itself; see `exact_convolutions`.
+        fold: put batch normalisation into the convolutions (`fold_norms`); default unless the first four are as they
+            are by default, which leaves the network as it is.
 
     Raises:
         ConfigError: options that do not go together, or CUDA graphs elsewhere than on CUDA.
@@ -39,13 +42,19 @@ class TorchRuntime(Runtime):
         compile: bool = False,
         cuda_graphs: bool = False,
         tf32: bool = False,
+        fold: bool | None = None,
     ) -> None:
         if cuda_graphs and compile:
             raise ConfigError("compile and cuda_graphs do not go together: choose one")
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.tf32 = tf32
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.network = network.eval().to(dtype, memory_format=self.memory_format)
+        network.eval()
+        if fold is None:
+            fold = precision != "fp32" or channels_last or compile or cuda_graphs
+        if fold:
+            fold_norms(network)  # before bf16 rounds
+        self.network = network.to(dtype, memory_format=self.memory_format)
         if compile:
             self.network.compile(dynamic=True)  # one graph for every batch size
         self.forward = CudaGraphs(self.network) if cuda_graphs else self.network

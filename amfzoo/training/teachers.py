@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from ..factory import create_model
 from ..images import Preprocess
 from ..models.config import BRANCHES
+from ..models.folding import fold_norms
 from ..models.network import PairNetwork
 
 
@@ -49,8 +50,9 @@ class Teachers:
                 )
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
+            fold_norms(network.eval())
             # their own layout of memory: the fastest on most devices
-            self.networks.append(network.to(device, memory_format=torch.channels_last).eval().requires_grad_(False))
+            self.networks.append(network.to(device, memory_format=torch.channels_last).requires_grad_(False))
         self.tasks = {
             task: classes
             for task, classes in student.tasks.items()
