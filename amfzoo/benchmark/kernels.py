@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from ..models.folding import fold_norms
 from ..models.network import PairNetwork
 from .card import Card
 from .cost import gmac, noise
@@ -87,9 +85,7 @@ def bounds(
     """
     with torch.inference_mode():
         measured = milliseconds(sustained({"": call}, rounds, device=device)[""])
-    folded = copy.deepcopy(network).eval()
-    fold_norms(folded)  # as they are in a bf16 pass
-    each, fused = (batch * 2 * count for count in moved_values(folded, side_of(network)))
+    each, fused = (batch * 2 * count for count in moved_values(network, side_of(network)))
     arithmetic = batch * 2e9 * gmac(network, side_of(network)) / card.flops.median
     rows: list[dict[str, Cell]] = [
         {"bound": "measured", "GB": None, "ms": measured, "of the measured": None},

@@ -50,7 +50,9 @@ class Teachers:
                 )
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
-            fold_norms(network.eval())
+            network.eval()
+            if device.type == "cpu":  # elsewhere a bias costs what is saved
+                fold_norms(network)
             # their own layout of memory: the fastest on most devices
             self.networks.append(network.to(device, memory_format=torch.channels_last).requires_grad_(False))
         self.tasks = {

@@ -37,7 +37,7 @@ def test_calls_follow_each_other_for_a_while():
 def test_a_network_beside_the_card():
     section = network_on_card("tiny", tiny_model(), CARD, batches=(1, 2), rounds=1, repeats=2, device="cpu")
     rows = [(row["batch"], row["how"]) for row in section.rows]
-    assert rows[0] == (1, "fp32") and rows[-1] == (2, "bf16, channels last") and len(rows) == 12
+    assert rows[0] == (1, "fp32") and rows[-1] == (2, "bf16, channels last, norms folded") and len(rows) == 12
     assert section.rows[0]["differs by"] == 0 and 0 < section.rows[-1]["differs by"] < 0.1
     assert section.rows[0]["one pair, p95 (ms)"] > 0 and section.rows[-1]["one pair, p95 (ms)"] is None
     assert any(note.startswith("Left out: bf16, channels last, CUDA graph") for note in section.notes)
