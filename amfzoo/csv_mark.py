@@ -6,6 +6,7 @@ import re
 from typing import TextIO
 
 MISSING = ("", "NA", "N/A", "<NA>", "nan", "NaN", "null", "NULL")  # R, pandas and others, where there is nothing
+NO_PATIENT = (*MISSING, "None")
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
 _LONGEST = 32  # characters

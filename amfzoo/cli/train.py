@@ -22,7 +22,7 @@ _DESCRIPTION = """\
 Fine-tune a model on pairs of images; write a folder with the model, its figures on
 validation, and all that is needed to repeat or continue the run. A stopped or killed run
 goes on when the same command is given again. Several GPUs: torchrun --nproc-per-node 4
--m amfzoo train ... (the result is that of one). Needs pip install 'amfzoo[train]'.
+-m amfzoo train ... (they share each step). Needs pip install 'amfzoo[train]'.
 
 Lesions of one patient are never split. Missing images and labels are fine: a lesion
 teaches what is known of it.

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..csv_mark import MISSING
+from ..csv_mark import NO_PATIENT
 from ..errors import ConfigError
 from ..labels import as_tasks
 from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
-_NO_PATIENT = (*MISSING, "None")
 logger = logging.getLogger(__name__)
 
 MODALITIES = ("clinical", "dermoscopy")
@@ -57,7 +56,7 @@ class Lesion:
                 object.__setattr__(self, branch, Path(path))
         if self.patient is not None:  # numbers are names, too
             patient = str(self.patient).strip()
-            object.__setattr__(self, "patient", None if patient in _NO_PATIENT else patient)
+            object.__setattr__(self, "patient", None if patient in NO_PATIENT else patient)
         labels = {task: _label(label) for task, label in self.labels.items()}
         object.__setattr__(self, "labels", {task: label for task, label in labels.items() if label})
         metadata = {key: str(value).strip() for key, value in self.metadata.items()}

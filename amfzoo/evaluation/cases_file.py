@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import skip_mark
+from ..csv_mark import MISSING, NO_PATIENT, skip_mark
 from ..errors import ConfigError, TableError
 from ..files import replacing
 from .cases import UNKNOWN, Cases
@@ -150,19 +150,33 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
     of_patients = PATIENT if PATIENT in columns else PATIENT_ID
     used = {*_FIXED, of_patients, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
     patients = table.get(of_patients, [""] * len(rows))
+    metadata: dict[str, list[str]] = {}
+    for column in columns:
+        name = column.removeprefix(METADATA)
+        if column in used:
+            continue
+        if name in metadata:
+            raise TableError(f"{file} has the columns {name!r} and {METADATA + name!r}, which say the same; remove one")
+        metadata[name] = _without_marks(table[column])
     return Cases(
         ids=table[ID],
         tasks=tasks,
         labels={task: _labels(file, task, names, table) for task, names in tasks.items()},
         probabilities={task: _probabilities(file, task, names, table) for task, names in tasks.items()},
         groups=[
-            f"{_PATIENT_GROUP}{patient}" if patient else f"lesion:{name}" for name, patient in zip(table[ID], patients)
+            f"lesion:{name}" if patient in NO_PATIENT else f"{_PATIENT_GROUP}{patient}"
+            for name, patient in zip(table[ID], patients)
         ],
-        splits=table.get(SPLIT, ()),
-        metadata={name.removeprefix(METADATA): table[name] for name in columns if name not in used},
+        splits=_without_marks(table.get(SPLIT, ())),
+        metadata=metadata,
         mode=_single(file, MODE, table.get(MODE)) or "both",
         model=_single(file, MODEL, table.get(MODEL)),
     )
+
+
+def _without_marks(cells: Sequence[str]) -> list[str]:
+    """Empty where a program wrote that there is nothing."""
+    return ["" if cell in MISSING else cell for cell in cells]
 
 
 def _refuse_answers(file: str, columns: list[str]) -> None:
@@ -176,7 +190,7 @@ def _refuse_answers(file: str, columns: list[str]) -> None:
 
 
 def _labels(file: str, task: str, names: Sequence[str], table: dict[str, list[str]]) -> np.ndarray:
-    index = {"": UNKNOWN, **{name: i for i, name in enumerate(names)}}
+    index = {**dict.fromkeys(MISSING, UNKNOWN), **{name: i for i, name in enumerate(names)}}
     for lesion, label in zip(table[ID], table[task]):
         if label not in index:
             raise TableError(

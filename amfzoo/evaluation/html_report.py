@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..html_page import document
 from .cases import Cases
 from .consistency import DRAWS
 from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
-from .plots import PLOTS
+from .plots import PLOTS, RELIABILITY, calibration
 from .report import (
     MODE_TITLES,
     NOTICE,
@@ -77,7 +78,7 @@ def _task(
     different = {part["images"]: (mode, part) for mode, part in reversed(parts.items())}
     for i, (mode, part) in enumerate(reversed(different.values())):
         content = [
-            *_classes(mode, task, part), *_plots(cases[mode], task), *_confusion(mode, task, part),
+            *_classes(mode, task, part), *_plots(cases[mode], task, settings), *_confusion(mode, task, part),
             *_subgroups(mode, task, part, settings),
         ]  # fmt: skip
         heading = f"{escape(MODE_TITLES[part['images']].capitalize())}, by class"
@@ -117,9 +118,10 @@ def _classes(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
     return _table(["class", "cases", *map(score_title, CLASS_SCORES)], rows)
 
 
-def _plots(cases: Cases, task: str) -> list[str]:
+def _plots(cases: Cases, task: str, settings: Mapping[str, Any]) -> list[str]:
     body = ['<div class="plots">']
-    for title, plot in PLOTS.items():
+    reliability = partial(calibration, seed=settings["seed"], level=settings["level"])
+    for title, plot in {**PLOTS, RELIABILITY: reliability}.items():
         svg = plot(cases, task)
         if svg:
             # as an image, so that neither ids nor scripts of the SVG can reach the page

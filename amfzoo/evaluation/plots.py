@@ -50,10 +50,10 @@ def precision_recall(cases: Cases, task: str) -> str | None:
     return _curves(cases, task, curve, "sensitivity (recall)", "precision", "AP", "lower left", diagonal=False)
 
 
-def calibration(cases: Cases, task: str) -> str | None:
+def calibration(cases: Cases, task: str, *, seed: int = 0, level: float = 0.95) -> str | None:
     """Accuracy against the mean probability of the predicted class, by bin, and how many cases each bin has.
 
-    Grey bars: where 95 % of the accuracies would lie by chance were the probabilities exactly right.
+    Grey bars: where the accuracies would lie by chance, at this `level`, were the probabilities exactly right.
     """
     labels, probabilities = _known(cases, task)
     if not len(labels):
@@ -64,11 +64,21 @@ def calibration(cases: Cases, task: str) -> str | None:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         above.plot([0, 1], [0, 1], color="0.7", linewidth=1)
         used = counts > 0
-        low, high = accuracy_range(probabilities)[:, used]
-        above.vlines(confidence[used], low, high, color="0.85", linewidth=6, label="95 % by chance,\nif calibrated")
+        low, high = accuracy_range(probabilities, seed=seed, level=level)[:, used]
+        above.vlines(
+            confidence[used],
+            low,
+            high,
+            color="0.85",
+            linewidth=6,
+            label=f"{100 * level:.3g} % by chance,\nif calibrated",
+        )
         above.plot(confidence[used], accuracy[used], "o-", color=_COLOURS[0], markersize=4)
         above.set(ylim=(-0.02, 1.02), xlim=(0, 1), ylabel="share correct")
-        error, chance = expected_calibration_error(labels, probabilities), ece_if_calibrated(probabilities)
+        error, chance = (
+            expected_calibration_error(labels, probabilities),
+            ece_if_calibrated(probabilities, seed=seed, level=level),
+        )
         text = f"ECE {error:.3f}\nby chance {chance.low:.3f} to {chance.high:.3f}"
         above.text(0.03, 0.95, text, va="top", transform=above.transAxes)
         above.legend(loc="lower right", frameon=False, handlelength=0.8)
@@ -110,10 +120,11 @@ def confusion_matrix(cases: Cases, task: str) -> str | None:
         return _svg(figure)
 
 
+RELIABILITY = "Reliability"
 PLOTS: dict[str, Callable[[Cases, str], str | None]] = {
     "ROC curves": roc,
     "Precision-recall curves": precision_recall,
-    "Reliability": calibration,
+    RELIABILITY: calibration,
     "Confusion matrix": confusion_matrix,
 }
 

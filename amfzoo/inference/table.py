@@ -72,7 +72,8 @@ class AnswerColumns:
     """The columns added to the input's: names, and the cells of a prediction or an error.
 
     Args:
-        label: what the column `model` says; default the model's name.
+        label: what the column `model` says; default the model's name, and its precision if that is not fp32: answers of
+            two precisions must not be mixed in one table.
         prefix: put before every name, where they would repeat one of the input's.
         guards: whether there is a column for the warnings on the images.
 
@@ -83,7 +84,9 @@ class AnswerColumns:
 
     def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
         self.guards = guards
-        self.label = label or model.config.info.get("name", model.config.architecture)
+        precision = getattr(model, "precision", "fp32")
+        name = model.config.info.get("name", model.config.architecture)
+        self.label = label or (name if precision == "fp32" else f"{name} ({precision})")
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
         self.has_score = Prediction(even).seven_point_note is None

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..inference.batch import BRANCHES
 from ..inference.predictor import predict_stream
@@ -121,8 +122,8 @@ class PairPredictor:
     def _image(self, value: Any) -> ImageSource | str | Path | None:
         if isinstance(value, str):
             text = value.strip()
-            if self._root is None or not text:
-                return text or None
+            if self._root is None or text in MISSING:
+                return None if text in MISSING else text
             from pathlib import Path
 
             return image_path(text, Path(self._root))

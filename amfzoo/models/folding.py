@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from .config import BRANCHES
 from .network import PairNetwork
 
 
@@ -16,8 +17,8 @@ def fold_norms(network: PairNetwork) -> int:
     """Fold each batch normalisation that only follows a convolution into it, in place.
 
     The network answers as before, up to rounding, but can no longer be trained. Which norms follow which convolution
-    is seen in one pass with a small picture, so that any timm backbone will do; norms of other inputs stay (in
-    ResNet v2, those that follow a sum).
+    is seen in one pass, so that any timm backbone will do; norms of other inputs stay (in ResNet v2, those that
+    follow a sum).
 
     Args:
         network: in evaluation mode, on any device and in any precision.
@@ -27,9 +28,9 @@ def fold_norms(network: PairNetwork) -> int:
     """
     seen = _Uses()
     where = next(network.parameters())
-    image = torch.zeros(1, 3, 64, 64, device=where.device, dtype=where.dtype)
+    blank = {name: where.new_zeros(1, 3, *preprocess.size) for name, preprocess in network.preprocess.items()}
     with torch.no_grad(), seen:
-        network(*(image if branch in network.preprocess else None for branch in ("clinical", "dermoscopy")))
+        network(*map(blank.get, BRANCHES))
     convolutions = {id(module.weight): module for module in network.modules() if isinstance(module, nn.Conv2d)}
     norms = {id(module.running_mean): name for name, module in network.named_modules() if _foldable(module)}
     pairs = [(convolutions.get(weight), norms.get(mean)) for weight, mean in seen.pairs()]
@@ -47,16 +48,21 @@ def _fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
     norm = network.get_submodule(name)
     assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
     weight, bias = convolution.weight, convolution.bias
-    statistics = [None if t is None else t.double() for t in (norm.running_mean, norm.running_var)]
-    affine = [None if t is None else t.double() for t in (norm.weight, norm.bias)]
     folded = fuse_conv_bn_weights(
-        weight.double(), None if bias is None else bias.double(), *statistics, norm.eps, *affine
+        *map(_exact, (weight, bias, norm.running_mean, norm.running_var)),
+        norm.eps,
+        *map(_exact, (norm.weight, norm.bias)),
     )
-    convolution.weight, convolution.bias = (nn.Parameter(t.to(weight.dtype), requires_grad=False) for t in folded)
+    convolution.weight, convolution.bias = (nn.Parameter(t.to(weight), requires_grad=False) for t in folded)
     # timm's norms have their dropout and activation within
     rest = [part for part in (getattr(norm, "drop", None), getattr(norm, "act", None)) if part is not None]
     parent, _, own = name.rpartition(".")
     setattr(network.get_submodule(parent), own, nn.Sequential(*rest))
+
+
+def _exact(values: Tensor | None) -> Tensor | None:
+    """In double precision, on the CPU: not every device has it."""
+    return None if values is None else values.detach().cpu().double()
 
 
 class _Uses(TorchFunctionMode):

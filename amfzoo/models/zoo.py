@@ -97,9 +97,10 @@ def settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `NetworkConfig` for a row of the table with `overrides` on top."""
     merged = {**ZOO[name].settings, **overrides}
     for branch in ("clinical", "dermoscopy"):
-        if merged.get(branch) != ZOO[name].settings.get(branch) and f"{branch}_args" not in overrides:
+        if merged.get(branch) != ZOO[name].settings.get(branch):
             # those of the row are for its own backbone, and so is where that ends
-            merged.pop(f"{branch}_args", None)
+            if f"{branch}_args" not in overrides:
+                merged.pop(f"{branch}_args", None)
             if f"{branch}_strides" in merged and f"{branch}_strides" not in overrides:
                 merged[f"{branch}_strides"] = (16, 32)[-len(merged[f"{branch}_strides"]) :]
         backbone = BACKBONES.get(merged.get(branch) or "", {})

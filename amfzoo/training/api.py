@@ -84,8 +84,8 @@ def finetune(
     """Train a model on pairs of images; the same call again goes on where a stopped one ended.
 
     Heads of tasks and classes that the weights have are kept, others are fresh. Under
-    ``torchrun`` or ``accelerate launch`` all processes share each step; with the same
-    settings the result is that of one process.
+    ``torchrun`` or ``accelerate launch`` all processes share each step: with the same settings its lesions, pictures
+    and loss are those of one process, but batch normalisation and dropout see each process's part by itself.
 
     Args:
         model: a name as `create_model` takes it, or a network, which is copied.
@@ -275,8 +275,10 @@ def _open_folder(
             raise TrainingError(f"the run's folder {folder} cannot be written: {error.strerror or error}") from error
     check_replaceable(folder / MODEL_FOLDER, overwrite=True)
     accelerator.wait_for_everyone()
+    files = {entry.name for entry in folder.iterdir()} - {_SHARED_CACHE}
+    accelerator.wait_for_everyone()  # before the first process writes there what the others would see
     if overwrite:
-        if any(folder.iterdir()) and not (folder / FILE).exists() and not (folder / report.CONFIG_FILE).exists():
+        if files and not files & {FILE, report.CONFIG_FILE}:
             raise TrainingError(f"{folder} has files but no run that could be thrown away; name another folder")
         return None
     checkpoint = load_checkpoint(folder)

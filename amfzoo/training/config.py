@@ -46,7 +46,7 @@ class TrainConfig:
     Attributes:
         epochs: passes over the training lesions.
         batch_size: lesions per optimiser step, over all processes and accumulated parts;
-            the result does not depend on how many processes share them.
+            how many processes share them changes nothing but batch normalisation and dropout, which see each part alone.
         accumulate: parts into which each process cuts its share, to save memory.
         optimizer: any of timm's, by name. lr: of heads, fusion and the deepest layers.
         layer_decay: factor of lr per layer group towards the input; 1 is off.
@@ -60,7 +60,7 @@ class TrainConfig:
         border: fraction cut from each side of an image; null takes what the data set advises
             (0.05 for Derm7pt, whose pictures have black borders), else keeps the network's.
         crop_start, crop_end: side of the training crops in the first and last epoch, as a
-            share of the input's; small ones are cheap. Rounded to 32 pixels.
+            share of the input's; small ones are cheap. Rounded to 16 pixels.
         cache_scale: side of the stored training pictures, as a share of the input's; larger
             than 1, since a crop that is not shrunk is blurred by its rotation.
         flip, rotate, zoom, shift, stretch: geometry of the augmentation: flips; degrees;

@@ -201,18 +201,22 @@ class Trainer:
         here = present[positions].to(device)
         logits = self.model(*images, here, auxiliary=bool(self.network.auxiliary))
 
-        def loss(rows: Tensor | None, share: Tensor | None) -> Tensor:
+        def loss(rows: Tensor | None, shares: dict[str, Tensor] | None) -> Tensor:
             mine = targets if rows is None else {task: masks[rows] for task, masks in targets.items()}
             totals = self.loss.totals(mine, present)
             return self.loss(
-                logits, {task: masks[positions].to(device) for task, masks in mine.items()}, here, totals, share
+                logits, {task: masks[positions].to(device) for task, masks in mine.items()}, here, totals, shares
             )
 
         if draw.share is None:
             value = loss(None, None)
         else:
-            share = label_share(draw, present, part.pixels)[positions].to(device)
-            value = loss(None, share) + loss(draw.partners, 1 - share)
+            seen = {
+                "": tuple(part.pixels),
+                **{branch: (branch,) for branch in part.pixels},
+            }  # head of the pair, of a branch
+            shares = {of: label_share(draw, present, branches)[positions].to(device) for of, branches in seen.items()}
+            value = loss(None, shares) + loss(draw.partners, {of: 1 - share for of, share in shares.items()})
         if self.teachers is None:
             return value
         with self.accelerator.autocast():

@@ -117,7 +117,7 @@ class PairLoss:
         targets: Targets,
         present: Tensor,
         totals: Mapping[str, float],
-        share: Tensor | None = None,
+        shares: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """The share of the step's loss of some of its cases.
 
@@ -125,7 +125,7 @@ class PairLoss:
             logits: head -> (b, C), as `PairNetwork.forward` names them.
             targets: task -> (b, C) bool; present: (b, 2) bool.
             totals: of the whole step.
-            share: (b,) factor of each case, for mixup.
+            shares: (b,) factors of each case, for mixup: of the pair's heads under "", of a branch's under its name.
 
         Returns:
             A scalar that hangs on every logit, so that every head gets a gradient (zero
@@ -143,8 +143,8 @@ class PairLoss:
             if branch:
                 # selected, not multiplied: the blank input of an absent image must not matter
                 cases = torch.where(present[:, BRANCHES.index(branch)], cases, cases * 0)
-            if share is not None:
-                cases = cases * share
+            if shares is not None:
+                cases = cases * shares[branch]
             factor = self.task_weights[task] * (self.auxiliary if branch else 1.0)
             loss = loss + factor * cases.sum() / (totals[head] or 1.0)
         return loss

@@ -134,7 +134,13 @@ def build_model(
     if isinstance(model, PairNetwork):
         network, start = PairNetwork(model.config.replace(**settings)), "the given network"
         load_weights(
-            network, {name: value.clone() for name, value in model.state_dict().items()}, start, fresh_auxiliary=True
+            network,
+            {
+                name: value.to("cpu", torch.float32 if value.is_floating_point() else value.dtype, copy=True)
+                for name, value in model.state_dict().items()
+            },
+            start,
+            fresh_auxiliary=True,
         )
         if network.tasks != dict(tasks):
             change_heads(network, dict(tasks), start)

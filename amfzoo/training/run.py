@@ -126,7 +126,8 @@ def _rate(trainer: Trainer) -> float:
 
 def _kept(trainer: Trainer, about: About) -> PairNetwork:
     """A copy of the averaged network on the CPU, without what only training needs."""
-    source = trainer.averaged if trainer.accelerator.num_processes == 1 or trainer.ema is None else trainer.ema.module
+    # not `trainer.averaged`, for which all processes meet: this is for the first one alone, whose statistics count
+    source = trainer.network if trainer.ema is None else trainer.ema.module
     copy = PairNetwork(source.config)
     copy.load_state_dict(source.state_dict())
     copy.remove_auxiliary_heads()

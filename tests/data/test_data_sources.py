@@ -155,6 +155,15 @@ def test_hiba_pairs_by_lesion_and_leaves_overviews_out(table, touch):
         load_source(f"isic-archive:{root}", diagnosis="diagnosis_1")
 
 
+def test_an_image_of_the_isic_archive_without_a_type_is_told_of(table, touch):
+    row = {"isic_id": "ISIC_1", "lesion_id": "IL_1", "image_type": "dermoscopic", "diagnosis": "Nevus"}
+    blank = {**row, "isic_id": "ISIC_2", "lesion_id": "IL_2", "image_type": "", "diagnosis": "Melanoma"}
+    table("metadata.csv", [row, blank])
+    root = touch("ISIC_1.jpg", "ISIC_2.jpg")
+    with pytest.raises(ConfigError, match="image_type is empty"):
+        load_source(f"isic-archive:{root}")
+
+
 def test_mra_midas(table, touch):
     def row(name, distance, path, record="r1", control="no"):
         return {

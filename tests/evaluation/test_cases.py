@@ -66,6 +66,21 @@ def test_columns_of_other_names_are_metadata(tmp_path):
     assert cases.groups == ("patient:p1", "lesion:b")
 
 
+def test_what_programs_write_for_nothing_is_nothing(tmp_path):
+    text = (
+        "lesion_id,sex,split,diagnosis,diagnosis:MEL,diagnosis:NV,patient\na,NA,NA,NA,1,0,NA\nb,nan,test,NV,0,1,None\n"
+    )
+    cases = read(tmp_path, text)
+    assert cases.metadata == {"sex": ("", "")} and cases.splits == ("", "test")
+    assert cases.groups == ("lesion:a", "lesion:b")  # not one patient called NA
+    assert cases.labels["diagnosis"].tolist() == [-1, 1]
+
+
+def test_a_class_may_be_called_like_nothing(tmp_path):
+    cases = read(tmp_path, TABLE.replace("MEL", "NA"))
+    assert cases.labels["diagnosis"].tolist() == [0, -1]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -87,6 +102,10 @@ def test_columns_of_other_names_are_metadata(tmp_path):
         (TABLE.replace("diagnosis:NV", "diagnosis:MEL"), "'diagnosis:MEL' twice"),
         (TABLE.replace("\na", '\n"a'), "unpaired quotation mark"),
         ("mode," + TABLE.replace("a,MEL", "both,a,MEL").replace("b,,", "clinical,b,,"), "several values"),
+        (
+            TABLE.replace("lesion_id,", "lesion_id,sex,metadata:sex,").replace("a,", "a,f,m,"),
+            "'sex' and 'metadata:sex'",
+        ),
         ("mode," + TABLE.replace("a,MEL", "x,a,MEL").replace("b,,", "x,b,,"), "mode 'x'"),
     ],
 )

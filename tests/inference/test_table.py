@@ -164,6 +164,16 @@ def test_memory_does_not_grow_with_the_table(model, folder, asked):
     assert peaks[1] < 1.5 * peaks[0]
 
 
+def test_answers_of_two_precisions_are_not_mixed(model, folder, source, asked):
+    from amfzoo import create_predictor
+
+    half = create_predictor(model, "torch", precision="bf16")
+    predict_table(half, source, folder / "half.csv")
+    assert {row["model"].endswith(" (bf16)") for row in read_table(folder / "half.csv")} == {True}
+    with pytest.raises(TableError, match="holds answers of the model"):
+        predict_table(model, source, folder / "half.csv")
+
+
 def test_warnings_are_written_as_codes(model, folder):
     source = write_table(
         folder / "p.csv", [("same", "c0.jpg", "c0.jpg"), ("two", "c0.jpg", "d0.jpg"), ("gone", "x", "")]

@@ -172,4 +172,5 @@ def test_another_backbone_does_not_get_the_arguments_of_the_rows_own():
     assert settings("amf_base", {"dermoscopy": "resnetv2_50"})["dermoscopy_args"]["layers"] == [3, 4, 6]
     other = settings("amf_base", {"dermoscopy": "convnext_tiny"})
     assert other["dermoscopy_args"] == {} and other["dermoscopy_strides"] == (32,) == other["clinical_strides"]
-    assert settings("amf_base", {"dermoscopy": "resnet18", "dermoscopy_args": {"a": 1}})["dermoscopy_args"] == {"a": 1}
+    given = settings("amf_base", {"dermoscopy": "resnet18", "dermoscopy_args": {"a": 1}})
+    assert given["dermoscopy_args"] == {"a": 1} and given["dermoscopy_strides"] == (32,)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from amfzoo import create_model
+from amfzoo import Preprocess, create_model
 from amfzoo.models.folding import fold_norms
 
 
@@ -55,10 +55,21 @@ def test_a_norm_that_follows_a_sum_stays(make):
             torch.testing.assert_close(folded(*images)[task], logits, atol=1e-4, rtol=1e-4)
 
 
+def test_a_backbone_that_takes_one_size_alone():
+    names = {"clinical": "mobilenetv2_035", "dermoscopy": "levit_conv_128s"}
+    network = create_model("amf_small", False, **names, clinical_strides=(16,), dermoscopy_strides=(16,)).eval()
+    folded = copy.deepcopy(network)
+    assert 0 < fold_norms(folded) == _norms(network) - _norms(folded)
+    images = torch.randn(2, 1, 3, 224, 224)
+    with torch.inference_mode():
+        for task, logits in network(*images).items():
+            torch.testing.assert_close(folded(*images)[task], logits, atol=1e-4, rtol=1e-4)
+
+
 class _Twice(nn.Module):
     """A convolution whose output is read by a norm and by a sum, one that is called twice, and one like any other."""
 
-    preprocess = {"clinical": None, "dermoscopy": None}
+    preprocess = dict.fromkeys(("clinical", "dermoscopy"), Preprocess((8, 8)))
 
     def __init__(self):
         super().__init__()

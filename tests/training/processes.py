@@ -131,6 +131,9 @@ def share(root: Path) -> dict:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
                               MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")  # fmt: skip
             go("two", cache_gb=1.0)
+            go(
+                "bare", cache_gb=1.0, epochs=1, ema=0.0, overwrite=True
+            )  # no averaged weights; nothing to throw away yet
             torch.distributed.destroy_process_group()
 
         return action
@@ -156,7 +159,8 @@ def share(root: Path) -> dict:
     )
     losses = {name: [row["train_loss"] for row in state["progress"]["history"]] for name, state in states.items()}
     valid = {name: [row["valid/loss"] for row in state["progress"]["history"]] for name, state in states.items()}
-    return {"codes": codes, "gaps": gaps, "moved": moved, "losses": losses, "valid": valid}
+    bare = (root / "bare" / "model" / "model.safetensors").is_file()
+    return {"codes": codes, "bare": bare, "gaps": gaps, "moved": moved, "losses": losses, "valid": valid}
 
 
 if __name__ == "__main__":

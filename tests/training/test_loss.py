@@ -164,3 +164,17 @@ def test_kept_class_weights_stay_in_the_probabilities():
         torch.testing.assert_close(bias.detach().softmax(0), expected / expected.sum(), atol=1e-3, rtol=0)
         natural = loss.as_frequent({"d": bias.detach()[None]})["d"].softmax(1)[0]
         torch.testing.assert_close(natural, frequency, atol=1e-3, rtol=0)
+
+
+def test_a_branch_that_was_not_mixed_learns_its_own_label_alone():
+    targets = {"diagnosis": _mask((0,), classes=2)}
+    loss = PairLoss({"diagnosis": torch.ones(2)}, auxiliary=1.0)
+    logits = {name: torch.zeros(1, 2, requires_grad=True) for name in ("diagnosis", "clinical/diagnosis")}
+    present = torch.tensor([[True, True]])
+    totals = loss.totals(targets, present)
+    own = {"": torch.tensor([0.6]), "clinical": torch.tensor([1.0]), "dermoscopy": torch.tensor([0.6])}
+    partners = {of: 1 - share for of, share in own.items()}
+    other = {"diagnosis": _mask((1,), classes=2)}
+    (loss(logits, targets, present, totals, own) + loss(logits, other, present, totals, partners)).backward()
+    torch.testing.assert_close(logits["diagnosis"].grad, torch.tensor([[0.5 - 0.6, 0.5 - 0.4]]))
+    torch.testing.assert_close(logits["clinical/diagnosis"].grad, torch.tensor([[0.5 - 1, 0.5]]))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
@@ -25,6 +26,14 @@ def test_what_was_calibrated_on_other_lesions_is_left_behind(data, config):
     network.config = network.config.replace(temperatures={"colour": 2.0}, conformal={"colour": sets})
     again, _ = build_model(network, data.tasks, config)
     assert not again.config.temperatures and not again.config.conformal
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_is_trained_in_fp32(data, config, dtype):
+    network, _ = build_model("amf_test", data.tasks, config)
+    again, _ = build_model(network.to(dtype), data.tasks, config)
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in network.parameters()} == {dtype}
 
 
 def test_without_advice_the_network_keeps_its_border(data, config):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import DIAGNOSIS
 from ..faults import FaultLog
@@ -49,6 +50,8 @@ def read_isic_archive(
     for row, known in zip(table.rows, labels):
         kind = _kind(row.cells.get("image_type", "dermoscopic"))
         if kind is None:
+            if row.cells["image_type"] in MISSING:
+                log.add("bad-row", f"{row.where}: image_type is empty; write dermoscopic or clinical: close-up into it")
             continue
         rows.append(
             ImageRow(

@@ -34,7 +34,7 @@ def read_mra_midas(
     Args:
         distances: of the photos to read: "6in" (15 cm), "1ft" (30 cm) or both.
 
-    Tasks: diagnosis, the strings of midas_path in lower case, sorted (unknown for most
+    Tasks: diagnosis, the strings of midas_path, sorted (unknown for most
     controls), and melanoma, those of midas_melanoma. Virtual photos are left out. A file
     may have `_cropped` behind the name that the table gives. Other columns are metadata.
 
