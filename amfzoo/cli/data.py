@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -122,9 +123,15 @@ def _check(args: argparse.Namespace) -> int:
 def _split(args: argparse.Namespace) -> int:
     from ..data.checking.check import check
     from ..data.records import SPLITS
-    from ..data.split import main_task, make_split, write_split
+    from ..data.split import main_task, make_split, patient_note, write_split
 
     lesions = _lesions(args)
+    before = {name: len(lesions.split(name)) for name in SPLITS if len(lesions.split(name))}
+    if before:
+        had = ", ".join(f"{name} {count}" for name, count in before.items())
+        print(f"note: the lesions have splits already ({had}); these are dropped", file=sys.stderr)
+    if note := patient_note(lesions):
+        print(f"note: {note}", file=sys.stderr)
     stratify = None if args.stratify == "none" else args.stratify or main_task(lesions)
     copies = check(lesions, progress=True).copies if args.copies else ()
     lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)

@@ -15,6 +15,7 @@ from .options import add_cache, add_json, apply_offline, count, positive, usage_
 from .sources import add_columns, read_sources, with_splits
 
 if TYPE_CHECKING:
+    from ..data.records import LesionSet
     from ..evaluation import Cases
 
 _USAGE = """\
@@ -88,6 +89,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="leave lesions of classes that the model does not have out of the figures",
     )
+    option("--skip-unreadable", action="store_true", help="leave lesions with an image that cannot be read out")
     option("--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)")
     option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
     add_cache(parser)
@@ -117,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 # options of --model and --data alone
-_OF_MODELS = ("schema", "label", "splits", "modes", "tta", "ignore_other_classes", "device", "batch_size", "cache_dir", "offline")  # fmt: skip
+_OF_MODELS = ("schema", "label", "splits", "modes", "tta", "ignore_other_classes", "skip_unreadable", "device", "batch_size", "cache_dir", "offline")  # fmt: skip
 
 
 def _check_usage(args: argparse.Namespace) -> None:
@@ -174,6 +176,7 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
         if not len(lesions):
             raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
     network = load_model(args).network
+    _note_own_lesions(args, lesions)
     with usage_errors():
         return evaluate_model(
             network,
@@ -182,6 +185,7 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
             batch_size=args.batch_size,
             tta=args.tta,
             ignore_other_classes=args.ignore_other_classes,
+            on_bad_image="skip" if args.skip_unreadable else "raise",
             progress=None if args.quiet else _progress,
         )
 
@@ -190,6 +194,30 @@ def _progress(answers: Iterable, mode: str, count: int) -> Iterable:
     from tqdm import tqdm
 
     return tqdm(answers, desc=mode, total=count, unit="lesion", file=sys.stderr, disable=None)
+
+
+def _note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
+    """Say what the figures hide: lesions that trained the model, where its run is at hand, and lesions with one image."""
+    from ..data.split import split_of
+    from ..hub import LOCAL_PREFIX
+    from ..training.api import SPLIT_FILE
+
+    run = Path(args.model.removeprefix(LOCAL_PREFIX)).expanduser().parent / SPLIT_FILE
+    if args.model.startswith(LOCAL_PREFIX) and run.is_file():
+        splits = split_of(run)
+        trained = sum(splits.get(lesion.id) == "train" for lesion in lesions)
+        if trained:
+            text = "their figures flatter. Judge it on others, e.g. with --splits"
+            _say(
+                args,
+                f"note: {trained} of {len(lesions)} lesions trained this model ({run}): {text} {run} --split valid",
+            )
+    alone = sum(len(lesion.images) == 1 for lesion in lesions)
+    if 0 < alone < len(lesions) and "both" in (args.modes or ["both"]):
+        _say(
+            args,
+            f"note: {alone} of {len(lesions)} lesions have one image only; under 'both images' they count with this one",
+        )
 
 
 def _note_training_cases(args: argparse.Namespace, cases: dict[str, Cases]) -> None:

@@ -62,6 +62,12 @@ def run(args: argparse.Namespace) -> int:
         points = {"chosen": chosen}
         if args.on or args.on_split:
             others = read_cases(args.on or args.table, args.on_split)
+            for what in ("mode", "model"):
+                first, second = (getattr(cases, what) for cases in (choosing, others))
+                if first and second and first != second:
+                    raise TableError(
+                        f"the threshold is chosen on answers of the {what} {first!r} and would be measured on those of {second!r}"
+                    )
             if both := set(choosing.ids) & set(others.ids):
                 raise TableError(
                     f"{len(both)} lesions chose the threshold and would measure it, e.g. {min(both)}; measure on others"

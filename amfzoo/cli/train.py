@@ -137,6 +137,8 @@ def _fill_in(args: argparse.Namespace) -> None:
     own = RECIPES[args.recipe].model if args.recipe in RECIPES else ""
     if args.seeds is not None and args.seeds < 1:
         args.parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    if args.recipe not in RECIPES:
+        return  # the recipe's error says more
     if args.model is None:
         if not own:
             args.parser.error("--model is needed: this recipe names none")

@@ -58,6 +58,11 @@ def load_source(source: str | os.PathLike[str], **options: Any) -> LesionSet:
         ConfigError: unknown reader or option (the message suggests a near one), or what
             the reader raises.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ConfigError(
+            f"a source is reader:path or the path of a table, not a {type(source).__name__}; write a DataFrame to a CSV file, "
+            "or make a LesionSet of Lesion records"
+        )
     name, path = parse_source(os.fspath(source))
     known = options_of(source)
     for key in options:

@@ -26,6 +26,22 @@ _COLUMNS = ("lesion_id", "split")
 # group at each cut. Every stratum is split to within one group of what was asked.
 
 
+_LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
+
+
+def patient_note(lesions: LesionSet) -> str | None:
+    """For people: that no patient, or not every one, is known, and which column may name them; None where all are."""
+    unknown = sum(lesion.patient is None for lesion in lesions)
+    if not unknown:
+        return None
+    if unknown < len(lesions):
+        return f"{unknown} of {len(lesions)} lesions have no patient; each of these counts as a patient of its own"
+    columns = dict.fromkeys(name for lesion in lesions for name in lesion.metadata)
+    like = [name for name in columns if any(part in name.lower() for part in _LIKE_PATIENT)]
+    hint = f"; is it in the column {like[0]!r}? Then say --patient {like[0]}" if like else ""
+    return f"no patient is known, so each lesion counts as a patient of its own{hint}"
+
+
 def make_split(
     lesions: LesionSet,
     valid: float = 0.2,
@@ -169,11 +185,11 @@ def _holds_split(file: Path) -> bool:
     return first in ("", ",".join(_COLUMNS))
 
 
-def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
-    """The same lesions with the splits of a file that `write_split` wrote.
+def split_of(path: str | os.PathLike[str]) -> dict[str, str | None]:
+    """{lesion: split} of a file that `write_split` wrote.
 
     Raises:
-        ConfigError: the file lacks a lesion, names an unknown or repeated one, or another split.
+        ConfigError: the file cannot be read, or names a lesion twice or an unknown split.
     """
     table = read_table(path, FaultLog())
     name_column, split_column = (table.column(name, "the split") for name in ("lesion_id", "split"))
@@ -185,6 +201,16 @@ def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
         if name in found:
             raise ConfigError(f"{row.where}: the lesion {name!r} comes twice")
         found[name] = split
+    return found
+
+
+def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
+    """The same lesions with the splits of a file that `write_split` wrote.
+
+    Raises:
+        ConfigError: the file lacks a lesion, names an unknown one, or as `split_of`.
+    """
+    found = split_of(path)
     known = {lesion.id for lesion in lesions}
     for kind, names in (("lacks", known - set(found)), ("names the unknown", set(found) - known)):
         if names:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..data.records import Lesion, LesionSet
-from ..errors import ConfigError
+from ..errors import AmfzooError, ConfigError
 from ..inference.augmented import Augmented
 from ..inference.predictor import predict_stream
 from .cases import MODES, Cases
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
+
+logger = logging.getLogger("amfzoo")
+_SHOWN = 5  # messages of one kind
 
 
 def evaluate_model(
@@ -23,6 +27,7 @@ def evaluate_model(
     batch_size: int = 16,
     tta: bool = False,
     ignore_other_classes: bool = False,
+    on_bad_image: str = "raise",
     progress: Callable[[Iterable, str, int], Iterable] | None = None,
 ) -> dict[str, Cases]:
     """Predict every lesion with both images and with one.
@@ -35,6 +40,7 @@ def evaluate_model(
         tta: average the probabilities over flips and right-angle turns of the images.
         ignore_other_classes: leave lesions of a class that the network does not have out
             of the task's figures, which then look better than the network is on this set.
+        on_bad_image: "raise", or "skip" the lesions with an image that cannot be read, with a warning.
         progress: wraps the iterable of predictions; called with it, the mode and the count.
 
     Returns:
@@ -63,8 +69,19 @@ def evaluate_model(
     found = {}
     for mode in wanted:
         kept = _kept(model, lesions, mode)
-        answers: Iterable = predict_stream(network, _pairs(kept, mode), batch_size=batch_size, guards=False)
-        answers = progress(answers, mode, len(kept)) if progress else answers
+        options = {"batch_size": batch_size, "guards": False, "errors": "return" if on_bad_image == "skip" else "raise"}
+        answers: Iterable = predict_stream(network, _pairs(kept, mode), **options)
+        answers = list(progress(answers, mode, len(kept)) if progress else answers)
+        bad = [(lesion, answer) for lesion, answer in zip(kept, answers) if isinstance(answer, AmfzooError)]
+        for lesion, error in bad[:_SHOWN]:
+            logger.warning("lesion %r is left out: %s", lesion.id, error)
+        if bad:
+            logger.warning("%s: %d of %d lesions are left out of the mode %r", lesions.name, len(bad), len(kept), mode)
+        if len(bad) == len(kept):
+            raise ConfigError(f"{lesions.name}: no lesion has images that can be read")
+        left = {lesion.id for lesion, _ in bad}
+        kept = [lesion for lesion in kept if lesion.id not in left]
+        answers = [answer for answer in answers if not isinstance(answer, AmfzooError)]
         found[mode] = Cases.from_predictions(kept, answers, model.tasks, mode=mode)
     return found
 
@@ -73,7 +90,8 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
     counts = {task: lesions.counts(task) for task in model.tasks if task in lesions.tasks}
     if not any(count[name] for task, count in counts.items() for name in model.tasks[task] if name in count):
         raise ConfigError(
-            f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks)}, the network answers {_listed(model.tasks)}"
+            f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks)}, the network answers {_listed(model.tasks)}; "
+            "write the labels as the network's classes are called"
         )
     if ignore_other_classes:
         return
@@ -83,7 +101,7 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
             raise ConfigError(
                 f"task {task!r}: {sum(other.values())} lesions of {lesions.name} are of classes that the network does not have "
                 f"({', '.join(f'{name} {n}' for name, n in other.items())}); it has {', '.join(model.tasks[task])}. "
-                "Map or remove them, or leave them out with ignore_other_classes"
+                "Map or remove them, or leave them out with ignore_other_classes (--ignore-other-classes)"
             )
 
 

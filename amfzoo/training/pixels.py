@@ -62,7 +62,10 @@ class Pictures:
         try:
             return self.preprocess.resized(path)
         except ImageError as error:
-            raise ImageError(f"lesion {self.names[row]!r}, {self.branch} image: {error}") from error
+            raise ImageError(
+                f"lesion {self.names[row]!r}, {self.branch} image: {error}. `amfzoo data check` lists all of these; "
+                "--set on_bad_image=skip leaves such lesions out"
+            ) from error
 
     def key(self) -> str:
         """A hash that changes when a file, its place, or the preprocessing does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from .dataset import BRANCHES, PairDataset
 from .loop import Trainer
 from .targets import exact, informative
 from .validate import Logits, better, logits_of, scores_of
+
+logger = logging.getLogger("amfzoo")
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -41,7 +44,9 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
     board = report.Board(trainer.accelerator, progress.step)
     bar = report.Bar(trainer, show)
     trainer.on_step = bar.step
-    if progress.step:
+    if progress.epoch >= config.epochs:
+        bar.line("finished already; its network is measured once more")
+    elif progress.step:
         bar.line(f"going on after step {progress.step} of {trainer.total_steps}")
     try:
         while progress.epoch < config.epochs and not _out_of_patience(trainer):
@@ -76,7 +81,7 @@ def finish(
     network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
     scores: dict[str, dict[str, float]] = {}
     if valid is not None:
-        from ..evaluation.recalibration import calibration
+        from ..evaluation.recalibration import LEAST_CASES, calibration
 
         size = trainer.config.eval_batch_size
         with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
@@ -90,6 +95,14 @@ def finish(
         complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
         temperatures, sets = calibration(_cases(logits, valid, network), complete)
         network.config = network.config.replace(temperatures=temperatures, conformal=sets)
+        left = [task for task, masks in valid.targets.items() if task in network.tasks and task not in temperatures]
+        if left and accelerator.is_main_process:
+            logger.warning(
+                "not calibrated: %s (fewer than %d validation lesions of known class); `amfzoo.evaluation.recalibrate` does it "
+                "on other lesions",
+                ", ".join(left),
+                LEAST_CASES,
+            )
         cases = _cases(logits, valid, network)
     network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
     network = network.to("cpu")

@@ -88,6 +88,8 @@ def test_split_export_and_check_again(table, capsys, tmp_path):
     assert run("split", table, *COLUMNS, "--valid", 0.4, "--seed", 3, "--out", split) == 0
     assert capsys.readouterr().out == f"{split}: train 6, valid 4, test 0\n"
     assert run("export", table, *COLUMNS, "--splits", split, "--out", out) == 0
+    assert run("split", out, "--out", tmp_path / "again.csv") == 0
+    assert "splits already (train 6, valid 4); these are dropped" in capsys.readouterr().err
     assert run("check", out) == 0
     with open(out, newline="") as stream:
         rows = list(csv.DictReader(stream))

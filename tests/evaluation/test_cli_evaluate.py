@@ -112,6 +112,8 @@ def test_model_and_data(tmp_path, capsys):
     assert (code, err) == (0, "")
     result = json.loads(out)
     assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
+    (tmp_path / "split.csv").write_text("lesion_id,split\na,train\nb,valid\nc,train\n")  # as in the folder of a run
+    assert "1 of 2 lesions trained this model" in run(capsys, *source, *FAST)[2]
     # the tables beside the report give the same figures without the model
     again = {mode: Cases.read(tmp_path / "out" / f"predictions_{mode}.csv") for mode in result["modes"]}
     recomputed = evaluate(again, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]

@@ -67,6 +67,16 @@ def test_lesions_that_chose_do_not_measure(table, capsys, tmp_path):
     assert code == 2 and "120 lesions chose the threshold" in err
 
 
+@pytest.mark.parametrize(("what", "other"), [("mode", "clinical"), ("model", "another")])
+def test_answers_of_another_model_or_mode_do_not_measure(capsys, tmp_path, what, other):
+    for name, value in (("first", {"mode": "both", "model": "one"}[what]), ("second", other)):
+        cases = make(60, skill=2, **{"mode": "both", "model": "one", what: value})
+        Cases(**{**vars(cases), "ids": [f"{name}{i}" for i in range(60)]}).write(tmp_path / f"{name}.csv")
+    options = ("--positive", "MEL", "--sensitivity", ".9", "--on", tmp_path / "second.csv")
+    code, _, err = run(capsys, tmp_path / "first.csv", *options)
+    assert code == 2 and f"the {what}" in err and repr(other) in err
+
+
 @pytest.mark.parametrize("wanted", ["1", ".95", ".8", ".5"])
 def test_the_printed_threshold_finds_what_was_wanted(table, capsys, wanted):
     _, out, _ = run(capsys, table, "--positive", "MEL", "--sensitivity", wanted, "--resamples", "0")

@@ -9,7 +9,7 @@ from cli_case import pictures, tiny_model
 
 from amfzoo import create_model
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.errors import ConfigError
+from amfzoo.errors import ConfigError, ImageError
 from amfzoo.evaluation import evaluate_model
 from amfzoo.inference import predict_stream
 from amfzoo.inference.augmented import Augmented
@@ -56,6 +56,19 @@ def test_modes_hold_the_answers_for_their_images(model, lesions):
     assert both.labels["diagnosis"].tolist() == [0, 1, -1] and both.labels["streaks"].tolist() == [1, -1, -1]
     assert both.groups == ("patient:p", "lesion:b", "patient:p") and both.splits == ("valid", "", "")
     assert both.metadata == {"sex": ("", "f", "")}
+
+
+def test_unreadable_images_are_an_error_or_left_out(model, lesions, caplog):
+    lesions.lesions[0].clinical.write_bytes(b"no picture")
+    with pytest.raises(ImageError, match="c0.jpg"):
+        evaluate_model(model, lesions)
+    found = evaluate_model(model, lesions, on_bad_image="skip")
+    assert {mode: cases.ids for mode, cases in found.items()} == {
+        "both": ("b", "c"),
+        "clinical": ("c",),
+        "dermoscopy": ("a", "b"),
+    }
+    assert "lesion 'a' is left out" in caplog.text and "1 of 3 lesions are left out of the mode 'both'" in caplog.text
 
 
 def test_a_network_of_one_image_has_its_own_mode_only(lesions):

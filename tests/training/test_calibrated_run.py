@@ -38,3 +38,9 @@ def test_without_complete_lesions_there_are_no_sets(lesions, tiny, tmp_path):
         "amf_test", alone, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.5}
     )
     assert found.model.config.temperatures and not found.model.config.conformal
+
+
+def test_too_few_lesions_to_calibrate_on_are_told_of(lesions, tiny, tmp_path, caplog):
+    few = replace(lesions, lesions=lesions.lesions[:30])
+    finetune("amf_test", few, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.3})
+    assert "not calibrated: colour" in caplog.text and "fewer than 20 validation lesions" in caplog.text

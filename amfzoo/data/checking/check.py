@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..faults import Fault
 from ..records import SPLITS, Lesion, LesionSet
+from ..split import patient_note
 from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
@@ -34,6 +35,8 @@ WARNINGS: Mapping[str, str] = {
     "no-labels": "nothing is labelled",
     "no-split": "some lesions have a split, others have none",
     "empty-class": "a class has no lesion",
+    "rare-class": "a class has fewer than 5 lesions",
+    "no-patient": "the patient of some lesions, or of all, is not known",
 }
 
 # Of 256 bits. Measured on 8804 images of MILK10k and 2577 dermoscopic images of the ISIC
@@ -44,6 +47,8 @@ WARNINGS: Mapping[str, str] = {
 # are found; 0.4 of the size, brighter by a fifth and JPEG 60, 399; cropped by 2 % a side,
 # 160; mirrored, none.
 NEAR_BITS = 32
+
+_RARE = 5  # lesions
 
 NO_SPLIT = "none"  # the column of lesions without a split, where others have one
 
@@ -62,7 +67,7 @@ def check(lesions: LesionSet, workers: int | None = None, progress: bool = False
     found = [*lesions.faults, *_missing(lesions, files), *_leaking_patients(lesions)]
     found += _copies(lesions, files)
     found += _near(lesions, files)
-    found += _labelling(lesions)
+    found += [*_labelling(lesions), *_patients(lesions)]
     faults = tuple(fault for fault in found if fault.kind not in WARNINGS)
     warnings = tuple(fault for fault in found if fault.kind in WARNINGS)
     return Report(lesions.name, len(lesions), len(files), _counts(lesions), faults, warnings, time.monotonic() - start)
@@ -151,6 +156,11 @@ def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fau
         )
 
 
+def _patients(lesions: LesionSet) -> Iterator[Fault]:
+    if len(lesions) > 1 and (note := patient_note(lesions)):
+        yield Fault("no-patient", note, _ids(lesion for lesion in lesions if lesion.patient is None))
+
+
 def _labelling(lesions: LesionSet) -> Iterator[Fault]:
     if not len(lesions):
         yield Fault("no-lesions", f"{lesions.name}: there is no lesion in it, only column names or nothing")
@@ -162,6 +172,14 @@ def _labelling(lesions: LesionSet) -> Iterator[Fault]:
         yield Fault(
             "no-split", f"{len(without)} of {len(lesions)} lesions have no split: {_names(without)}", _ids(without)
         )
+    for task in lesions.tasks:
+        if rare := {name: n for name, n in lesions.counts(task).items() if 0 < n < _RARE}:
+            which = ", ".join(f"{name} ({n})" for name, n in rare.items())
+            yield Fault(
+                "rare-class",
+                f"task {task}: fewer than {_RARE} lesions are {which}: too few to learn or to judge; empty the cell if it "
+                "stands for 'not known', or put the class together with another",
+            )
     for task, splits in _counts(lesions).items():
         for split, counts in splits.items():
             if split == NO_SPLIT:

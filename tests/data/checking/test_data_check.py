@@ -89,7 +89,12 @@ PLANTS = {
     ),
     "shared-image": (lambda rows, folder: rows[1].update(clinical="c3.png"), ("L1", "L3")),
     "no-split": (lambda rows, folder: rows[1].update(split="", patient_id="P99"), ("L1",)),
-    "empty-class": (lambda rows, folder: [row.update({LABEL: "nv"}) for row in rows[:6]], ()),
+    "empty-class": (
+        lambda rows, folder: [row.update({LABEL: "mel" if n > 6 else "nv"}) for n, row in enumerate(rows)],
+        (),
+    ),
+    "rare-class": (lambda rows, folder: [rows[n].update({LABEL: "nv"}) for n in (1, 3)], ()),
+    "no-patient": (lambda rows, folder: rows[1].update(patient_id=""), ("L1",)),
 }
 
 
@@ -158,9 +163,18 @@ def test_all_unknown_labels_are_listed_with_the_nearest_class(clean, table):
         rows[number][LABEL] = text
     report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
     messages = [fault.message for fault in report.faults]
-    assert kinds(report) == {"unknown-label": 3}
+    assert kinds(report) == {"unknown-label": 3, "rare-class": 1}  # of the 6 of each class
     assert "line 3" in messages[0] and "'mell'; did you mean 'mel'?" in messages[0]
     assert "did you mean 'nv'" in messages[1] and "known: mel, nv" in messages[2]
+
+
+def test_a_column_that_looks_like_the_patients_is_named(clean, table):
+    rows, _ = clean
+    renamed = [{("PatientenNr" if name == "patient_id" else name): cell for name, cell in row.items()} for row in rows]
+    columns = ["PatientenNr" if name == "patient_id" else name for name in COLUMNS]
+    report = check(read_csv(table("lesions.csv", renamed, columns), lenient=True))
+    (warning,) = report.warnings
+    assert warning.kind == "no-patient" and "--patient PatientenNr" in warning.message
 
 
 def test_many_faults_at_once(clean, table):
