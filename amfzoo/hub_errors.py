@@ -101,7 +101,8 @@ def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] |
     code = next((link.errno for link in _chain(error) if isinstance(link, OSError) and link.errno), None)
     if code in (errno.ENOSPC, errno.EDQUOT):
         return "the disk of the cache is full", "free some space, or set cache_dir= or HF_HUB_CACHE to a larger disk"
-    if code in (errno.EACCES, errno.EPERM, errno.EROFS) and status is None and not _is(error, "TransportError"):
+    unusable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST)
+    if code in unusable and status is None and not _is(error, "TransportError"):
         return f"the cache cannot be written ({error})", "set cache_dir= or HF_HUB_CACHE to a folder you may write to"
     if _is(error, "HFValidationError"):
         return f"the client refuses the name ({error})", "write it as 'hf-hub:organisation/name@revision'"

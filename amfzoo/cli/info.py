@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UnknownModelError
 from ..text_tables import columns
 from . import exit_codes
 from .options import add_json, print_json
@@ -32,6 +33,11 @@ def run(args: argparse.Namespace) -> int:
     from ..manifest import load_manifest
     from ..registry import model_entry
 
+    if ":" in args.name:
+        raise UnknownModelError(
+            f"`amfzoo info` knows the models and weights that `amfzoo list` lists, not {args.name!r}; what is known of a folder "
+            f"or a Hub repository stands in its README.md, which `amfzoo download {args.name}` shows the place of"
+        )
     model_entry(args.name.partition(".")[0])  # a wrong model name gets its own message
     if "." in args.name:
         record = load_manifest().entry(args.name)

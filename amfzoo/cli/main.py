@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -58,12 +59,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
-        sys.stdout.flush()  # here, so that a closed pipe is noticed here
+        if sys.stdout is not None:  # as it is where the output was closed
+            sys.stdout.flush()  # here, so that a closed pipe is noticed here
         return code
     except BrokenPipeError:
-        # what is left in the buffer must not be tried again when Python ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return exit_codes.BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        _give_up_output()
+        fail("the output cannot be written: no space is left")
+        return exit_codes.SOME_FAILED
+
+
+def _give_up_output() -> None:
+    """What is left in the buffer must not be tried again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,8 @@ def record(model: PairNetwork, batch: Batch) -> Record:
 
     The maps are cut off from what made them, so that their gradients are of the network
     behind them alone and cost no pass through the backbones. Hooks and modes are as before
-    at the end, also after an error; no parameter's gradient is touched.
+    at the end, also after an error; no parameter's gradient is touched. What other threads ask of the network meanwhile is
+    neither recorded nor cut off.
     """
     found = Record()
     parameter = next(model.parameters())
@@ -66,16 +68,27 @@ def record(model: PairNetwork, batch: Batch) -> Record:
 
 @contextmanager
 def _hooks(model: PairNetwork, batch: Batch, found: Record) -> Iterator[None]:
-    handles = [branch.register_forward_hook(_keep_maps(found, name)) for name, branch in model.branches.items()]
+    handles = [branch.register_forward_hook(_here(_keep_maps(found, name))) for name, branch in model.branches.items()]
     if batch.present.all():
         handles += [
-            block.register_forward_hook(_keep_attention(found, *place)) for block, *place in _attention_blocks(model)
+            block.register_forward_hook(_here(_keep_attention(found, *place)))
+            for block, *place in _attention_blocks(model)
         ]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _here(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that only acts in this thread: hooks hang on the network, which other threads may be using."""
+    owner = threading.get_ident()
+
+    def only_here(*arguments: Any) -> Any:
+        return hook(*arguments) if threading.get_ident() == owner else None
+
+    return only_here
 
 
 def _keep_maps(found: Record, name: str) -> Any:

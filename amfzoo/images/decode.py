@@ -78,6 +78,10 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
+        if "unknown pixel mode" in str(error):
+            raise ImageError(
+                f"{name}: {kind} with pixels of this kind is not supported; save the picture with 8 bits a channel"
+            ) from error
         raise ImageError(
             f"{name}: the {kind} data are truncated or damaged ({_short(error)}); copy or download the file again"
         ) from error

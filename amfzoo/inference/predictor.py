@@ -39,7 +39,10 @@ def predict(
     """`PairNetwork.predict`; see there."""
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
-        return next(predict_stream(model, [(clinical, dermoscopy)], guards=guards))
+        (answer,) = predict_stream(model, [(clinical, dermoscopy)], errors="return", guards=guards)
+        if isinstance(answer, AmfzooError):
+            raise answer
+        return answer
     if any(isinstance(images, tuple) for images in (clinical, dermoscopy)) and not all(lists):
         raise PredictionError("a tuple in place of an image: give a pair as two arguments, many images as lists")
     columns = []
@@ -80,7 +83,7 @@ def predict_stream(
         An iterator over a `Prediction` for each pair, or, with ``errors="return"``, the `AmfzooError`.
 
     Raises:
-        ImageError, PredictionError: a pair cannot be answered and `errors` is "raise".
+        ImageError, PredictionError: a pair cannot be answered and `errors` is "raise"; the message has its number.
     """
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
     checked_count("batch_size", batch_size)
@@ -95,26 +98,27 @@ def _answers(
 ) -> Iterator[Prediction | AmfzooError]:
     # while a device is busy with one batch, the next is stacked and handed to it
     running: deque[tuple[list[_Prepared | AmfzooError], Started]] = deque()
+    numbers = itertools.count()
     for batch in _batched(_prepared(model, pairs, batch_size, workers, guards), batch_size):
         running.append((batch, _started(model, batch)))
         while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
-            yield from _finished(model, *running.popleft(), errors)
+            yield from _finished(model, *running.popleft(), errors, numbers)
     for batch, started in running:
-        yield from _finished(model, batch, started, errors)
+        yield from _finished(model, batch, started, errors, numbers)
 
 
 def _finished(
-    model: Model, batch: Sequence[_Prepared | AmfzooError], started: Started, errors: str
+    model: Model, batch: Sequence[_Prepared | AmfzooError], started: Started, errors: str, numbers: Iterator[int]
 ) -> Iterator[Prediction | AmfzooError]:
     rows = {task: values.tolist() for task, values in calibrated(started.logits(), model.config.temperatures).items()}
     row = 0
-    for item in batch:
+    for item, number in zip(batch, numbers):
         answer = item
         if not isinstance(item, AmfzooError):
             answer = _answer(model, {task: values[row] for task, values in rows.items()}, item)
             row += 1
         if errors == "raise" and isinstance(answer, AmfzooError):
-            raise answer
+            raise type(answer)(f"pair {number} (counted from 0): {answer}") from answer.__cause__
         yield answer
 
 
@@ -172,13 +176,14 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
     if all(images[name] is None for name in model.preprocess):
         names = " and ".join(model.preprocess)
         return PredictionError(f"this network reads the {names} image alone, and it is missing")
-    try:
-        pictures = {
-            name: None if images[name] is None else preprocess.read(images[name])
-            for name, preprocess in model.preprocess.items()
-        }
-    except AmfzooError as error:
-        return error
+    pictures = {}
+    for name, preprocess in model.preprocess.items():
+        try:
+            pictures[name] = None if images[name] is None else preprocess.read(images[name])
+        except AmfzooError as error:
+            if isinstance(images[name], (str, os.PathLike)):  # then the message names the file
+                return error
+            return type(error)(f"{name} image, {error}").with_traceback(error.__traceback__)
     inputs = {
         name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 
@@ -60,3 +62,16 @@ def test_a_closed_pipe_is_no_error():
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait(20) == exit_codes.BROKEN_PIPE
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_full_disk_behind_the_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "amfzoo", "list"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: no space is left\n"
+
+
+def test_a_closed_output_is_no_error():
+    command = f"{shlex.quote(sys.executable)} -m amfzoo list >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -179,3 +180,22 @@ def test_what_cannot_be_explained():
         explain(network, "none.jpg", noise())
     with pytest.raises(ConfigError, match="Predictor cannot be explained"):
         explain(create_predictor(network, "torch"), noise(), noise())
+
+
+def test_other_threads_may_use_the_network_meanwhile():
+    network = settle(perturb(build(tasks=TASKS)))
+    pairs = [(noise(seed=seed), noise(seed=seed + 10)) for seed in range(3)]
+
+    def heat(number: int) -> np.ndarray:
+        return explain(network, *pairs[number]).class_map("dermoscopy").array()
+
+    alone = [heat(number) for number in range(3)]
+    answers = [network.predict(*pair).probabilities for pair in pairs]
+    with ThreadPoolExecutor(4) as pool:
+        maps = [pool.submit(heat, number % 3) for number in range(24)]
+        others = [pool.submit(network.predict, *pairs[number % 3]) for number in range(24)]
+        for number, found in enumerate(maps):
+            np.testing.assert_allclose(found.result(), alone[number % 3], atol=1e-5)
+        for number, found in enumerate(others):
+            for task, row in found.result().probabilities.items():
+                assert row == pytest.approx(answers[number % 3][task], abs=1e-5)

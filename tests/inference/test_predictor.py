@@ -155,6 +155,16 @@ def test_pairs_that_cannot_be_answered(model, images, message):
         model.predict(*images)
 
 
+def test_an_error_says_which_pair_and_which_image(model):
+    good, text = picture(0), b"no picture"
+    with pytest.raises(ImageError, match=r"^pair 2 \(counted from 0\): dermoscopy image, <bytes>: "):
+        model.predict([good] * 3, [good, good, text], batch_size=2)
+    with pytest.raises(PredictionError, match=r"^pair 1 \(counted from 0\): both images are missing"):
+        model.predict([good, None], [None, None])
+    with pytest.raises(ImageError, match="^clinical image, <bytes>: "):  # of one pair there is no number to say
+        model.predict(text, good)
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": 2.5}, {"errors": "ignore"}, {"workers": 0}])
 def test_bad_options(model, options):
     with pytest.raises(PredictionError, match=next(iter(options))):  # at once, not with the first answer
