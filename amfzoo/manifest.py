@@ -141,6 +141,11 @@ class Manifest:
             return (
                 f"{architecture!r} has no weights with tag {name.partition('.')[2]!r}; its tags are: {', '.join(tags)}."
             )
+        from .models.zoo import ZOO
+
+        if name in ZOO:
+            listed = ", ".join(sorted(self.weights))
+            return f"the model {name!r} has no weights; pretrained=False builds it untrained. Listed: {listed}."
         near = difflib.get_close_matches(name, [*self.weights, *self.default_tags], n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return (

@@ -221,3 +221,8 @@ def test_light_import():
     root = Path(module.__file__).parents[1]
     run = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60)
     assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_a_model_without_weights_is_known_as_a_model():
+    with pytest.raises(UnknownModelError, match="the model 'amf_swin' has no weights; pretrained=False builds it"):
+        load_manifest().entry("amf_swin")
