@@ -126,9 +126,7 @@ def _split(args: argparse.Namespace) -> int:
     from ..data.split import main_task, make_split, patient_note, write_split
 
     lesions = _lesions(args)
-    before = {name: len(lesions.split(name)) for name in SPLITS if len(lesions.split(name))}
-    if before:
-        had = ", ".join(f"{name} {count}" for name, count in before.items())
+    if had := ", ".join(f"{name} {count}" for name in SPLITS if (count := len(lesions.split(name)))):
         print(f"note: the lesions have splits already ({had}); these are dropped", file=sys.stderr)
     if note := patient_note(lesions):
         print(f"note: {note}", file=sys.stderr)

@@ -204,7 +204,10 @@ def _note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
 
     run = Path(args.model.removeprefix(LOCAL_PREFIX)).expanduser().parent / SPLIT_FILE
     if args.model.startswith(LOCAL_PREFIX) and run.is_file():
-        splits = split_of(run)
+        try:
+            splits = split_of(run)
+        except ConfigError:  # somebody else's file of that name
+            splits = {}
         trained = sum(splits.get(lesion.id) == "train" for lesion in lesions)
         if trained:
             text = "their figures flatter. Judge it on others, e.g. with --splits"

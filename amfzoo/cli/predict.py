@@ -135,18 +135,19 @@ def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
     model = load_model(args)
     if args.runtime == "torch" and args.precision in (None, "fp32") and not args.calibration:
         return model
+    from ..inference.table import with_precision
     from ..runtimes import create_predictor
 
     with usage_errors():
         predictor = create_predictor(
             model.network, args.runtime, precision=args.precision, calibration=args.calibration
         )
-    if predictor.precision == "fp32":
-        return replace(model, network=predictor)
-    if predictor.measured and not args.quiet and is_first():  # what was not measured is warned of anyway
+    if (
+        predictor.precision != "fp32" and predictor.measured and not args.quiet and is_first()
+    ):  # what was not measured is warned of anyway
         print(f"note: {predictor.precision_note}", file=sys.stderr)
     # in a table the answers of different precisions must not be mixed
-    return replace(model, network=predictor, label=f"{model.label} ({predictor.precision})")
+    return replace(model, network=predictor, label=with_precision(model.label, predictor))
 
 
 @dataclass(frozen=True)

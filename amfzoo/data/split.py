@@ -19,14 +19,15 @@ from .records import SPLITS, Lesion, LesionSet
 
 _COLUMNS = ("lesion_id", "split")
 
-# Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
-# rows, so one more lesion moves hundreds to other folds, and results before and after
-# cannot be compared. Here the groups of a stratum stand in the order of a hash of their
-# names, and each split takes an interval of that line: one more lesion moves at most the
-# group at each cut. Every stratum is split to within one group of what was asked.
-
-
 _LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
+
+
+def patient_column(lesions: LesionSet) -> str | None:
+    """The metadata column that looks like the patients', where no patient is known."""
+    if any(lesion.patient is not None for lesion in lesions):
+        return None
+    columns = dict.fromkeys(name for lesion in lesions for name in lesion.metadata)
+    return next((name for name in columns if any(part in name.lower() for part in _LIKE_PATIENT)), None)
 
 
 def patient_note(lesions: LesionSet) -> str | None:
@@ -36,10 +37,16 @@ def patient_note(lesions: LesionSet) -> str | None:
         return None
     if unknown < len(lesions):
         return f"{unknown} of {len(lesions)} lesions have no patient; each of these counts as a patient of its own"
-    columns = dict.fromkeys(name for lesion in lesions for name in lesion.metadata)
-    like = [name for name in columns if any(part in name.lower() for part in _LIKE_PATIENT)]
-    hint = f"; is it in the column {like[0]!r}? Then say --patient {like[0]}" if like else ""
+    column = patient_column(lesions)
+    hint = f"; is it in the column {column!r}? Then say --patient {column}" if column else ""
     return f"no patient is known, so each lesion counts as a patient of its own{hint}"
+
+
+# Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
+# rows, so one more lesion moves hundreds to other folds, and results before and after
+# cannot be compared. Here the groups of a stratum stand in the order of a hash of their
+# names, and each split takes an interval of that line: one more lesion moves at most the
+# group at each cut. Every stratum is split to within one group of what was asked.
 
 
 def make_split(

@@ -13,6 +13,7 @@ from ..inference.predictor import predict_stream
 from .cases import MODES, Cases
 
 if TYPE_CHECKING:
+    from ..inference.prediction import Prediction
     from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
@@ -71,19 +72,23 @@ def evaluate_model(
         kept = _kept(model, lesions, mode)
         options = {"batch_size": batch_size, "guards": False, "errors": "return" if on_bad_image == "skip" else "raise"}
         answers: Iterable = predict_stream(network, _pairs(kept, mode), **options)
-        answers = list(progress(answers, mode, len(kept)) if progress else answers)
-        bad = [(lesion, answer) for lesion, answer in zip(kept, answers) if isinstance(answer, AmfzooError)]
-        for lesion, error in bad[:_SHOWN]:
-            logger.warning("lesion %r is left out: %s", lesion.id, error)
-        if bad:
-            logger.warning("%s: %d of %d lesions are left out of the mode %r", lesions.name, len(bad), len(kept), mode)
-        if len(bad) == len(kept):
-            raise ConfigError(f"{lesions.name}: no lesion has images that can be read")
-        left = {lesion.id for lesion, _ in bad}
-        kept = [lesion for lesion in kept if lesion.id not in left]
-        answers = [answer for answer in answers if not isinstance(answer, AmfzooError)]
-        found[mode] = Cases.from_predictions(kept, answers, model.tasks, mode=mode)
+        answers = progress(answers, mode, len(kept)) if progress else answers
+        answered = _answered(lesions.name, kept, list(answers), mode)
+        found[mode] = Cases.from_predictions(*zip(*answered), model.tasks, mode=mode)
     return found
+
+
+def _answered(name: str, lesions: list[Lesion], answers: list, mode: str) -> list[tuple[Lesion, Prediction]]:
+    """The lesions that have an answer, with it; the others are told of."""
+    pairs = list(zip(lesions, answers))
+    bad = [(lesion, answer) for lesion, answer in pairs if isinstance(answer, AmfzooError)]
+    for lesion, error in bad[:_SHOWN]:
+        logger.warning("lesion %r is left out: %s", lesion.id, error)
+    if bad:
+        logger.warning("%s: %d of %d lesions are left out of the mode %r", name, len(bad), len(lesions), mode)
+    if len(bad) == len(lesions):
+        raise ConfigError(f"{name}: no lesion has images that can be read")
+    return [(lesion, answer) for lesion, answer in pairs if not isinstance(answer, AmfzooError)]
 
 
 def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: bool) -> None:

@@ -183,7 +183,7 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
         except AmfzooError as error:
             if isinstance(images[name], (str, os.PathLike)):  # then the message names the file
                 return error
-            return type(error)(f"{name} image, {error}").with_traceback(error.__traceback__)
+            return type(error)(f"{name} image, {error}")
     inputs = {
         name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
     }

@@ -68,6 +68,12 @@ class TableResult:
 SET_SEPARATOR = ";"  # between the classes of a prediction set, whose names may have spaces
 
 
+def with_precision(name: str, model: Model) -> str:
+    """A model's name, with its precision behind it where that is not fp32."""
+    precision = getattr(model, "precision", "fp32")
+    return name if precision == "fp32" else f"{name} ({precision})"
+
+
 class AnswerColumns:
     """The columns added to the input's: names, and the cells of a prediction or an error.
 
@@ -84,9 +90,7 @@ class AnswerColumns:
 
     def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
         self.guards = guards
-        precision = getattr(model, "precision", "fp32")
-        name = model.config.info.get("name", model.config.architecture)
-        self.label = label or (name if precision == "fp32" else f"{name} ({precision})")
+        self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
         self.has_score = Prediction(even).seven_point_note is None

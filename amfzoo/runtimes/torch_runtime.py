@@ -7,7 +7,7 @@ import torch
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
 from ..inference.torch_logits import start_logits
-from ..models.folding import fold_norms
+from ..models.folding import fold_norms, folding_pays
 from .base import Runtime
 from .cuda_graphs import CudaGraphs
 
@@ -24,9 +24,8 @@ class TorchRuntime(Runtime):
         cuda_graphs: see `CudaGraphs`; for few pairs a step, which a card answers faster than
             Python can ask.
         tf32: let fp32 convolutions on CUDA round, as torch does by itself; see `exact_convolutions`.
-        fold: put batch normalisation into the convolutions (`fold_norms`). Default: on the CPU, unless the options
-            before are as they are by default, which leaves the network as it is; not on CUDA, whose convolutions
-            add a bias in another pass over memory (bf16, channels last, `amf_base`: .96 of the speed).
+        fold: put batch normalisation into the convolutions (`fold_norms`). Default: where `folding_pays`, unless the
+            options before are as they are by default, which leaves the network as it is.
 
     Raises:
         ConfigError: options that do not go together, or CUDA graphs elsewhere than on CUDA.
@@ -52,8 +51,8 @@ class TorchRuntime(Runtime):
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         network.eval()
         if fold is None:
-            on_cpu = next(network.parameters()).device.type == "cpu"
-            fold = on_cpu and (precision != "fp32" or channels_last or compile)
+            plain = precision == "fp32" and not (channels_last or compile)
+            fold = not plain and folding_pays(next(network.parameters()).device)
         if fold:
             fold_norms(network)  # before bf16 rounds
         self.network = network.to(dtype, memory_format=self.memory_format)

@@ -97,6 +97,15 @@ def shown(has: Tensor, hide: Tensor) -> Tensor:
     return torch.where(kept.any(1, keepdim=True), kept, has)
 
 
+def label_shares(draw: StepDraw, present: Tensor, branches: Iterable[str]) -> dict[str, Tensor]:
+    """`label_share` of the pair under "", and of each branch alone, whose image may be the one that is not mixed."""
+    branches = tuple(branches)
+    return {
+        "": label_share(draw, present, branches),
+        **{branch: label_share(draw, present, (branch,)) for branch in branches},
+    }
+
+
 def label_share(draw: StepDraw, present: Tensor, branches: Iterable[str]) -> Tensor:
     """(B,) share of each lesion's own label where pairs are mixed: 1 where no image of it is, the partner having none of its.
 

@@ -20,7 +20,7 @@ from ..models.network import PairNetwork
 from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset, ahead
-from .draws import StepDraw, epoch_order, label_share, seed_of, shown
+from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
@@ -211,11 +211,8 @@ class Trainer:
         if draw.share is None:
             value = loss(None, None)
         else:
-            seen = {
-                "": tuple(part.pixels),
-                **{branch: (branch,) for branch in part.pixels},
-            }  # head of the pair, of a branch
-            shares = {of: label_share(draw, present, branches)[positions].to(device) for of, branches in seen.items()}
+            drawn = label_shares(draw, present, part.pixels)
+            shares = {of: share[positions].to(device) for of, share in drawn.items()}
             value = loss(None, shares) + loss(draw.partners, {of: 1 - share for of, share in shares.items()})
         if self.teachers is None:
             return value

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..data.records import SPLITS, LesionSet, join
-from ..data.split import groups, main_task, make_split, patient_note
+from ..data.split import groups, main_task, make_split, patient_column, patient_note
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
 from ..hub import HUB_PREFIX, LOCAL_PREFIX
@@ -63,11 +63,8 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
             '(--label TASK=COLUMN, or labels={"task": "column"} of load_source)'
         )
     free = {lesion.id for lesion in lesions if lesion.split is None}
-    note = patient_note(lesions)
-    if (
-        free and note and "--patient" in note
-    ):  # data sets without patients are many, a column that was overlooked is a leak
-        logger.warning("%s: %s", lesions.name, note)
+    if free and patient_column(lesions):  # many data sets know no patients, but a column that was overlooked is a leak
+        logger.warning("%s: %s", lesions.name, patient_note(lesions))
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}
     if not free:

@@ -17,10 +17,10 @@ from .loop import Trainer
 from .targets import exact, informative
 from .validate import Logits, better, logits_of, scores_of
 
-logger = logging.getLogger("amfzoo")
-
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
+
+logger = logging.getLogger("amfzoo")
 
 MODEL_FOLDER, CASES_FILE = "model", "validation.csv"
 

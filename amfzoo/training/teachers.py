@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..factory import create_model
 from ..images import Preprocess
 from ..models.config import BRANCHES
-from ..models.folding import fold_norms
+from ..models.folding import fold_norms, folding_pays
 from ..models.network import PairNetwork
 
 
@@ -51,7 +51,7 @@ class Teachers:
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
             network.eval()
-            if device.type == "cpu":  # elsewhere a bias costs what is saved
+            if folding_pays(device):
                 fold_norms(network)
             # their own layout of memory: the fastest on most devices
             self.networks.append(network.to(device, memory_format=torch.channels_last).requires_grad_(False))

@@ -114,6 +114,9 @@ def test_model_and_data(tmp_path, capsys):
     assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
     (tmp_path / "split.csv").write_text("lesion_id,split\na,train\nb,valid\nc,train\n")  # as in the folder of a run
     assert "1 of 2 lesions trained this model" in run(capsys, *source, *FAST)[2]
+    (tmp_path / "split.csv").write_text("file,part\na.jpg,1\n")  # somebody else's file of that name
+    code, _, err = run(capsys, *source, *FAST)
+    assert code == 0 and "trained this model" not in err
     # the tables beside the report give the same figures without the model
     again = {mode: Cases.read(tmp_path / "out" / f"predictions_{mode}.csv") for mode in result["modes"]}
     recomputed = evaluate(again, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]

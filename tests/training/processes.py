@@ -131,9 +131,8 @@ def share(root: Path) -> dict:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
                               MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")  # fmt: skip
             go("two", cache_gb=1.0)
-            go(
-                "bare", cache_gb=1.0, epochs=1, ema=0.0, overwrite=True
-            )  # no averaged weights; nothing to throw away yet
+            # no averaged weights, and nothing to throw away yet
+            go("bare", cache_gb=1.0, epochs=1, ema=0.0, overwrite=True)
             torch.distributed.destroy_process_group()
 
         return action
