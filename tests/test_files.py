@@ -31,3 +31,13 @@ def test_two_writers_do_not_share_a_name(tmp_path):
         one.write_text("1")
         other.write_text("2")
     assert (tmp_path / "a").read_text() == "1"  # the last to end
+
+
+def test_where_nothing_may_be_overwritten_only_the_same_content_passes(tmp_path):
+    file = tmp_path / "a.txt"
+    for content in ("first", "first"):
+        with replacing(file, overwrite=False) as partial:
+            partial.write_text(content)
+    with pytest.raises(FileExistsError, match=r"a\.txt"), replacing(file, overwrite=False) as partial:
+        partial.write_text("other")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "first"

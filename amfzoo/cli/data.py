@@ -52,6 +52,7 @@ def _add_split(commands: Any) -> None:
         "Writes lesion ids and splits as CSV. Lesions of one patient, or with the same image file,\nstay together.",
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="the CSV to write")
+    _add_overwrite(parser, "split")
     held_out = parser.add_mutually_exclusive_group()
     held_out.add_argument(
         "--valid", type=float, default=0.2, metavar="F", help="fraction for validation (default: 0.2)"
@@ -79,6 +80,11 @@ def _add_export(commands: Any) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="the CSV to write; image paths become relative to it"
     )
+    _add_overwrite(parser, "table")
+
+
+def _add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--overwrite", action="store_true", help=f"replace another {what} in this file")
 
 
 def _command(
@@ -133,7 +139,7 @@ def _split(args: argparse.Namespace) -> int:
     stratify = None if args.stratify == "none" else args.stratify or main_task(lesions)
     copies = check(lesions, progress=True).copies if args.copies else ()
     lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)
-    write_split(lesions, args.out)
+    write_split(lesions, args.out, overwrite=args.overwrite)
     print(f"{args.out}: " + ", ".join(f"{name} {len(lesions.split(name))}" for name in SPLITS))
     return exit_codes.OK
 
@@ -142,6 +148,6 @@ def _export(args: argparse.Namespace) -> int:
     from ..data.export import write_csv
 
     lesions = _lesions(args)
-    write_csv(lesions, args.out)
+    write_csv(lesions, args.out, overwrite=args.overwrite)
     print(f"{args.out}: {len(lesions)} lesions")
     return exit_codes.OK

@@ -7,30 +7,32 @@ import os
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..files import replacing
+from ..files import ANOTHER, replacing
 from .readers.csv_source import metadata_column, read_csv
 from .readers.labelling import OR, header
 from .records import MODALITIES, Lesion, LesionSet
 
 
-def write_csv(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
-    """Write `lesions` to a CSV file, UTF-8, replacing it.
+def write_csv(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
+    """Write `lesions` to a CSV file, UTF-8, replacing it, or only if it says the same where `overwrite` is false.
 
     Columns: lesion_id, clinical, dermoscopy (relative to the file's folder where they can
     be), patient_id, split, one per task named ``task [class|class]``, then metadata. The
     file is read back and compared before it takes its place, so it never says something else.
 
     Raises:
-        ConfigError: the folder cannot be written to, or CSV cannot hold a value, e.g. a
+        ConfigError: the folder cannot be written to, the file is not to be overwritten, or CSV cannot hold a value, e.g. a
             class name with "|"; the message names the lesion and what differs.
     """
     file = Path(os.path.abspath(os.path.expanduser(path)))
     if file.suffix.lower() == ".parquet":
         raise ConfigError(f"{file}: only CSV is written; give a name that ends in .csv")
     try:
-        with replacing(file) as partial:
+        with replacing(file, overwrite=overwrite) as partial:
             _write(lesions, partial)
             _compare(lesions, read_csv(partial, delimiter=",", lenient=True), file)
+    except FileExistsError:
+        raise ConfigError(f"{file}: {ANOTHER}") from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..files import replacing
+from ..files import ANOTHER, replacing
 from ..labels import DIAGNOSIS
 from .faults import FaultLog
 from .readers.tables import read_table
@@ -169,19 +169,25 @@ def _check(lesions: LesionSet, valid: float, test: float, stratify: str | None, 
         )
 
 
-def write_split(lesions: LesionSet, path: str | os.PathLike[str]) -> None:
+def write_split(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
     """Write the columns lesion_id and split as CSV, for `read_split`.
 
+    Args:
+        overwrite: whether another split in this file may be lost.
+
     Raises:
-        ConfigError: the file cannot be written, or is there and holds something else.
+        ConfigError: the file cannot be written, or is there and holds something else than a split, or than this one.
     """
     try:
         if os.path.exists(path) and not _holds_split(Path(path)):
             raise ConfigError(f"{path}: this file holds something else than a split and is left as it is; name another")
-        with replacing(Path(path)) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(_COLUMNS)
-            writer.writerows([lesion.id, lesion.split or ""] for lesion in lesions)
+        with replacing(Path(path), overwrite=overwrite) as unfinished:
+            with open(unfinished, "w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                writer.writerow(_COLUMNS)
+                writer.writerows([lesion.id, lesion.split or ""] for lesion in lesions)
+    except FileExistsError:
+        raise ConfigError(f"{path}: {ANOTHER}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
 

@@ -98,6 +98,21 @@ def test_split_export_and_check_again(table, capsys, tmp_path):
     assert len(where) == 5 and {split for _, split in where} == {"train", "valid"}
 
 
+def test_another_split_or_table_is_not_overwritten(table, capsys, tmp_path):
+    split, out = tmp_path / "split.csv", tmp_path / "out.csv"
+    for command in (("split", table, *COLUMNS, "--seed"), ("split", table, *COLUMNS, "--seed")):
+        assert run(*command, 3, "--out", split) == 0  # the same again is no loss
+    before = split.read_bytes()
+    assert run("split", table, *COLUMNS, "--seed", 4, "--out", split) == 2
+    assert f"{split}: is there already" in capsys.readouterr().err and split.read_bytes() == before
+    assert run("split", table, *COLUMNS, "--seed", 4, "--out", split, "--overwrite") == 0
+    assert split.read_bytes() != before
+    assert run("export", table, *COLUMNS, "--out", out) == 0
+    before = out.read_bytes()
+    assert run("export", table, *COLUMNS, "--splits", split, "--out", out) == 2 and out.read_bytes() == before
+    assert run("export", table, *COLUMNS, "--splits", split, "--out", out, "--overwrite") == 0
+
+
 def test_split_can_keep_copies_together(table, tmp_path, capsys):
     rows = ["id,clinical"]
     for n in range(5):  # copies on disk, which only reading shows
@@ -115,6 +130,7 @@ def test_split_can_keep_copies_together(table, tmp_path, capsys):
                 "--valid",
                 0.4,
                 *options,
+                "--overwrite",
                 "--out",
                 tmp_path / "s.csv",
             )
@@ -131,8 +147,8 @@ def test_split_can_keep_copies_together(table, tmp_path, capsys):
 def test_folds(table, tmp_path, capsys):
     valid = []
     for fold in range(2):
-        assert run("split", table, *COLUMNS, "--folds", 2, "--fold", fold, "--out", tmp_path / "f.csv") == 0
-        with open(tmp_path / "f.csv", newline="") as stream:
+        assert run("split", table, *COLUMNS, "--folds", 2, "--fold", fold, "--out", tmp_path / f"{fold}.csv") == 0
+        with open(tmp_path / f"{fold}.csv", newline="") as stream:
             valid += [row["lesion_id"] for row in csv.DictReader(stream) if row["split"] == "valid"]
     assert sorted(valid) == [f"L{n}" for n in range(10)]
     assert run("split", table, *COLUMNS, "--folds", 2, "--valid", 0.1, "--out", tmp_path / "f.csv") == 2
