@@ -67,3 +67,16 @@ def test_files_named_in_the_readme_exist():
     assert named
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+def test_figures_for_one_image_are_those_of_the_saved_predictions():
+    pytest.importorskip("sklearn")
+    from amfzoo.evaluation import Cases, task_scores
+
+    folder = ROOT / "results" / "amf_small.open"
+    for mode, stated in (
+        ("clinical", r"for the clinical photo alone \(\.(\d+);"),
+        ("dermoscopy", r"for dermoscopy alone \(\.(\d+);"),
+    ):
+        found = task_scores(Cases.read(folder / f"validation_{mode}.csv"), "diagnosis")["macro_f1"].value
+        assert re.search(stated, text()).group(1) == f"{found:.3f}"[2:]

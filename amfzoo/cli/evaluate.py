@@ -147,6 +147,11 @@ def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
                 "both, clinical or dermoscopy (to compare two models use --against)"
             )
         found[cases.mode] = cases
+    models = sorted({cases.model for cases in found.values()} - {""})
+    if len(models) > 1:
+        raise TableError(
+            f"the tables {', '.join(paths)} are of several models, {', '.join(models)}; give those of one (to compare two use --against)"
+        )
     return found
 
 

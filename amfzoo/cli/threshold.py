@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.on_split and not args.on and not args.split:
         args.parser.error("--on-split without --on measures on a part of the same table: say with --split what chooses")
     from ..evaluation import measure_threshold, threshold_for_sensitivity
+    from ..evaluation.cases import PATIENT_GROUP
 
     settings = {"resamples": args.resamples, "seed": args.seed}
     with usage_errors():
@@ -71,6 +72,12 @@ def run(args: argparse.Namespace) -> int:
             if both := set(choosing.ids) & set(others.ids):
                 raise TableError(
                     f"{len(both)} lesions chose the threshold and would measure it, e.g. {min(both)}; measure on others"
+                )
+            patients = {group for group in others.groups if group.startswith(PATIENT_GROUP)}
+            if both := patients & set(choosing.groups):
+                raise TableError(
+                    f"{len(both)} patients have lesions among those that chose the threshold and those that would measure it, "
+                    f"e.g. {min(both).removeprefix(PATIENT_GROUP)!r}; measure on other patients"
                 )
             points["measured"] = measure_threshold(others, args.task, args.positive, chosen.threshold, **settings)
     if args.json:

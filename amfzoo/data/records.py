@@ -15,6 +15,8 @@ from ..labels import as_tasks
 from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
+# as they are written in tables -> as they are called here
+SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "valid", "validation": "valid", "training": "train"}
 logger = logging.getLogger(__name__)
 
 MODALITIES = ("clinical", "dermoscopy")

@@ -164,8 +164,8 @@ def _check(lesions: LesionSet, valid: float, test: float, stratify: str | None, 
         raise ConfigError(f"fold: {fold} says nothing without folds")
     if stratify is not None and stratify not in lesions.tasks:
         raise ConfigError(
-            f"{lesions.name}: no task {stratify!r} to stratify by; use stratify=None, "
-            f"or one of: {', '.join(lesions.tasks) or 'no task is labelled'}"
+            f"{lesions.name}: no task {stratify!r} to stratify by; name none (stratify=None, "
+            f"--stratify none), or one of: {', '.join(lesions.tasks) or 'no task is labelled'}"
         )
 
 

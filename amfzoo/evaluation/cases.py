@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..labels import as_tasks
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 MODES = ("both", "clinical", "dermoscopy")
 UNKNOWN = -1  # the label index of a case whose class is not known
+PATIENT_GROUP = "patient:"  # what the name of a group begins with that is a patient
 SUM_TOLERANCE = 0.02  # of a row of probabilities; files of other programs hold few decimals
+_ROUNDING = 0.005  # for each class: two decimals
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Cases:
         labels: task -> (N,) int64 class indices, -1 where the class is unknown or
             only narrowed down to candidates.
         probabilities: task -> (N, C) float64; rows sum to 1 (they are normalised, and
-            refused if they are off by more than 0.02).
+            refused if they are off by more than 0.02, or than 0.005 for each class, which two decimals allow).
         groups: N names of what was sampled as one, "patient:..." or "lesion:...";
             default each lesion alone.
         splits: N of "train", "valid", "test" or "".
@@ -115,17 +118,23 @@ class Cases:
                 f"task {task!r}, lesion {self.ids[case]!r}: {values[case].tolist()} are not probabilities"
             )
         sums = values.sum(1)
-        wrong = np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)
+        tolerance = max(SUM_TOLERANCE, _ROUNDING * shape[1])
+        wrong = np.flatnonzero(np.abs(sums - 1) > tolerance + 1e-9)
         if len(wrong):
             raise ConfigError(
-                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: the probabilities sum to {sums[wrong[0]]:.4g}, not 1; "
-                "a task's classes exclude each other (softmax, not sigmoid)"
+                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: the probabilities sum to {sums[wrong[0]]:.4g}, not 1 "
+                f"(within {tolerance:.3g}, for rounding); a task's classes exclude each other (softmax, not sigmoid)"
             )
         # rows that sum to 1 stay bit by bit, so that a selection of cases has the same ties and thresholds
         return np.where(np.abs(sums - 1)[:, None] > 1e-12, values / sums[:, None], values)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def has_patients(self) -> bool:
+        """Whether the patient of any case is known."""
+        return any(group.startswith(PATIENT_GROUP) for group in self.groups)
 
     def known(self, task: str) -> np.ndarray:
         """(N,) bool: the cases whose class is known.
@@ -178,10 +187,10 @@ class Cases:
         return self.select(rows)
 
     def aligned(self, other: Cases) -> Cases:
-        """`other` in the order of these cases.
+        """`other` in the order of these cases, and of their classes.
 
         Raises:
-            ConfigError: other ids, or another label of the same case.
+            ConfigError: other ids or classes, or another label of the same case.
         """
         mine, theirs = set(self.ids), set(other.ids)
         if mine != theirs:
@@ -193,7 +202,9 @@ class Cases:
         position = {name: i for i, name in enumerate(other.ids)}
         other = other.select(np.array([position[name] for name in self.ids], dtype=int))
         for task in [task for task in self.tasks if task in other.tasks]:
-            if self.tasks[task] != other.tasks[task]:
+            if set(self.tasks[task]) == set(other.tasks[task]):
+                other = other._reordered(task, self.tasks[task])
+            else:
                 raise ConfigError(
                     f"task {task!r} has the classes {self.tasks[task]} in one and {other.tasks[task]} in the other"
                 )
@@ -203,6 +214,19 @@ class Cases:
                     f"task {task!r}: the true class of lesion {self.ids[wrong[0]]!r} differs between the two"
                 )
         return other
+
+    def _reordered(self, task: str, classes: Sequence[str]) -> Cases:
+        """The same cases with the classes of one task in another order."""
+        if tuple(classes) == tuple(self.tasks[task]):
+            return self
+        columns = [self.tasks[task].index(name) for name in classes]
+        labels, new = self.labels[task], np.argsort(columns)
+        return replace(
+            self,
+            tasks={**self.tasks, task: tuple(classes)},
+            labels={**self.labels, task: np.where(labels == UNKNOWN, UNKNOWN, new[labels])},
+            probabilities={**self.probabilities, task: self.probabilities[task][:, columns]},
+        )
 
     @classmethod
     def from_predictions(
@@ -244,7 +268,8 @@ class Cases:
             },
             groups=[lesion.group for lesion in lesions],
             splits=[lesion.split or "" for lesion in lesions],
-            metadata={name: [lesion.metadata.get(name, "") for lesion in lesions] for name in names},
+            # as `read` gives them, so that the same figures come from the saved predictions
+            metadata={name: [recorded(lesion.metadata.get(name, "")) for lesion in lesions] for name in names},
             mode=mode,
             model=predictions[0].model if predictions else "",
         )
@@ -261,6 +286,11 @@ class Cases:
         from .cases_file import write_cases
 
         write_cases(self, path)
+
+
+def recorded(cell: str) -> str:
+    """A cell, empty where a program wrote that there is nothing."""
+    return "" if cell in MISSING else cell
 
 
 def _index(candidates: tuple[str, ...], classes: tuple[str, ...]) -> int:

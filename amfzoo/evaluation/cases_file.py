@@ -3,9 +3,9 @@
 One row per lesion, UTF-8, comma, semicolon or tab, with the columns
 
     lesion_id             unique
-    <task>                true class; empty where it is unknown
+    <task>                true class; empty where it is unknown, or candidates: A|B
     <task>:<class>        probability; one column per class, so two or more per task
-    patient               optional, or patient_id; lesions of one patient are resampled together
+    patient               optional, and/or patient_id; lesions of one patient are resampled together
     split                 optional; train, valid or test
     mode                  optional; both, clinical or dermoscopy, one value per file
     model                 optional; one value per file
@@ -24,14 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from ..csv_mark import MISSING, NO_PATIENT, skip_mark
+from ..data.readers.labelling import OR
+from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
 from ..files import replacing
-from .cases import UNKNOWN, Cases
+from .cases import PATIENT_GROUP, UNKNOWN, Cases, recorded
 
 ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
 PATIENT_ID = "patient_id"  # as tables of images have it
 _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
-_PATIENT_GROUP = "patient:"
 
 
 def check_task_names(names: Iterable[str]) -> None:
@@ -63,7 +64,7 @@ def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
     )
     for i, name in enumerate(cases.ids):
         group = cases.groups[i]
-        patient = group.removeprefix(_PATIENT_GROUP) if group.startswith(_PATIENT_GROUP) else ""
+        patient = group.removeprefix(PATIENT_GROUP) if group.startswith(PATIENT_GROUP) else ""
         row = [name, patient, cases.splits[i], cases.mode, cases.model]
         for task, classes in cases.tasks.items():
             label = cases.labels[task][i]
@@ -115,7 +116,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         ) from error
     if len(table) < 2:
         raise TableError(f"{path.name} has no rows; it needs a header and one row per lesion")
-    columns = [name.strip() for name in table[0]]
+    columns = [":".join(part.strip() for part in name.split(":", 1)) for name in table[0]]
     for name in columns:
         if columns.count(name) > 1:
             raise TableError(f"{path.name} has the column {name!r} twice; rename or remove one")
@@ -139,6 +140,8 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
         if ":" in column and not column.startswith(METADATA):
             task, _, name = column.partition(":")
             tasks.setdefault(task, []).append(name)
+    # the index of pandas, "Unnamed: 0", and others whose name holds a colon
+    tasks = {task: names for task, names in tasks.items() if len(names) > 1 or task in columns}
     if not tasks:
         raise TableError(f"{file} has no probabilities: name their columns <task>:<class>, e.g. diagnosis:MEL")
     for task in tasks:
@@ -147,9 +150,7 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
                 f"{file} has probabilities for {task!r} but no column {task!r} with the true class; "
                 "add it (cells may be empty where the class is unknown)"
             )
-    of_patients = PATIENT if PATIENT in columns else PATIENT_ID
-    used = {*_FIXED, of_patients, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
-    patients = table.get(of_patients, [""] * len(rows))
+    used = {*_FIXED, PATIENT_ID, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
     metadata: dict[str, list[str]] = {}
     for column in columns:
         name = column.removeprefix(METADATA)
@@ -157,26 +158,36 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
             continue
         if name in metadata:
             raise TableError(f"{file} has the columns {name!r} and {METADATA + name!r}, which say the same; remove one")
-        metadata[name] = _without_marks(table[column])
+        metadata[name] = [recorded(cell) for cell in table[column]]
     return Cases(
         ids=table[ID],
         tasks=tasks,
         labels={task: _labels(file, task, names, table) for task, names in tasks.items()},
         probabilities={task: _probabilities(file, task, names, table) for task, names in tasks.items()},
         groups=[
-            f"lesion:{name}" if patient in NO_PATIENT else f"{_PATIENT_GROUP}{patient}"
-            for name, patient in zip(table[ID], patients)
+            f"{PATIENT_GROUP}{patient}" if patient else f"lesion:{name}"
+            for name, patient in zip(table[ID], _patients(file, table))
         ],
-        splits=_without_marks(table.get(SPLIT, ())),
+        splits=[SPLIT_NAMES.get(cell.lower(), cell) for cell in map(recorded, table.get(SPLIT, ()))],
         metadata=metadata,
         mode=_single(file, MODE, table.get(MODE)) or "both",
         model=_single(file, MODEL, table.get(MODEL)),
     )
 
 
-def _without_marks(cells: Sequence[str]) -> list[str]:
-    """Empty where a program wrote that there is nothing."""
-    return ["" if cell in MISSING else cell for cell in cells]
+def _patients(file: str, table: dict[str, list[str]]) -> list[str]:
+    """The patient of each row, in whichever of the two columns it is; empty where unknown."""
+    found = [""] * len(table[ID])
+    for column in (PATIENT, PATIENT_ID):
+        for row, cell in enumerate(table.get(column, ())):
+            if cell in NO_PATIENT:
+                continue
+            if found[row] not in ("", cell):
+                raise TableError(
+                    f"{file}, lesion {table[ID][row]!r}: {PATIENT} is {found[row]!r} and {PATIENT_ID} is {cell!r}; remove one column"
+                )
+            found[row] = cell
+    return found
 
 
 def _refuse_answers(file: str, columns: list[str]) -> None:
@@ -193,6 +204,10 @@ def _labels(file: str, task: str, names: Sequence[str], table: dict[str, list[st
     index = {**dict.fromkeys(MISSING, UNKNOWN), **{name: i for i, name in enumerate(names)}}
     for lesion, label in zip(table[ID], table[task]):
         if label not in index:
+            candidates = [part.strip() for part in label.split(OR)]
+            if len(candidates) > 1 and all(part in names for part in candidates):
+                index[label] = UNKNOWN
+                continue
             raise TableError(
                 f"{file}, lesion {lesion!r}: {task} is {label!r}, but there are probabilities for {', '.join(names)}"
             )

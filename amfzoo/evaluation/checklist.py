@@ -14,7 +14,9 @@ Figures, after Kawahara et al. (IEEE JBHI 2019) and the papers that follow it:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
@@ -23,8 +25,9 @@ from ..errors import ConfigError
 from ..labels import CHECKLIST, DERM7PT, DIAGNOSIS, REFER_ORIGINAL, REFER_REVISED
 from . import weighted
 from .cases import UNKNOWN, Cases
-from .intervals import LEVEL, RESAMPLES, Difference, differences, with_intervals
+from .intervals import FEW_POSITIVES, LEVEL, RESAMPLES, rare_classes, uncertain, with_intervals
 from .metrics import Score, undefined
+from .paired import Difference, differences, shared_groups
 
 MELANOMA = "MEL"
 THRESHOLDS = (REFER_ORIGINAL, REFER_REVISED)
@@ -96,6 +99,10 @@ def checklist_scores(
     found: dict[str, Score] = {}
     if not protocol_note(cases):
         found |= with_intervals(averages(cases), lambda w: weighted_averages(cases, w), cases.groups, **settings)
+        rare = [f"{name} of {task}" for task in DERM7PT.tasks for name in rare_classes(cases, task)]
+        for name in ("auc_12", "auc_24"):
+            if rare and math.isfinite(found[name].low):
+                found[name] = replace(found[name], note=uncertain(rare))
     if not rule_note(cases):
         found |= _rule(cases, settings)
     return found
@@ -118,7 +125,7 @@ def checklist_differences(
         return {name: second[name] - first[name] for name in first}
 
     first, second = averages(a), averages(b)
-    return differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
+    return differences(first, second, statistic, shared_groups(a, b), resamples=resamples, seed=seed, level=level)
 
 
 def rule_counts(cases: Cases) -> dict[int, dict[str, int]]:
@@ -225,4 +232,10 @@ def _rule(cases: Cases, settings: Mapping[str, float]) -> dict[str, Score]:
             found[f"rule_{threshold}:specificity"] = weighted.mean(~called[~melanoma], weights[:, ~melanoma])
         return found
 
-    return with_intervals(points, statistic, cases.groups, binomial=binomial, **settings)
+    found = with_intervals(points, statistic, cases.groups, binomial=binomial, **settings)
+    few = min(len(set(np.asarray(cases.groups, dtype=str)[part])) for part in (melanoma, ~melanoma))
+    if few < FEW_POSITIVES:
+        note = f"no interval: fewer than {FEW_POSITIVES} patients or lesions with or without melanoma"
+        for name in ("rule_auc", "rule_auc_expected"):
+            found[name] = Score(found[name].value, note=found[name].note or note)
+    return found

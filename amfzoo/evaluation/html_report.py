@@ -73,7 +73,7 @@ def _task(
     parts = {mode: part["tasks"][task] for mode, part in modes.items() if task in part["tasks"]}
     body = [f'<h2 id="task-{number}">{_name(task)}</h2>']
     alone = next((part["images"] for mode, part in parts.items() if part["images"] != mode), None)
-    body += [f'<p class="muted">Of these, {escape(missing_sentence(alone))}.</p>'] if alone else []
+    body += [f'<p class="muted">{escape(missing_sentence(alone))}.</p>'] if alone else []
     body += _overview(task, parts)
     different = {part["images"]: (mode, part) for mode, part in reversed(parts.items())}
     for i, (mode, part) in enumerate(reversed(different.values())):

@@ -1,4 +1,4 @@
-"""95 % intervals by a bootstrap that draws patients, and paired comparison of two models.
+"""95 % intervals by a bootstrap that draws patients.
 
 Lesions of one patient are alike, so a bootstrap that draws lesions gives intervals that
 are too narrow. Here groups (the patient, else the lesion) are drawn with replacement,
@@ -17,12 +17,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError
 from . import weighted
 from .cases import Cases
 from .metrics import Score, task_scores
@@ -31,36 +28,15 @@ RESAMPLES, LEVEL = 1000, 0.95
 BIASED = frozenset({"ece"})  # scores that resampling makes larger
 FEW_GROUPS = 10  # below, a percentile interval says little
 FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
-_RANKING = ("auroc", "average_precision")
+RANKING = ("auroc", "average_precision")
+AVERAGES = ("balanced_accuracy", "macro_f1", "auroc", "average_precision")  # over classes, each with the same weight
+SAME = "no interval: the same on nearly every resample"
+EXACT = "exact binomial bound"
+TOO_FEW = "no interval: too few cases, most resamples lack a class"
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
 
 Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # (R, N) weights -> {name: (R,)}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Score of the second model minus that of the first, on the same cases.
-
-    Attributes:
-        first, second: the two scores.
-        value, low, high: the difference and its interval.
-        p: two-sided bootstrap p-value of no difference, not corrected for the number
-            of scores that are compared.
-        note: why something is NaN.
-    """
-
-    first: float
-    second: float
-    value: float
-    low: float
-    high: float
-    p: float
-    note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON: NaN is None."""
-        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in vars(self).items()}
 
 
 def group_weights(groups: Sequence[str], resamples: int, seed: int, chunk: int | None = None) -> Iterator[np.ndarray]:
@@ -153,17 +129,22 @@ def _centred(name: str, value: float, draws: np.ndarray) -> np.ndarray:
 def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float) -> Score:
     low, high = percentile(draws, level)
     if math.isnan(low):
-        return Score(value, note="no interval: too few cases, most resamples lack a class")
+        return Score(value, note=TOO_FEW)
     if low == high:
-        return Score(value, note="no interval: the same on every resample")
-    return Score(value, low, high, f"interval from only {groups} patients or lesions" if groups < FEW_GROUPS else "")
+        return Score(value, note=SAME)
+    return Score(value, low, high, few_groups(groups))
+
+
+def few_groups(groups: int) -> str:
+    """What is to be said of an interval from that many patients or lesions; empty where they are enough."""
+    return f"interval from only {groups} patients or lesions" if groups < FEW_GROUPS else ""
 
 
 def exact(value: float, groups: int, level: float = LEVEL) -> Score:
     """A proportion of exactly 0 or 1 with its two-sided binomial bound for `groups` independent groups."""
     bound = ((1 - level) / 2) ** (1 / groups)
     low, high = (bound, 1.0) if value == 1 else (0.0, 1 - bound)
-    return Score(value, low, high, f"exact binomial bound, {groups} independent patients or lesions")
+    return Score(value, low, high, f"{EXACT}, {groups} independent patients or lesions")
 
 
 def score_intervals(
@@ -194,21 +175,25 @@ def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, S
     Args:
         found: scores with intervals, of `cases`, which are all of known class.
     """
-    rare = _rare(cases, task)
+    rare = rare_classes(cases, task)
     changed = dict(found)
-    for name in (f"{score}:{label}" for score in _RANKING for label in rare):
+    for name in (f"{score}:{label}" for score in RANKING for label in rare):
         if name in found and math.isfinite(found[name].low):
             changed[name] = Score(
                 found[name].value, note=f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
             )
-    for name in ("balanced_accuracy", "macro_f1", "auroc", "average_precision"):
+    for name in AVERAGES:
         if rare and name in found and math.isfinite(found[name].low):
-            note = f"interval uncertain: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
-            changed[name] = Score(found[name].value, found[name].low, found[name].high, note)
+            changed[name] = Score(found[name].value, found[name].low, found[name].high, uncertain(rare))
     return changed
 
 
-def _rare(cases: Cases, task: str) -> list[str]:
+def uncertain(rare: Sequence[str]) -> str:
+    """What is to be said of the interval of an average over classes that are too rare to resample."""
+    return f"interval uncertain: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
+
+
+def rare_classes(cases: Cases, task: str) -> list[str]:
     """Classes that occur, but in too few patients or lesions to resample."""
     groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
     count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
@@ -226,89 +211,3 @@ def proportions(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence
             f"precision:{name}": predicted == i,
         }
     return found
-
-
-def paired_difference(
-    a: Cases, b: Cases, task: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0, level: float = LEVEL
-) -> dict[str, dict[str, Difference]]:
-    """How the scores of `b` differ from those of `a` on the same cases, both drawn together.
-
-    Args:
-        a, b: the same lesions with the same labels, in any order.
-        task: one task; default every task that both have.
-
-    Returns:
-        {task: {score: Difference}}.
-
-    Raises:
-        ConfigError: other lesions, labels or classes; or no task in common.
-    """
-    b = a.aligned(b)
-    shared = [name for name in a.tasks if name in b.tasks] if task is None else [task]
-    if not shared:
-        raise ConfigError(f"the two have no task in common: {', '.join(a.tasks)} and {', '.join(b.tasks)}")
-    found = {}
-    for name in shared:
-        known = a.known(name)
-        b.check_task(name)
-        found[name] = _differences(a.select(known), b.select(known), name, resamples, seed, level)
-    return found
-
-
-def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level: float) -> dict[str, Difference]:
-    first, second = task_scores(a, task), task_scores(b, task)
-
-    def statistic(weights: np.ndarray) -> dict[str, np.ndarray]:
-        one, two = (weighted.task_scores(c.labels[task], c.probabilities[task], weights, c.tasks[task]) for c in (a, b))
-        return {name: two[name] - one[name] for name in one}
-
-    found = differences(first, second, statistic, a.groups, resamples=resamples, seed=seed, level=level)
-    return _withheld(found, a, task)
-
-
-def _withheld(found: dict[str, Difference], cases: Cases, task: str) -> dict[str, Difference]:
-    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too, nor
-    has a gain in calibration error."""
-    rare, note = _rare(cases, task), f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
-    notes = dict.fromkeys((f"{score}:{label}" for score in (*_RANKING, "sensitivity") for label in rare), note)
-    # resampling makes the better calibrated model's larger by more, so that the draws lie nearer to 0 than the difference
-    notes |= dict.fromkeys(BIASED, "no interval: resamples of a difference in calibration error are biased towards 0")
-    return {
-        name: replace(one, low=math.nan, high=math.nan, p=math.nan, note=notes[name])
-        if name in notes and math.isfinite(one.low)
-        else one
-        for name, one in found.items()
-    }
-
-
-def differences(
-    first: Mapping[str, Score],
-    second: Mapping[str, Score],
-    statistic: Statistic,
-    groups: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> dict[str, Difference]:
-    """Second minus first, score by score; `statistic` gives the differences on resamples."""
-    enough = len(set(groups)) > 1 and resamples > 0
-    draws = resample(statistic, groups, resamples=resamples, seed=seed) if enough else {}
-    return {name: _difference(first[name], second[name], draws.get(name), level) for name in first}
-
-
-def _difference(first: Score, second: Score, draws: np.ndarray | None, level: float) -> Difference:
-    value = second.value - first.value
-    if not math.isfinite(value):
-        nan = math.nan
-        return Difference(first.value, second.value, nan, nan, nan, nan, first.note or second.note)
-    if draws is None:
-        nan, note = math.nan, "no interval: not asked for, or one patient or lesion only"
-        return Difference(first.value, second.value, value, nan, nan, nan, note)
-    low, high = percentile(draws, level)
-    finite = draws[np.isfinite(draws)]
-    # one is added on both sides, since 1000 resamples cannot show a p-value of 0
-    tail = 1 + min((finite <= 0).sum(), (finite >= 0).sum())
-    p = min(1.0, 2 * tail / (len(finite) + 1)) if math.isfinite(low) else math.nan
-    note = "" if math.isfinite(low) else "no interval: too few cases, most resamples lack a class"
-    return Difference(first.value, second.value, value, low, high, float(p), note)

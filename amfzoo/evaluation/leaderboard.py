@@ -59,7 +59,10 @@ def leaderboard(
     protocol = "avg_accuracy" in scores
     lines = [f"# {method}", "", *(f"> {text}\n" for text in remarks)]
     spread = "mean, standard deviation over the runs" if runs > 1 else "one run"
-    lines += [f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients].", ""]
+    lines += [
+        f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients, or over lesions where no patient is known].",
+        "",
+    ]
     if protocol:
         lines += [*_rows(method, scores), ""]
     lines += ["## Tasks", "", *_tasks(scores), "", "## Labels", "", *_labels(scores, protocol)]

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import TableError
 from ..files import replacing
 from .cases import Cases
 from .consistency import IF_CALIBRATED
+from .intervals import EXACT
 from .metrics import TASK_SCORES
 from .summary import FIELDS, as_modes, rows
 
@@ -83,31 +84,31 @@ def to_csv(result: Mapping[str, Any]) -> str:
 
 def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
     """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode."""
-    modes = result["modes"]
+    modes, cells = result["modes"], _Cells()
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         images = part["images"] if part else first
         note = f" ({missing_sentence(images)})" if images != first else ""
-        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, SHOWN)]
-        lines += _class_table(part, images)
+        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, SHOWN, cells)]
+        lines += _class_table(part, images, cells)
         if subgroups and part:
-            lines += _subgroup_tables(part["subgroups"], images)
+            lines += _subgroup_tables(part["subgroups"], images, cells)
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
     if protocol:
         lines += [
             "",
             "seven-point checklist",
-            *_mode_table({mode: part["checklist"] for mode, part in modes.items()}, tuple(protocol)),
+            *_mode_table({mode: part["checklist"] for mode, part in modes.items()}, tuple(protocol), cells),
         ]
     for mode, part in result["comparison"].items():
         lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, same cases"]
         compared = [(score_title(name), score) for name, score in part["checklist"].items()]
         for task, scores in part["tasks"].items():
             compared += [(f"{task.replace('_', ' ')}: {score_title(name)}", scores[name]) for name in TASK_SCORES]
-        lines += _aligned([(name, difference_text(score), p_text(score["p"])) for name, score in compared])
-    lines += ["", interval_sentence(result["settings"]), NOTICE]
+        lines += _aligned([(name, cells(score, difference_text), p_text(score["p"])) for name, score in compared])
+    lines += ["", interval_sentence(result["settings"]), *(f"* {note}" for note in cells.notes), NOTICE]
     return "\n".join(lines)
 
 
@@ -119,14 +120,15 @@ def describe(part: Mapping[str, Any]) -> str:
 
 
 def missing_sentence(images: str) -> str:
-    """What a task says whose cases all had one image alone."""
-    return f'no case has another image, so "{MODE_TITLES["both"]}" is "{MODE_TITLES[images]}" here'
+    """What a task says whose answers are those of one image alone."""
+    both, alone = MODE_TITLES["both"], MODE_TITLES[images]
+    return f'"{both}" has the answers of "{alone}" here: no case has another image, or the network makes no use of it'
 
 
 def interval_sentence(settings: Mapping[str, Any]) -> str:
     """How the intervals were made."""
     if not settings["resamples"]:
-        return "No intervals were asked for."
+        return "No intervals were asked for; beside the ECE by chance stands its range."
     return (
         f"[ ] {100 * settings['level']:g} % intervals: {settings['interval']}, "
         f"{settings['resamples']} resamples, seed {settings['seed']}."
@@ -163,33 +165,47 @@ def p_text(p: float | None) -> str:
     return f"p {p:.3f}" if p >= 0.0005 else "p < 0.001"
 
 
-def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> list[str]:
+class _Cells:
+    """Texts of scores; what must be known of one is marked, and collected in `notes`."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, None] = {}
+
+    def __call__(self, score: Mapping[str, Any] | None, text: Callable[[Mapping[str, Any]], str] = score_text) -> str:
+        note = score["note"] if score is not None and score["value"] is not None else ""
+        if not note or note.startswith(EXACT):  # of which the sentence below the tables speaks
+            return UNDEFINED if score is None else text(score)
+        self.notes[note] = None
+        return f"{text(score)}*"
+
+
+def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], cells: _Cells) -> list[str]:
     """Rows of scores, a column per mode."""
     head = [("", *(MODE_TITLES[mode] for mode in scores))] if len(scores) > 1 else []
     return _aligned(
-        head + [(score_title(name), *(score_text(part.get(name)) for part in scores.values())) for name in names]
+        head + [(score_title(name), *(cells(part.get(name)) for part in scores.values())) for name in names]
     )
 
 
-def _class_table(task: Mapping[str, Any] | None, mode: str) -> list[str]:
+def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> list[str]:
     if not task:
         return []
     columns = ("auroc", "sensitivity", "specificity", "precision")
     head = (f"class ({MODE_TITLES[mode]})", "cases", *(score_title(name) for name in columns))
     table = [
-        (name, str(count), *(score_text(task["scores"][f"{column}:{name}"]) for column in columns))
+        (name, str(count), *(cells(task["scores"][f"{column}:{name}"]) for column in columns))
         for name, count in task["counts"].items()
     ]
     return _aligned([head, *table])
 
 
-def _subgroup_tables(subgroups: Mapping[str, Any], mode: str) -> list[str]:
+def _subgroup_tables(subgroups: Mapping[str, Any], mode: str, cells: _Cells) -> list[str]:
     lines = []
     for column, parts in subgroups.items():
         names = list(dict.fromkeys(name for part in parts for name in part["scores"]))
         head = (f"{column.replace('_', ' ')} ({MODE_TITLES[mode]})", "cases", *map(score_title, names))
         table = [
-            (part["subgroup"], str(part["cases"]), *(score_text(part["scores"].get(name)) for name in names))
+            (part["subgroup"], str(part["cases"]), *(cells(part["scores"].get(name)) for name in names))
             for part in parts
         ]
         lines += _aligned([head, *table])

@@ -2,8 +2,8 @@
 
 A method's figure is the mean over its runs. Two spreads belong to it: the standard
 deviation over the runs (n - 1 in the denominator) says how much one run differs from the
-next, the interval how much the mean would differ on other patients: patients are drawn
-with replacement, all runs with the same draw (see `intervals`).
+next, the interval how much the mean would differ on other patients: patients (lesions where
+no patient is known) are drawn with replacement, all runs with the same draw (see `intervals`).
 """
 
 from __future__ import annotations

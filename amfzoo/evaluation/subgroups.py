@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +17,7 @@ from .metrics import Score, task_scores
 MINIMUM = 30  # cases of known class below which a subgroup gets no scores
 NOT_RECORDED = "not recorded"
 AGE_BANDS = (30, 45, 60, 75)  # years at which a band begins, after the first
-# column -> what it is, under the names that the known data sets use
+# column -> what it is, under the names that the known data sets use, in any case
 _NAMES = {
     "skin tone": ("skin_tone", "skin_tone_class", "fitzpatrick", "fitspatrick", "midas_fitzpatrick"),
     "sex": ("sex", "gender", "midas_gender"),
@@ -30,7 +31,8 @@ _MELANOMA = "MEL"
 
 def default_columns(cases: Cases) -> list[str]:
     """The known subgroup columns in which something is recorded."""
-    return [name for name in COLUMNS if any(cases.metadata.get(name, ()))]
+    own = {name.lower(): name for name in cases.metadata if any(cases.metadata[name])}
+    return [own[name] for name in COLUMNS if name in own]
 
 
 def members(cases: Cases, column: str) -> dict[str, np.ndarray]:
@@ -42,13 +44,11 @@ def members(cases: Cases, column: str) -> dict[str, np.ndarray]:
     if column not in cases.metadata:
         raise ConfigError(f"the cases have no metadata {column!r}; they have {', '.join(cases.metadata) or 'none'}")
     values = np.array(
-        [_band(cell) if COLUMNS.get(column) == "age" else cell for cell in cases.metadata[column]], dtype=object
+        [_band(cell) if COLUMNS.get(column.lower()) == "age" else cell for cell in cases.metadata[column]], dtype=object
     )
-    names = sorted({name for name in values if name}, key=_order)
-    found = {name: values == name for name in names}
-    if (values == "").any():
-        found[NOT_RECORDED] = values == ""
-    return found
+    values[values == ""] = NOT_RECORDED
+    names = sorted(set(values) - {NOT_RECORDED}, key=_order)
+    return {name: values == name for name in (*names, *({NOT_RECORDED} & set(values)))}
 
 
 def subgroup_scores(
@@ -129,6 +129,7 @@ def _order(name: str) -> tuple[int, float, str]:
     """Numbers, and bands by their start, before words."""
     head = name.split("-")[0].rstrip("+")
     try:
-        return 0, float(head), name
+        number = float(head)
     except ValueError:
-        return 1, 0.0, name
+        number = math.nan
+    return (0, number, name) if math.isfinite(number) else (1, 0.0, name)

@@ -9,11 +9,13 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ConfigError
+from ..labels import DIAGNOSIS
 from .cases import Cases
 from .checklist import checklist_differences, checklist_scores, rule_counts
 from .consistency import IF_CALIBRATED, ece_if_calibrated
-from .intervals import LEVEL, RESAMPLES, paired_difference, score_intervals
+from .intervals import LEVEL, RESAMPLES, score_intervals
 from .metrics import ECE_BINS, Score, confusion
+from .paired import paired_difference
 from .subgroups import MINIMUM, all_subgroups
 
 
@@ -59,7 +61,7 @@ def evaluate(
     return {
         "amfzoo": __version__,
         "settings": {
-            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); draws of the ECE are moved so that their median is its value; its differences have no interval",
+            **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); proportions of 0 or 1 have an exact binomial bound; draws of the ECE are moved so that their median is its value, its differences have no interval, and beside what it is by chance stands the range of that",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
         "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},
@@ -99,13 +101,21 @@ def rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     place = {"mode": mode, "task": task, "column": column, "subgroup": group["subgroup"]}
                     # a row even where there are counts only
                     yield from _rows(group["scores"] or {"": _EMPTY}, **place, cases=group["cases"])
-        yield from _rows(part["checklist"], mode=mode, task="checklist", cases=part["cases"])
+        yield from _checklist_rows(part["checklist"], part, mode=mode)
     for mode, part in result["comparison"].items():
         for task, found in part["tasks"].items():
             count = result["modes"][mode]["tasks"][task]["cases"]
             yield from _rows(found, mode=mode, task=task, column="difference", cases=count)
-        count = result["modes"][mode]["cases"]
-        yield from _rows(part["checklist"], mode=mode, task="checklist", column="difference", cases=count)
+        yield from _checklist_rows(part["checklist"], result["modes"][mode], mode=mode, column="difference")
+
+
+def _checklist_rows(scores: Mapping[str, Any], part: Mapping[str, Any], **place: Any) -> Iterator[dict[str, Any]]:
+    """Those of the rule are of the cases whose diagnosis is known."""
+    of_rule = {name: score for name, score in scores.items() if name.startswith("rule_")}
+    others = {name: score for name, score in scores.items() if name not in of_rule}
+    yield from _rows(others, **place, task="checklist", cases=part["cases"])
+    if of_rule:
+        yield from _rows(of_rule, **place, task="checklist", cases=part["tasks"][DIAGNOSIS]["cases"])
 
 
 _EMPTY = {"value": None, "low": None, "high": None, "note": "too few cases for scores"}
@@ -139,7 +149,7 @@ def _mode(
 
 
 def _images(mode: str, modes: Mapping[str, Cases], task: str) -> str:
-    """The mode, or the single-image mode with the very same answers, as the cases of a task had no other image."""
+    """The mode, or the single-image mode with the very same answers: there is no other image, or it does not matter."""
     if mode != "both":
         return mode
     cases = modes[mode].select(modes[mode].known(task))

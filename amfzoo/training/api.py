@@ -20,6 +20,7 @@ from ..device import check_device
 from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
 from ..folder import check_replaceable
+from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
 from . import report
 from .checkpoint import FILE, load_checkpoint
@@ -86,6 +87,7 @@ def finetune(
     Heads of tasks and classes that the weights have are kept, others are fresh. Under
     ``torchrun`` or ``accelerate launch`` all processes share each step: with the same settings its lesions, pictures
     and loss are those of one process, but batch normalisation and dropout see each process's part by itself.
+    On a CPU the process keeps freed memory from then on (`keep_freed_memory`).
 
     Args:
         model: a name as `create_model` takes it, or a network, which is copied.
@@ -115,6 +117,8 @@ def finetune(
     settings = _settings(recipe, config, overrides)
     folder = Path(out).expanduser()
     accelerator = make_accelerator(settings, folder, device)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     lesions = split_lesions(read_lesions(source), settings.valid, settings.seed)
     settings = with_advice(settings, lesions)
     check_task_names(lesions.tasks)  # before hours are spent on what validation.csv could not hold

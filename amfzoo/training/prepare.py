@@ -151,7 +151,11 @@ def build_model(
         random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
         start = f"{start} with random weights" if random else start
         if random and not backbone_weights:
-            logger.warning("%s: pass pretrained=True or backbone_weights to start from what is known", start)
+            logger.warning(
+                "%s: to start from what is known, pass pretrained=True (--pretrained) or backbone_weights "
+                "(--clinical-weights, --dermoscopy-weights)",
+                start,
+            )
     if network.auxiliary and not config.auxiliary:
         network.remove_auxiliary_heads()
     for branch, weights in _per_branch(backbone_weights, network).items():

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from amfzoo.training.config import TrainConfig
+
 from . import records
 from .cost import gmac, parameters, speeds
 from .figures import SCORES, score_rows
@@ -107,7 +109,7 @@ def _about(
         "number of rows."
     )
     made = (
-        f"Recipe: epochs {config.epochs}, images of {_side(study.rows[0])} pixels (ablations and families may differ); "
+        f"Recipe: epochs {config.epochs}, images of {_side(study.rows[0])} pixels{_crops(config, _side(study.rows[0]))} (ablations and families may differ); "
         f"backbones start from {' and '.join(starts)}. GMAC: one pair at that size, convolutions and matrix products."
     )
     notes = [data, intervals, made]
@@ -127,6 +129,12 @@ def _side(row: Row) -> int:
     """Pixels per side of a row's input in validation."""
     config, described = row.config(0), row.described()
     return config.image_size or getattr(described, f"{described.branches[-1]}_preprocess").size[0]
+
+
+def _crops(config: TrainConfig, side: int) -> str:
+    """What training saw of them, where it was less."""
+    sides = sorted({round(side * share) for share in (config.crop_start, config.crop_end)})
+    return "" if sides == [side] else f", of which training saw crops of {' to '.join(map(str, sides))}"
 
 
 def default_device() -> str:

@@ -119,6 +119,8 @@ def _differences(lines: Sequence[Line]) -> str:
 
 
 def _score(figure: Figure, signed: bool = False) -> str:
+    if not math.isfinite(figure.value):  # a task of one class has no AUROC
+        return "–"
     form = "+.3f" if signed else ".3f"
     text = f"{figure.value:{form}}"
     if math.isfinite(figure.low):

@@ -193,3 +193,39 @@ def test_a_selection_keeps_the_probabilities_bit_by_bit():
     assert (again.probabilities["diagnosis"] == cases.probabilities["diagnosis"]).all()
     rounded = Cases(**{**vars(cases), "probabilities": {"diagnosis": cases.probabilities["diagnosis"].round(3)}})
     np.testing.assert_allclose(rounded.probabilities["diagnosis"].sum(1), 1, atol=1e-14)
+
+
+@pytest.mark.parametrize("columns", ["patient,patient_id", "patient_id,patient"])
+def test_the_patient_is_in_whichever_column_has_one(tmp_path, columns):
+    head = f"lesion_id,{columns},diagnosis,diagnosis:MEL,diagnosis:NV\n"
+    cases = read(tmp_path, head + "a,,7,MEL,0.7,0.3\nb,7,,,0.2,0.8\nc,NA,,NV,0.2,0.8\nd,8,8,NV,0.2,0.8\n")
+    assert cases.groups == ("patient:7", "patient:7", "lesion:c", "patient:8")
+    with pytest.raises(TableError, match="lesion 'a': patient is .* and patient_id is"):
+        read(tmp_path, head + "a,6,7,MEL,0.7,0.3\n")
+
+
+def test_columns_with_a_colon_that_are_no_probabilities_are_metadata(tmp_path):
+    cases = read(tmp_path, "Unnamed: 0,time: s," + TABLE.replace("\n", "\n0,1,").removesuffix("0,1,"))
+    assert list(cases.tasks) == ["diagnosis"] and cases.metadata == {"Unnamed:0": ("0", "0"), "time:s": ("1", "1")}
+    with pytest.raises(TableError, match="no column 'streaks'"):  # a task whose truth was forgotten
+        read(tmp_path, TABLE.replace("NV\n", "NV,streaks:a,streaks:b\n"))
+
+
+def test_blanks_candidates_and_other_names_of_splits(tmp_path):
+    text = "lesion_id,split,diagnosis, diagnosis: MEL ,diagnosis: NV\na,val,MEL,0.7,0.3\nb,Validation,NV | MEL,0.2,0.8\nc,train,NV,0.2,0.8\n"
+    cases = read(tmp_path, text)
+    assert cases.tasks == {"diagnosis": ("MEL", "NV")} and cases.splits == ("valid", "valid", "train")
+    assert cases.labels["diagnosis"].tolist() == [0, -1, 1]
+    with pytest.raises(TableError, match="XX"):
+        read(tmp_path, TABLE.replace("b,,", "b,NV|XX,"))
+
+
+def test_probabilities_of_two_decimals(tmp_path):
+    rounded = [[0.34, 0.34, 0.34], [0.33, 0.33, 0.32]]
+    cases = Cases(["a", "b"], {"d": ("x", "y", "z")}, {"d": np.array([0, 1])}, {"d": np.array(rounded)})
+    np.testing.assert_allclose(cases.probabilities["d"].sum(1), 1)
+    many = np.random.default_rng(0).dirichlet(np.ones(11), 500).round(2)
+    cases = Cases(list(map(str, range(500))), {"d": tuple("abcdefghijk")}, {"d": np.zeros(500, int)}, {"d": many})
+    np.testing.assert_allclose(cases.probabilities["d"], many / many.sum(1, keepdims=True))
+    with pytest.raises(ConfigError, match="softmax, not sigmoid"):
+        Cases(["a"], {"d": ("x", "y")}, {"d": np.array([0])}, {"d": np.array([[0.6, 0.43]])})

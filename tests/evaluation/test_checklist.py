@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, checklist_scores, rule_counts
 from amfzoo.evaluation.checklist import all_classes, checklist_differences, label_points, positive_classes, rule_points
+from amfzoo.evaluation.summary import evaluate, rows
 from amfzoo.labels import CHECKLIST, DERM7PT, seven_point_score
 
 # counts of the official test split, classes in the order of the schema
@@ -160,3 +161,16 @@ def test_differences_of_the_averages():
         assert found[name].value == pytest.approx(second[name].value - first[name].value)
         assert 0 < found[name].low < found[name].value < found[name].high and found[name].p < 0.05
     assert checklist_differences(make(), make()) == {}
+
+
+def test_a_handful_of_melanomas_has_no_interval_and_rule_figures_count_known_diagnoses():
+    cases = make_derm7pt(60)
+    column = cases.tasks["diagnosis"].index("MEL")
+    labels = np.where(cases.labels["diagnosis"] == column, (column + 1) % 5, cases.labels["diagnosis"])
+    labels[:2], labels[50:] = column, -1
+    cases = Cases(**{**vars(cases), "labels": {**cases.labels, "diagnosis": labels}})
+    found = checklist_scores(cases, resamples=50)
+    assert math.isnan(found["rule_auc"].low) and "fewer than 5" in found["rule_auc"].note
+    assert "uncertain" in found["auc_24"].note and "MEL of diagnosis" in found["auc_24"].note
+    count = {row["score"]: row["cases"] for row in rows(evaluate(cases, resamples=0)) if row["task"] == "checklist"}
+    assert count["rule_auc"] == count["rule_3"] == 50 and count["avg_accuracy"] == 60

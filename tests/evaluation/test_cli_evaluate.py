@@ -80,6 +80,7 @@ def test_report_folder(tables, capsys):
         (("{}/both.csv", "--tta"), "--tta is for --model"),
         (("{}/none.csv",), "cannot be read"),
         (("{}/both.csv", "{}/other.csv"), "second table of the mode 'both'"),
+        (("{}/both.csv", "{}/clinical_of_another.csv"), "of several models, another, "),
         (("{}/both.csv", "--split", "test"), "no case has the split 'test'"),
         (("{}/both.csv", "--against", "{}/clinical.csv"), "nothing to compare"),
         (("{}/both.csv", "--subgroups", "eyes"), "no metadata 'eyes'"),
@@ -87,6 +88,8 @@ def test_report_folder(tables, capsys):
     ],
 )
 def test_wrong_usage(tables, capsys, arguments, message):
+    text = (tables / "clinical.csv").read_text()
+    (tables / "clinical_of_another.csv").write_text(text.replace(",first,", ",another,"))
     code, out, err = run(capsys, *(argument.format(tables) for argument in arguments))
     assert code == 2 and not out and message in err and "Traceback" not in err
 

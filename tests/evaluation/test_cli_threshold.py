@@ -85,3 +85,12 @@ def test_the_printed_threshold_finds_what_was_wanted(table, capsys, wanted):
     positive = cases.labels["diagnosis"] == 1
     assert (cases.probabilities["diagnosis"][positive, 1] >= threshold).mean() >= float(wanted)
     assert len(out.splitlines()[0].rpartition("0.")[2].lstrip("0")) <= 4
+
+
+def test_patients_whose_lesions_chose_do_not_measure(capsys, tmp_path):
+    for name in ("first", "second"):
+        cases = make(60, skill=2, groups=[f"patient:{i}" for i in range(60)])
+        Cases(**{**vars(cases), "ids": [f"{name}{i}" for i in range(60)]}).write(tmp_path / f"{name}.csv")
+    options = ("--positive", "MEL", "--sensitivity", ".9", "--on", tmp_path / "second.csv")
+    code, _, err = run(capsys, tmp_path / "first.csv", *options)
+    assert code == 2 and "60 patients have lesions among those that chose" in err

@@ -242,8 +242,19 @@ def test_a_task_whose_cases_all_lack_one_image_says_so():
     }
     result = evaluate(modes, resamples=0)
     assert [result["modes"]["both"]["tasks"][task]["images"] for task in tasks] == ["both", "dermoscopy"]
-    told = 'no case has another image, so "both images" is "dermoscopy only" here'
+    told = '"both images" has the answers of "dermoscopy only" here: no case has another image, or the network makes no use of it'
     text, page = to_text(result), html_report.render_html(result, modes, title="t")
     assert f"alone ({told})" in text and text.count(told) == 1 and "class (dermoscopy only)" in text
     assert page.count(escape(told)) == 1
     assert page.count("Both images, by class") == 1 and page.count("Dermoscopy only, by class") == 2
+
+
+def test_what_must_be_known_of_a_figure_is_told_below_the_text():
+    cases = make(100, skill=1)
+    labels = np.where(cases.labels["diagnosis"] == 1, 0, cases.labels["diagnosis"])
+    labels[:2] = 1
+    result = evaluate(Cases(**{**vars(cases), "labels": {"diagnosis": labels}}), resamples=50)
+    lines = to_text(result).splitlines()
+    note = f"interval uncertain: fewer than 5 patients or lesions of {cases.tasks['diagnosis'][1]}"
+    assert f"* {note}" in lines and next(line for line in lines if "macro-F1" in line).endswith("]*")
+    assert not next(line for line in lines if line.startswith("  accuracy")).endswith("*")

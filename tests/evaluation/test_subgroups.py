@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from evaluation_cases import make
 
+from amfzoo.data.records import Lesion
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, subgroup_scores, task_scores
 from amfzoo.evaluation.cases import UNKNOWN
-from amfzoo.evaluation.subgroups import MINIMUM, all_subgroups, default_columns, members
+from amfzoo.evaluation.subgroups import MINIMUM, NOT_RECORDED, all_subgroups, default_columns, members
+from amfzoo.inference import Prediction
+
+CELLS = ("f", NOT_RECORDED, "", "NA", "nan", "f")
 
 
 def test_ages_come_in_bands():
@@ -66,3 +70,18 @@ def test_only_known_labels_count():
 def test_unknown_column():
     with pytest.raises(ConfigError, match="no metadata 'eyes'; they have sex"):
         members(make(3, metadata={"sex": ["f", "f", "m"]}), "eyes")
+
+
+def test_what_programs_write_for_nothing_and_the_words_themselves_are_one_group():
+    lesions = [Lesion(str(i), labels={"d": "a"}, metadata={"Sex": cell}) for i, cell in enumerate(CELLS)]
+    cases = Cases.from_predictions(lesions, [Prediction({"d": {"a": 0.5, "b": 0.5}})] * len(CELLS), {"d": ("a", "b")})
+    assert default_columns(cases) == ["Sex"]
+    found = members(cases, "Sex")
+    assert {name: rows.tolist() for name, rows in found.items()} == {
+        "f": [True, False, False, False, False, True], NOT_RECORDED: [False, True, True, True, True, False],
+    }  # fmt: skip
+
+
+def test_ages_in_capitals_have_bands():
+    cases = make(3, metadata={"Age": ["31", "inf", "44"]})
+    assert list(members(cases, "Age")) == ["30-44", "inf"]

@@ -10,7 +10,7 @@ from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
-from ..records import MODALITIES, SPLITS, Lesion, LesionSet
+from ..records import MODALITIES, SPLIT_NAMES, SPLITS, Lesion, LesionSet
 from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
 from .tables import Row, Table, read_table
 
@@ -23,7 +23,6 @@ DEFAULT_COLUMNS = {
     "patient": ("patient_id", "patient"),
     "split": ("split",),
 }
-_SPLIT_NAMES = {**{name: name for name in SPLITS}, "val": "valid", "validation": "valid", "training": "train"}
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
@@ -151,7 +150,7 @@ def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: st
 
 def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:
     text = _cell(row, column)
-    found = _SPLIT_NAMES.get(text.lower())
+    found = SPLIT_NAMES.get(text.lower())
     if text and found is None:
         log.add(
             "bad-split",

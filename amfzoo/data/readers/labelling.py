@@ -106,7 +106,7 @@ def _found(table: Table, known: Mapping[str, Task]) -> dict[str, LabelColumn]:
     if known and not found:
         raise ConfigError(
             f"{table.path}: no column is named like a task of the schema ({', '.join(known)}); "
-            "say which they are with labels={task: column}"
+            "say which they are with labels={task: column} (--label TASK=COLUMN)"
         )
     return found
 
@@ -161,7 +161,8 @@ def _sorted_classes(table: Table, name: str, column: str, log: FaultLog) -> Task
         log.add(
             "bad-column",
             f"{table.path}, column {column!r}: a task needs at least two classes, this column has "
-            f"{classes or 'none'}; give the classes with labels={{{name!r}: ({column!r}, [...])}}",
+            f"{classes or 'none'}; give the classes with labels={{{name!r}: ({column!r}, [...])}} "
+            f"(--label '{name}={column}:CLASS|CLASS')",
         )
         return None
     return Task(name, classes)
