@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TextIO
 
-MISSING = ("", "NA", "N/A", "<NA>", "nan", "NaN", "null", "NULL")  # R, pandas and others, where there is nothing
+_ERRORS = (
+    "#N/A",
+    "#NV",
+    "#REF!",
+    "#VALUE!",
+    "#WERT!",
+    "#NAME?",
+    "#DIV/0!",
+    "#BEZUG!",
+    "#NULL!",
+)  # of Excel, English and German
+MISSING = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "<NA>",
+    "nan",
+    "NaN",
+    "NaT",
+    "null",
+    "NULL",
+    *_ERRORS,
+)  # R, pandas and others, where there is nothing
 NO_PATIENT = (*MISSING, "None")
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
@@ -19,3 +43,8 @@ def skip_mark(file: TextIO) -> int:
         return 1
     file.seek(0)
     return 0
+
+
+def of_answers(columns: Collection[str]) -> bool:
+    """Whether columns are those of an answer table of `amfzoo predict`, in which that of a task holds the predicted class."""
+    return any(name.endswith("missing") and f"{name.removesuffix('missing')}error" in columns for name in columns)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, written by one process at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import filecmp
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # what a FileExistsError of `replacing` means
@@ -34,3 +34,26 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file; the system frees that of a killed process.
+
+    Raises:
+        BlockingIOError: another holds it.
+        OSError: it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    held = FileLock(lock, timeout=0)
+    try:
+        held.acquire()
+    except Timeout:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(lock)) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes it on release
+            os.unlink(lock)
+        held.release()

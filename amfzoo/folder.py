@@ -90,7 +90,7 @@ def write_folder(
     from safetensors import SafetensorError
 
     target = Path(folder).expanduser().resolve()
-    _recover(target)
+    recover(target)
     check_replaceable(target, overwrite)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -184,7 +184,7 @@ def _replace(temporary: Path, target: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
-def _recover(target: Path) -> None:
+def recover(target: Path) -> None:
     """Put right a replacement that was killed between its two renames, or just after."""
     backup = backup_of(target)
     if not backup.is_dir():

@@ -36,7 +36,7 @@ def check_folder(
     """Verify a folder as `read_folder` does, loading no tensor (and no torch); returns its config."""
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise WeightsError(_missing_folder(root))
+        raise WeightsError(missing_folder(root))
     records = {name: _file_record(value) for name, value in (expect or {}).items()}
     for name, record in records.items():
         if name != WEIGHTS_FILE:
@@ -140,14 +140,14 @@ def _file_record(value: FileRecord | Mapping[str, Any]) -> FileRecord:
     return value if isinstance(value, FileRecord) else FileRecord(sha256=value["sha256"], bytes=value["bytes"])
 
 
-def _missing_folder(folder: Path) -> str:
+def missing_folder(folder: Path) -> str:
     backup = backup_of(folder)
     if backup.is_dir():
         return (
             f"{folder} is missing: a write was interrupted. The previous model is intact in {backup}: rename it back."
         )
     kind = "is not a folder" if folder.exists() else "does not exist"
-    return f"The model folder {folder} {kind}; check the path."
+    return f"The model folder {folder} {kind}; name the folder that holds {CONFIG_FILE} and {WEIGHTS_FILE}."
 
 
 def backup_of(target: Path) -> Path:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import CARD_FILE, EXAMPLE_FOLDER, check_folder
+from .folder_check import missing_folder
 from .hub_errors import OTHER_WAY_TO_PUSH, explain, status_of
 from .hub_fetch import Place, cached_folder, evict, fetch, patiently, server_name
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
@@ -160,9 +161,7 @@ def _to_push(root: Path) -> list[Path]:
 def _local(folder: Path) -> Resolved:
     folder = folder.expanduser().absolute()
     if not folder.is_dir():
-        raise WeightsError(
-            f"{folder} is not a folder; 'local-dir:' takes the folder that holds {CONFIG_FILE} and {WEIGHTS_FILE}."
-        )
+        raise WeightsError(missing_folder(folder))
     return Resolved(folder, None, f"folder {folder}")
 
 

@@ -18,7 +18,7 @@ import torch
 from amfzoo import create_model
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError
 from amfzoo.models.network import PairNetwork
 

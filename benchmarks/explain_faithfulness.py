@@ -39,7 +39,7 @@ from PIL import Image
 from amfzoo import PairNetwork, create_model
 from amfzoo.data.records import SPLITS, Lesion, evenly_spaced
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.data.synthetic import read_masks
 from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.explain import explain

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from amfzoo import create_model, finetune
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import Cases
 from amfzoo.models.network import PairNetwork
 from amfzoo.text_tables import table

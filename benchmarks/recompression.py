@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from amfzoo import create_predictor
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import Cases, evaluate_model, paired_difference
 from amfzoo.files import replacing
 from amfzoo.images import read_image

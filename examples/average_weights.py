@@ -20,7 +20,7 @@ import torch
 
 from amfzoo import PairNetwork, create_model
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import recalibrate
 
 

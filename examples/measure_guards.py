@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.files import replacing
 from amfzoo.guards.check import check_images
 from amfzoo.guards.detectors import Scores, bundled

@@ -22,7 +22,7 @@ from manifest_file import changing, entry_of
 from amfzoo import create_model
 from amfzoo.data.records import evenly_spaced
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.evaluation.precisions import measure_precisions
 from amfzoo.hub import resolve
 from amfzoo.manifest import CONFIG_FILE, manifest_path

@@ -32,7 +32,7 @@ from amfzoo import PairNetwork
 from amfzoo.data.example import example_pair
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import Cases, evaluate_model, score_intervals
 from amfzoo.evaluation.plots import calibration
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups

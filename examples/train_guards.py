@@ -26,7 +26,7 @@ from sklearn.neural_network import MLPClassifier
 
 from amfzoo.data.records import Lesion
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.files import replacing
 from amfzoo.guards.detectors import FILE, Detectors, Limits, Scores, standardised
 from amfzoo.guards.drawings import KINDS, draw_other

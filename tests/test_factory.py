@@ -111,7 +111,7 @@ def test_folders(released, no_network, tmp_path, monkeypatch):
     for name in ("./elsewhere", "clinic/model", "clinic/model.v2"):  # a path or a repository must say which it is
         with pytest.raises(UnknownModelError, match=f"'local-dir:{name}'.*'hf-hub:{name}'"):
             create_model(name)
-    with pytest.raises(WeightsError, match="nowhere is not a folder"):
+    with pytest.raises(WeightsError, match="nowhere does not exist"):
         create_model("local-dir:nowhere")
 
 

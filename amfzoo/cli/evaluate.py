@@ -203,17 +203,17 @@ def _progress(answers: Iterable, mode: str, count: int) -> Iterable:
 
 def _note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
     """Say what the figures hide: lesions that trained the model, where its run is at hand, and lesions with one image."""
-    from ..data.split import split_of
+    from ..data.split_file import splits_in
     from ..hub import LOCAL_PREFIX
-    from ..training.api import SPLIT_FILE
+    from ..training.run_folder import SPLIT_FILE
 
     run = Path(args.model.removeprefix(LOCAL_PREFIX)).expanduser().parent / SPLIT_FILE
     if args.model.startswith(LOCAL_PREFIX) and run.is_file():
         try:
-            splits = split_of(run)
+            splits = splits_in(run, lesions)
         except ConfigError:  # somebody else's file of that name
             splits = {}
-        trained = sum(splits.get(lesion.id) == "train" for lesion in lesions)
+        trained = list(splits.values()).count("train")
         if trained:
             text = "their figures flatter. Judge it on others, e.g. with --splits"
             _say(

@@ -70,7 +70,7 @@ def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) 
 
 def with_splits(args: argparse.Namespace, lesions: LesionSet) -> LesionSet:
     """The lesions with the splits of the file that the options name, if they name one."""
-    from ..data.split import read_split
+    from ..data.split_file import read_split
 
     return read_split(lesions, args.splits) if args.splits else lesions
 

@@ -166,6 +166,7 @@ def _end_communication() -> None:
 
 
 def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
+    from ..evaluation.cases_file import check_task_names
     from ..training.api import make_accelerator
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
@@ -179,6 +180,7 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
         lesions = lesions_with_split(lesions, _seeds(args, config))
     lesions = split_lesions(lesions, config.valid, config.seed)
     config = with_advice(config, lesions)
+    check_task_names(lesions.tasks)
     network, described = build_model(args.model, lesions.tasks, config, **start)
     make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)

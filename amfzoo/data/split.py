@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ..errors import ConfigError
-from ..files import ANOTHER, replacing
 from ..labels import DIAGNOSIS
-from .faults import FaultLog
-from .readers.tables import read_table
-from .records import SPLITS, Lesion, LesionSet
-
-_COLUMNS = ("lesion_id", "split")
+from .records import Lesion, LesionSet
 
 _LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
 
@@ -40,6 +33,19 @@ def patient_note(lesions: LesionSet) -> str | None:
     column = patient_column(lesions)
     hint = f"; is it in the column {column!r}? Then say --patient {column}" if column else ""
     return f"no patient is known, so each lesion counts as a patient of its own{hint}"
+
+
+def patients_alike(lesions: LesionSet) -> str | None:
+    """For people: that the names of some patients differ by case or blanks alone; None where none do."""
+    spelled: dict[str, set[str]] = defaultdict(set)
+    for lesion in lesions:
+        if lesion.patient is not None:
+            spelled["".join(lesion.patient.split()).lower()].add(lesion.patient)
+    alike = [sorted(names) for names in spelled.values() if len(names) > 1]
+    if not alike:
+        return None
+    shown = "; ".join(", ".join(names) for names in alike[:3]) + ("; ..." if len(alike) > 3 else "")
+    return f"patients whose names are nearly the same count as different people ({shown}); spell them alike if they are one"
 
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
@@ -120,7 +126,7 @@ def groups(lesions: Iterable[Lesion], together: Iterable[Iterable[str]] = ()) ->
 
     for lesion in lesions:
         for path in lesion.images.values():
-            parent[root(f"image:{os.path.abspath(path)}")] = root(lesion.group)
+            parent[root(f"image:{os.path.realpath(path)}")] = root(lesion.group)
     group_of = {lesion.id: lesion.group for lesion in lesions}
     for ids in together:
         known = [group_of[name] for name in ids if name in group_of]
@@ -167,68 +173,3 @@ def _check(lesions: LesionSet, valid: float, test: float, stratify: str | None, 
             f"{lesions.name}: no task {stratify!r} to stratify by; name none (stratify=None, "
             f"--stratify none), or one of: {', '.join(lesions.tasks) or 'no task is labelled'}"
         )
-
-
-def write_split(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bool = True) -> None:
-    """Write the columns lesion_id and split as CSV, for `read_split`.
-
-    Args:
-        overwrite: whether another split in this file may be lost.
-
-    Raises:
-        ConfigError: the file cannot be written, or is there and holds something else than a split, or than this one.
-    """
-    try:
-        if os.path.exists(path) and not _holds_split(Path(path)):
-            raise ConfigError(f"{path}: this file holds something else than a split and is left as it is; name another")
-        with replacing(Path(path), overwrite=overwrite) as unfinished:
-            with open(unfinished, "w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(_COLUMNS)
-                writer.writerows([lesion.id, lesion.split or ""] for lesion in lesions)
-    except FileExistsError:
-        raise ConfigError(f"{path}: {ANOTHER}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror or error})") from error
-
-
-def _holds_split(file: Path) -> bool:
-    with open(file, "rb") as stream:
-        first = stream.readline(1000).decode("utf-8-sig", "replace").strip()
-    return first in ("", ",".join(_COLUMNS))
-
-
-def split_of(path: str | os.PathLike[str]) -> dict[str, str | None]:
-    """{lesion: split} of a file that `write_split` wrote.
-
-    Raises:
-        ConfigError: the file cannot be read, or names a lesion twice or an unknown split.
-    """
-    table = read_table(path, FaultLog())
-    name_column, split_column = (table.column(name, "the split") for name in ("lesion_id", "split"))
-    found: dict[str, str | None] = {}
-    for row in table.rows:
-        name, split = row.cells[name_column], row.cells[split_column] or None
-        if split is not None and split not in SPLITS:
-            raise ConfigError(f"{row.where}: split {split!r} must be one of {', '.join(SPLITS)}, or empty")
-        if name in found:
-            raise ConfigError(f"{row.where}: the lesion {name!r} comes twice")
-        found[name] = split
-    return found
-
-
-def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
-    """The same lesions with the splits of a file that `write_split` wrote.
-
-    Raises:
-        ConfigError: the file lacks a lesion, names an unknown one, or as `split_of`.
-    """
-    found = split_of(path)
-    known = {lesion.id for lesion in lesions}
-    for kind, names in (("lacks", known - set(found)), ("names the unknown", set(found) - known)):
-        if names:
-            raise ConfigError(
-                f"{Path(path)}: this split {kind} lesions {', '.join(sorted(names)[:5])} ({len(names)} in all); "
-                f"was it made for {lesions.name}?"
-            )
-    return replace(lesions, lesions=tuple(replace(lesion, split=found[lesion.id]) for lesion in lesions))

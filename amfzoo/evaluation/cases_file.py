@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import MISSING, NO_PATIENT, skip_mark
+from ..csv_mark import MISSING, NO_PATIENT, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -192,7 +192,7 @@ def _patients(file: str, table: dict[str, list[str]]) -> list[str]:
 
 def _refuse_answers(file: str, columns: list[str]) -> None:
     """In the tables of `amfzoo predict` the column of a task holds the predicted class: never take it for the truth."""
-    if any(name.endswith("missing") and f"{name.removesuffix('missing')}error" in columns for name in columns):
+    if of_answers(columns):
         raise TableError(
             f"{file} is an answer table of `amfzoo predict`: its task columns hold the predicted class, not the true one; "
             "run `amfzoo evaluate --model NAME --data SOURCE`, or make a table in which they hold the true class "

@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import AmfzooError, TableError
+from ..files import alone
 from .prediction import Prediction
 from .predictor import predict_stream
 from .table_batch import fitting_batch_size
@@ -289,19 +290,12 @@ def writing(file: Path, action: Callable[[], None]) -> None:
 
 @contextmanager
 def only_writer(out: Path) -> Iterator[None]:
-    """Hold the output alone. The system frees the lock of a killed run."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(out.with_name(f"{out.name}.lock"), timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise TableError(f"another run is writing {out}; wait for its end, or write to another file") from None
-    except OSError as error:
-        raise TableError(f"cannot write in the folder {out.parent}: {error.strerror or error}") from error
-    try:
+    """Hold the output alone."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone(out.with_name(f"{out.name}.lock")))
+        except BlockingIOError:
+            raise TableError(f"another run is writing {out}; wait for its end, or write to another file") from None
+        except OSError as error:
+            raise TableError(f"cannot write in the folder {out.parent}: {error.strerror or error}") from error
         yield
-    finally:
-        with suppress(OSError):  # Windows removes it on release
-            os.unlink(lock.lock_file)
-        lock.release()

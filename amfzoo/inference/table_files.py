@@ -7,7 +7,6 @@ import errno
 import io
 import itertools
 import os
-import re
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..csv_mark import MISSING, skip_mark
+from ..csv_mark import skip_mark
 from ..errors import TableError
+from ..image_cells import URL, called, image_file
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
 _DELIMITERS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
 _SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process loses none
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,21 @@ class PairTable:
             raise TableError(f"the table {path} {what}; it must be a CSV file on disk")
         with self._reading() as file:
             self.delimiter, self.columns = _header(file, self.path.name)
-        self._images = [self.columns.index(name) for name in IMAGE_COLUMNS]
+        self._images = [self.columns.index(name) for name in image_columns(self.columns, self.path.name)]
         with open(self.path, "rb") as raw:
             self.has_bom = raw.read(len(_BOM)) == _BOM
 
     def rows(self) -> Iterator[Row]:
-        """All rows in order; blank lines are none."""
+        """All rows in order; blank lines are none, nor are rows of nothing but delimiters, which spreadsheets write."""
         with self._reading() as file:
             skipped = skip_mark(file)
             reader = csv.reader(file, delimiter=self.delimiter, strict=True)
             header_seen, start = False, 1
             for cells in reader:
-                if cells and header_seen:
+                filled = any(cell.strip() for cell in cells)
+                if filled and header_seen:
                     yield self._row(skipped + start, cells)
-                header_seen = header_seen or bool(cells)
+                header_seen = header_seen or filled
                 start = reader.line_num + 1
 
     def count(self) -> int:
@@ -137,39 +137,53 @@ def _header(file: TextIO, name: str) -> tuple[str, tuple[str, ...]]:
     found: list[tuple[int, int, str, tuple[str, ...]]] = []
     for delimiter in _DELIMITERS:
         skip_mark(file)
-        cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if cells), None)
+        cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if any(map(str.strip, cells))), None)
         if cells is None:
             raise TableError(
                 f"{name} is empty; its first line must name the columns, among them clinical and dermoscopy"
             )
         columns = tuple(cell.strip() for cell in cells)
-        found.append((sum(column in columns for column in IMAGE_COLUMNS), len(columns), delimiter, columns))
+        found.append(
+            (sum(bool(called([column], columns)) for column in IMAGE_COLUMNS), len(columns), delimiter, columns)
+        )
     _, _, delimiter, columns = max(found, key=lambda entry: entry[:2])
-    missing = [column for column in IMAGE_COLUMNS if column not in columns]
+    image_columns(columns, name)
+    repeated_columns(columns, f"{name} has the column {{}} twice; rename one of them")
+    return delimiter, columns
+
+
+def repeated_columns(columns: Sequence[str], message: str) -> None:
+    """Raise TableError, with the name put into `message`, if a column comes twice; those without a name may."""
+    for index, column in enumerate(columns):
+        if column and column in columns[:index]:
+            raise TableError(message.format(repr(column)))
+
+
+def image_columns(columns: Sequence[str], name: str) -> list[str]:
+    """The columns of the clinical and of the dermoscopy image, however their names are written.
+
+    Raises:
+        TableError: one is not there, or several may be meant; `name` is the table's.
+    """
+    found = {wanted: called([wanted], columns) for wanted in IMAGE_COLUMNS}
+    missing = [wanted for wanted, alike in found.items() if not alike]
     if missing:
         raise TableError(
             f"{name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
             f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy; "
             "leave the cell empty where an image is missing"
         )
-    repeated_columns(columns, f"{name} has the column {{}} twice; rename one of them")
-    return delimiter, columns
-
-
-def repeated_columns(columns: Sequence[str], message: str) -> None:
-    """Raise TableError, with the name put into `message`, if a column comes twice."""
-    for index, column in enumerate(columns):
-        if column in columns[:index]:
-            raise TableError(message.format(repr(column)))
+    for wanted, alike in found.items():
+        if len(alike) > 1:
+            raise TableError(
+                f"{name}: the columns {', '.join(map(repr, alike))} may each be the {wanted} image; rename all but one"
+            )
+    return [alike[0] for alike in found.values()]
 
 
 def image_path(text: str, folder: Path) -> str | Path | None:
-    """The image that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
-    if text in MISSING:
-        return None
-    if _URL.match(text):  # refused by its own name
-        return text
-    return folder / text
+    """As `image_file`; a URL stays one, and is refused by its own name."""
+    return text if URL.match(text) else image_file(text, folder)
 
 
 def csv_line(cells: Sequence[str], delimiter: str, *, bom: bool = False) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
-from .table_files import IMAGE_COLUMNS, Block, Row, image_path, repeated_columns
+from .table_files import Block, Row, image_columns, image_path, repeated_columns
 
 SUFFIX = ".parquet"
 _READ = 1024  # rows at a time
@@ -33,15 +33,9 @@ class ParquetPairs:
         with self._reading() as file:
             schema = file.schema_arrow
         self.columns = tuple(schema.names)
-        missing = [name for name in IMAGE_COLUMNS if name not in self.columns]
-        if missing:
-            raise TableError(
-                f"{self.path.name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
-                f"{', '.join(map(repr, self.columns[:12]))}. Name the two columns of image paths clinical and "
-                "dermoscopy; leave the cell empty where an image is missing"
-            )
+        self._images = image_columns(self.columns, self.path.name)
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
-        for name in IMAGE_COLUMNS:
+        for name in self._images:
             _check_paths(schema.field(name).type, name, self.path.name)
 
     def count(self) -> int:
@@ -59,7 +53,7 @@ class ParquetPairs:
         with self._reading() as file:
             for number, content in enumerate(_regrouped(file.iter_batches(_READ), size)):
                 if number in wanted:
-                    paths = zip(*(content.column(name).to_pylist() for name in IMAGE_COLUMNS))
+                    paths = zip(*(content.column(name).to_pylist() for name in self._images))
                     first = number * size + 1
                     rows = [Row(first + i, tuple(path or "" for path in pair)) for i, pair in enumerate(paths)]
                     yield Block(number, rows, content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -15,30 +14,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..data.records import LesionSet
-from ..data.split import write_split
+from ..data.split_file import write_split
 from ..device import check_device
 from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
-from ..folder import check_replaceable
 from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
 from . import report
-from .checkpoint import FILE, load_checkpoint
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
-from .errors import TrainingError
 from .loop import Trainer
 from .prepare import (
     build_model,
     check_leaks,
-    differences,
     fingerprint,
     read_lesions,
     split_lesions,
     task_names,
     with_advice,
 )
-from .run import CASES_FILE, MODEL_FOLDER, About, finish, run_epochs
+from .run import About, finish, run_epochs
+from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
 from .targets import informative
 from .validate import check_metric
 
@@ -46,8 +42,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger("amfzoo")
-SPLIT_FILE = "split.csv"
-_SHARED_CACHE = "cache"
 
 
 @dataclass(frozen=True)
@@ -128,32 +122,32 @@ def finetune(
         model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
     )
     identity = fingerprint(network, start, lesions, settings)
-    checkpoint = _open_folder(folder, identity, overwrite, accelerator)
-    about = About(lesions.name, start, sum(p.numel() for p in network.parameters()))
-    check_leaks(lesions)
-    train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
-    if valid is not None:
-        check_metric(settings.metric, valid)
-    if accelerator.is_main_process:
-        if overwrite:
-            _clear(folder)  # only now, when nothing about the new run is known to be wrong
-        write_split(lesions, folder / SPLIT_FILE)
-        report.write_config(
-            folder,
-            settings.to_dict(),
-            {"model": start, "data": lesions.name, "tasks": {t: list(c) for t, c in lesions.tasks.items()}},
-        )
-    accelerator.wait_for_everyone()
-    with _determinism(settings.deterministic):
-        trainer = Trainer(
-            network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
-        )
-        run_epochs(trainer, valid, about, progress)
-        best, metrics = finish(trainer, train, valid, about)
-    if accelerator.is_main_process:
-        shutil.rmtree(
-            folder / _SHARED_CACHE, ignore_errors=True
-        )  # decoded pictures of patients do not belong in a result
+    with only_run(folder, accelerator):
+        checkpoint = open_folder(folder, identity, overwrite, accelerator)
+        about = About(lesions.name, start, sum(p.numel() for p in network.parameters()))
+        check_leaks(lesions)
+        train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
+        if valid is not None:
+            check_metric(settings.metric, valid)
+        if accelerator.is_main_process:
+            if overwrite:
+                clear(folder)  # only now, when nothing about the new run is known to be wrong
+            write_split(lesions, folder / SPLIT_FILE, overwrite=is_run(folder))
+            report.write_config(
+                folder,
+                settings.to_dict(),
+                {"model": start, "data": lesions.name, "tasks": {t: list(c) for t, c in lesions.tasks.items()}},
+            )
+        accelerator.wait_for_everyone()
+        with _determinism(settings.deterministic):
+            trainer = Trainer(
+                network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
+            )
+            run_epochs(trainer, valid, about, progress)
+            best, metrics = finish(trainer, train, valid, about)
+        if accelerator.is_main_process:
+            # decoded pictures of patients do not belong in a result
+            shutil.rmtree(folder / SHARED_CACHE, ignore_errors=True)
     return FinetuneResult(best, folder, trainer.progress.history, metrics)
 
 
@@ -176,7 +170,7 @@ def datasets(
         raise ConfigError(f"{lesions.name}: none of its {len(lesions)} lesions is for training and has a label")
     cache_dir = config.cache_dir
     if cache_dir is None and accelerator.num_processes > 1:
-        cache_dir = str(folder / _SHARED_CACHE)  # one copy for all processes of a machine
+        cache_dir = str(folder / SHARED_CACHE)  # one copy for all processes of a machine
     keep: dict[str, Any] = {"cache_dir": cache_dir, "on_bad_image": config.on_bad_image, "workers": config.workers}
     bar = report.shown_progress if progress and accelerator.is_main_process else None
     with accelerator.local_main_process_first():  # which decodes; the others find the files
@@ -260,49 +254,6 @@ def _settings(
     if isinstance(config, TrainConfig):
         return TrainConfig.create({**config.to_dict(), **overrides})
     return load_config(recipe, config, **overrides)
-
-
-def _open_folder(
-    folder: Path, identity: Mapping[str, Any], overwrite: bool, accelerator: Accelerator
-) -> dict[str, Any] | None:
-    """Make the folder, or find the checkpoint to go on from.
-
-    Raises:
-        TrainingError: it holds a run with other settings or data, or no run although one is to be thrown away, or
-            cannot be written.
-        WeightsError: its model folder holds other files, which would be lost.
-    """
-    if accelerator.is_main_process:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainingError(f"the run's folder {folder} cannot be written: {error.strerror or error}") from error
-    check_replaceable(folder / MODEL_FOLDER, overwrite=True)
-    accelerator.wait_for_everyone()
-    files = {entry.name for entry in folder.iterdir()} - {_SHARED_CACHE}
-    accelerator.wait_for_everyone()  # before the first process writes there what the others would see
-    if overwrite:
-        if files and not files & {FILE, report.CONFIG_FILE}:
-            raise TrainingError(f"{folder} has files but no run that could be thrown away; name another folder")
-        return None
-    checkpoint = load_checkpoint(folder)
-    if checkpoint is None:
-        return None
-    found = differences(json.loads(checkpoint["fingerprint"]), identity)
-    if found:
-        raise TrainingError(
-            f"{folder} holds another run: {'; '.join(found[:5])}. Go on with the same settings and data, "
-            "name another folder, or throw that run away with overwrite"
-        )
-    return checkpoint
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else; decoded pictures stay, of which the new one may have some already."""
-    for name in (FILE, SPLIT_FILE, CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_FILE):
-        (folder / name).unlink(missing_ok=True)
-    for name in (MODEL_FOLDER, report.BOARD_FOLDER):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 class _determinism:

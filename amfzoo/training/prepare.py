@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ..data.records import SPLITS, LesionSet, join
-from ..data.split import groups, main_task, make_split, patient_column, patient_note
+from ..data.split import groups, main_task, make_split, patient_column, patient_note, patients_alike
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
 from ..hub import HUB_PREFIX, LOCAL_PREFIX
@@ -23,6 +23,7 @@ from ..models.backbone import load_backbone_weights
 from ..models.config import BRANCHES, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
+from ..runtimes.fingerprint import fingerprint as weights_fingerprint
 from .config import HOW_IT_IS_RUN, TrainConfig
 from .draws import seed_of
 
@@ -65,6 +66,8 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
     free = {lesion.id for lesion in lesions if lesion.split is None}
     if free and patient_column(lesions):  # many data sets know no patients, but a column that was overlooked is a leak
         logger.warning("%s: %s", lesions.name, patient_note(lesions))
+    if free and (note := patients_alike(lesions)):
+        logger.warning("%s: %s", lesions.name, note)
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}
     if not free:
@@ -111,7 +114,7 @@ def _patients(lesions: LesionSet) -> set[str]:
 
 
 def _files(lesions: LesionSet) -> set[str]:
-    return {os.path.abspath(path) for lesion in lesions for path in lesion.images.values()}
+    return {os.path.realpath(path) for lesion in lesions for path in lesion.images.values()}
 
 
 def build_model(
@@ -190,7 +193,7 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
             lesion.id,
             lesion.split,
             {task: lesion.candidates(task) for task in lesion.labels},
-            [_file(path) for path in lesion.images.values()],
+            {kind: _file(path) for kind, path in lesion.images.items()},
         ]
         for lesion in lesions
     ]
@@ -199,6 +202,7 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
         "settings": settings,
         "network": network.config.to_dict(),
         "start": start,
+        "weights": weights_fingerprint(network),
         "data": hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest(),
     }
     return json.loads(json.dumps(described))  # as it will be read back: lists, no tuples
@@ -216,6 +220,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         found.append(f"it started from {old['start']}, now from {new['start']}")
     elif old["network"] != new["network"]:
         found.append("the network has other settings")
+    elif old.get("weights", new["weights"]) != new["weights"]:
+        found.append(f"{new['start']} has other weights than it had")
     return found + (["the lesions, labels, splits or image files differ"] if old["data"] != new["data"] else [])
 
 

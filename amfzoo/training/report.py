@@ -37,6 +37,17 @@ def write_config(folder: Path, settings: Mapping[str, Any], about: Mapping[str, 
     )
 
 
+def is_config(file: Path) -> bool:
+    """Whether `write_config` wrote a file, and not somebody by hand."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and {"model", "data", "tasks", "settings"} <= set(content)
+
+
 def write_history(folder: Path, history: list[dict[str, float]]) -> None:
     """history.csv: one row per epoch, empty cells where a value is not defined."""
     text = io.StringIO(newline="")

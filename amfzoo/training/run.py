@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
+from ..runtimes.fingerprint import fingerprint
 from . import report
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
@@ -148,7 +149,8 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
         dropout=0.0,
         info={
             **copy.config.info,
-            "name": f"{copy.config.architecture}, trained on {about.data}",
+            # the weights too: two runs on the same data must not pass for one model
+            "name": f"{copy.config.architecture}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
             "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
             + _unlearned(trainer.train),
         },

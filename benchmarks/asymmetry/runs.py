@@ -12,7 +12,7 @@ import torch
 
 from amfzoo import create_model, finetune
 from amfzoo.data.records import LesionSet
-from amfzoo.data.split import write_split
+from amfzoo.data.split_file import write_split
 from amfzoo.errors import ConfigError
 from amfzoo.folder import sha256_of
 from amfzoo.models.network import PairNetwork

@@ -153,3 +153,10 @@ def test_folds(table, tmp_path, capsys):
     assert sorted(valid) == [f"L{n}" for n in range(10)]
     assert run("split", table, *COLUMNS, "--folds", 2, "--valid", 0.1, "--out", tmp_path / "f.csv") == 2
     assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_names_of_patients_that_differ_by_case_are_told(tmp_path, capsys):
+    lines = [f"L{n},d{n}.jpg,{'Pp'[n % 2]}{n // 2},{'nv' if n < 10 else 'mel'}" for n in range(20)]
+    (tmp_path / "t.csv").write_text("\n".join(["lesion_id,dermoscopy,patient,diagnosis", *lines]) + "\n")
+    assert run("split", tmp_path / "t.csv", "--out", tmp_path / "s.csv") == 0
+    assert "count as different people (P0, p0; P1, p1; P2, p2; ...)" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def change_golden(folder):
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
-    [(damage_weights, "sha256"), (change_golden, "differ from the released"), (shutil.rmtree, "not a folder")],
+    [(damage_weights, "sha256"), (change_golden, "differ from the released"), (shutil.rmtree, "does not exist")],
 )
 def test_verify_reports_what_failed_and_goes_on(run, saved, tiny, tmp_path, damage, reason):
     bad = tmp_path / "bad"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.split import main_task, make_split, read_split, write_split
+from amfzoo.data.split import main_task, make_split
 from amfzoo.errors import ConfigError
 
 CLASSES = ("common", "rare", "rarest")
@@ -150,46 +150,8 @@ def test_errors(singles, options, message):
         make_split(singles, **options)
 
 
-def test_splits_are_written_and_read(singles, tmp_path):
-    found = make_split(singles, 0.2, 0.1)
-    write_split(found, tmp_path / "split.csv")
-    assert read_split(singles, tmp_path / "split.csv").lesions == found.lesions
-    write_split(singles, tmp_path / "none.csv")
-    assert {one.split for one in read_split(found, tmp_path / "none.csv")} == {None}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda text: text.replace("L999,", "L9999,"), r"lacks lesions L999 \(1 in all\)"),
-        (lambda text: text + "M1,train\n", "names the unknown lesions M1"),
-        (lambda text: text + "L999,train\n", "line 1002: the lesion 'L999' comes twice"),
-        (lambda text: text.replace(",train", ",tarin", 1), "split 'tarin' must be one of"),
-        (lambda text: text.replace("lesion_id", "id"), "no column 'lesion_id'"),
-    ],
-)
-def test_a_split_of_other_lesions_is_refused(singles, tmp_path, change, message):
-    file = tmp_path / "split.csv"
-    write_split(make_split(singles), file)
-    file.write_text(change(file.read_text()))
-    with pytest.raises(ConfigError, match=message):
-        read_split(singles, file)
-
-
 @pytest.mark.parametrize(
     ("tasks", "main"), [(("streaks", "diagnosis"), "diagnosis"), (("streaks", "veil"), "streaks"), ((), None)]
 )
 def test_the_task_to_stratify_by_is_the_diagnosis_else_the_first(tasks, main):
     assert main_task(LesionSet("x", (), dict.fromkeys(tasks, ("a", "b")))) == main
-
-
-def test_a_file_of_something_else_is_left_alone(tmp_path):
-    lesions = LesionSet("x", (Lesion("1", tmp_path / "c.jpg", split="train"),), {})
-    table = tmp_path / "lesions.csv"
-    table.write_text("lesion_id,split,clinical\n1,train,c.jpg\n")
-    with pytest.raises(ConfigError, match="left as it is"):
-        write_split(lesions, table)
-    assert "clinical" in table.read_text()
-    for _ in range(2):  # a split may be written again
-        write_split(lesions, tmp_path / "split.csv")
-    assert read_split(lesions, tmp_path / "split.csv").lesions == lesions.lesions

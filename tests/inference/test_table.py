@@ -188,3 +188,17 @@ def test_warnings_are_written_as_codes(model, folder):
     unguarded = folder / "unguarded.csv"
     predict_table(model, source, unguarded, label="tiny", guards=False)
     assert read_table(unguarded) == [{k: v for k, v in row.items() if k != "warnings"} for row in rows]
+
+
+def test_tables_that_can_be_trained_on_can_be_predicted(model, folder, asked):
+    """As spreadsheets write them: names in capitals, columns without one, rows of delimiters, paths of Windows."""
+    (folder / "in a folder").mkdir()
+    (folder / "in a folder" / "c.jpg").write_bytes((folder / "c0.jpg").read_bytes())
+    source = folder / "p.csv"
+    source.write_text("Clinical;Dermo scopy;note;;\nin a folder\\c.jpg;d0.jpg;x;;\n;;;;\nc1.jpg;;y;;\n;;;;\n")
+    result = predict_table(model, source, folder / "out.csv")
+    assert (result.rows, result.failed) == (2, 0)
+    assert names(asked) == [("c.jpg", "d0.jpg"), ("c1.jpg", None)]
+    source.write_text("Clinical;CLINICAL;dermoscopy\na;b;c\n")
+    with pytest.raises(TableError, match="'Clinical', 'CLINICAL' may each be the clinical image"):
+        predict_table(model, source, folder / "other.csv")

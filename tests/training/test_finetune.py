@@ -13,7 +13,7 @@ from lesions import TINY, squares
 
 import amfzoo
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.split import read_split
+from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainConfig, TrainingError, finetune, load_config, loop, run

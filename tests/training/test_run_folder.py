@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from amfzoo.data.split import make_split
+from amfzoo.data.split_file import read_split, write_split
 from amfzoo.errors import ConfigError, ImageError, WeightsError
+from amfzoo.files import alone
 from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
 from amfzoo.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -133,3 +136,50 @@ def test_the_card_says_what_was_never_learned(data, tiny, tmp_path):
         in found.model.config.info["training_data"]
     )
     assert "for streaks: do not use" in (tmp_path / "model" / "README.md").read_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "validation.csv", "summary.md", "history.csv"])
+def test_files_of_somebody_else_are_not_overwritten(data, tiny, tmp_path, name):
+    (tmp_path / name).write_text("epochs: 3\n")
+    with pytest.raises(TrainingError, match=f"has {name}, but no run"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
+    with pytest.raises(TrainingError, match="no run that could be thrown away"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, overwrite=True, **tiny)
+    assert (tmp_path / name).read_text() == "epochs: 3\n"
+
+
+def test_a_folder_called_cache_and_another_split_stay(data, tiny, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "mine.txt").write_text("mine")
+    write_split(make_split(data, seed=9, stratify="colour"), tmp_path / "split.csv")
+    go = {"out": tmp_path, "device": "cpu", "progress": False, **tiny, "epochs": 1}
+    with pytest.raises(ConfigError, match=r"split.csv: is there already"):
+        finetune("amf_test", data, **go)
+    finetune("amf_test", read_split(data, tmp_path / "split.csv"), **go)
+    assert (tmp_path / "cache" / "mine.txt").exists() and not (tmp_path / ".lock").exists()
+
+
+def test_one_run_at_a_time(data, tiny, tmp_path):
+    with alone(tmp_path / ".lock"), pytest.raises(TrainingError, match="another run is training in"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
+
+
+def test_a_run_does_not_go_on_from_other_weights_or_with_images_in_the_other_slot(data, tiny, tmp_path):
+    go = {"out": tmp_path / "run", "device": "cpu", "progress": False, **tiny, "epochs": 1}
+    first, second = (finetune("amf_test", data, **{**go, "out": tmp_path / str(i), "seed": i}).model for i in range(2))
+    assert first.config.info["name"] != second.config.info["name"]  # "(weights ...)"
+    finetune(first, data, **go)
+    with pytest.raises(TrainingError, match="has other weights than it had"):
+        finetune(second, data, **go)
+    swapped = replace(data, lesions=tuple(replace(o, clinical=o.dermoscopy, dermoscopy=o.clinical) for o in data))
+    with pytest.raises(TrainingError, match="image files differ"):
+        finetune(first, swapped, **go)
+
+
+def test_a_model_folder_between_its_two_names_is_put_back(data, tiny, tmp_path):
+    go = {"out": tmp_path, "device": "cpu", "progress": False, **tiny, "epochs": 1}
+    first = finetune("amf_test", data, **go)
+    (tmp_path / "model").rename(tmp_path / ".model.previous")
+    (tmp_path / ".model.0123.tmp").mkdir()
+    assert finetune("amf_test", data, **go).metrics == first.metrics
+    assert not (tmp_path / ".model.0123.tmp").exists() and not (tmp_path / ".model.previous").exists()

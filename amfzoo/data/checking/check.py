@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..faults import Fault
 from ..records import SPLITS, Lesion, LesionSet
-from ..split import patient_note
+from ..split import patient_note, patients_alike
 from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
@@ -36,6 +36,7 @@ WARNINGS: Mapping[str, str] = {
     "no-split": "some lesions have a split, others have none",
     "empty-class": "a class has no lesion",
     "rare-class": "a class has fewer than 5 lesions",
+    "like-patients": "names of patients differ by their spelling alone",
     "no-patient": "the patient of some lesions, or of all, is not known",
 }
 
@@ -50,6 +51,7 @@ NEAR_BITS = 32
 
 _RARE = 5  # lesions
 
+SEVERAL, UNKNOWN = "(several)", "(unknown)"  # among the counts of classes, and no names of classes
 NO_SPLIT = "none"  # the column of lesions without a split, where others have one
 
 
@@ -159,6 +161,8 @@ def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fau
 def _patients(lesions: LesionSet) -> Iterator[Fault]:
     if len(lesions) > 1 and (note := patient_note(lesions)):
         yield Fault("no-patient", note, _ids(lesion for lesion in lesions if lesion.patient is None))
+    if note := patients_alike(lesions):
+        yield Fault("like-patients", note)
 
 
 def _labelling(lesions: LesionSet) -> Iterator[Fault]:
@@ -203,7 +207,7 @@ def _counts(lesions: LesionSet) -> dict[str, dict[str, dict[str, int]]]:
 
 def _class_counts(lesions: LesionSet, task: str) -> dict[str, int]:
     open_labels = Counter(min(len(lesion.candidates(task)), 2) for lesion in lesions)
-    return {**lesions.counts(task), "several": open_labels[2], "unknown": open_labels[0]}
+    return {**lesions.counts(task), SEVERAL: open_labels[2], UNKNOWN: open_labels[0]}
 
 
 def _grouped(lesions: Iterable[Lesion], keys: Callable[[Lesion], Iterable[str]]) -> dict[str, list[Lesion]]:

@@ -20,7 +20,7 @@ class Report:
         name: of the source.
         lesions, images: how many there are; a file that two lesions name counts once.
         counts: task -> split ("all" where there is none, "none" for those left out) -> class -> lesions, with
-            "several" for candidate sets and "unknown".
+            "(several)" for candidate sets and "(unknown)".
         faults: to be mended before training.
         warnings: worth a look.
         seconds: that the check took.

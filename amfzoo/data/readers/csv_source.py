@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
-from ...csv_mark import MISSING
 from ...errors import ConfigError
+from ...image_cells import URL, called, image_file
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLIT_NAMES, SPLITS, Lesion, LesionSet
@@ -23,7 +22,6 @@ DEFAULT_COLUMNS = {
     "patient": ("patient_id", "patient"),
     "split": ("split",),
 }
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
 def read_csv(
@@ -100,7 +98,7 @@ def read_csv(
 def _column(table: Table, role: str, asked: str | None) -> str | None:
     if asked is not None:
         return table.column(asked, role)
-    alike = table.called(DEFAULT_COLUMNS[role])
+    alike = called(DEFAULT_COLUMNS[role], table.columns)
     if len(alike) > 1:
         raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
     return alike[0] if alike else None
@@ -133,9 +131,7 @@ def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
 
 def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: str) -> Path | None:
     text = _cell(row, column)
-    if text in MISSING:
-        return None
-    if _URL.match(text):
+    if URL.match(text):
         log.add(
             "bad-path",
             f"{row.where}, column {column!r}: {text} is a URL, and URLs are not fetched; "
@@ -143,9 +139,7 @@ def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: st
             lesion,
         )
         return None
-    if os.sep != "\\":
-        text = text.replace("\\", "/")  # written on Windows
-    return Path(os.path.normpath(folder / os.path.expanduser(text)))
+    return image_file(text, folder)
 
 
 def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from ...csv_mark import MISSING
+from ...csv_mark import MISSING, of_answers
 from ...errors import ConfigError
+from ...image_cells import called
 from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
 from ..faults import FaultLog
 from .tables import Table
@@ -49,12 +50,21 @@ def plan(table: Table, labels: Labels | None, schema: str | Schema | None) -> di
         ConfigError: no such column or schema, or bad classes.
     """
     known = schema_tasks(schema)
-    if labels is None:
-        return _found(table, known)
     if isinstance(labels, str):
         raise ConfigError(f"labels must be a mapping of task to column or a list of columns, got the text {labels!r}")
-    given = labels if isinstance(labels, Mapping) else {column: column for column in labels}
-    return {task: _given(table, task, value, known) for task, value in given.items()}
+    if labels is None:
+        found = _found(table, known)
+    else:
+        given = labels if isinstance(labels, Mapping) else {column: column for column in labels}
+        found = {task: _given(table, task, value, known) for task, value in given.items()}
+    if of_answers(table.columns):
+        for column in (source.column for source in found.values()):
+            if any(name.startswith(f"{column}:") for name in table.columns):
+                raise ConfigError(
+                    f"{table.path}: the column {column!r} holds what `amfzoo predict` answered, not the truth; where somebody "
+                    "has corrected it, give it another name and remove the probabilities beside it"
+                )
+    return found
 
 
 def schema_tasks(schema: str | Schema | None) -> Mapping[str, Task]:
@@ -96,7 +106,7 @@ def _found(table: Table, known: Mapping[str, Task]) -> dict[str, LabelColumn]:
     for name, task in wanted.items():
         if name in found:
             continue
-        alike = table.called([name])
+        alike = called([name], table.columns)
         if len(alike) > 1:
             raise ConfigError(
                 f"{table.path}: the columns {', '.join(map(repr, alike))} are all called {name!r}; rename all but one"

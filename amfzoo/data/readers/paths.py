@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import ConfigError
+from ...image_cells import followed
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm")
 
@@ -17,7 +18,7 @@ def source_folder(path: str | os.PathLike[str], name: str) -> Path:
     Raises:
         ConfigError: it is not a folder.
     """
-    folder = Path(os.path.abspath(os.path.expanduser(path)))
+    folder = followed(Path(path).expanduser().absolute())
     if not folder.is_dir():
         what = "is a file; give the folder that holds the set" if folder.exists() else "does not exist; check the path"
         raise ConfigError(f"{name}: {folder} {what}")

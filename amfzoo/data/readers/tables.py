@@ -6,14 +6,14 @@ import csv
 import difflib
 import math
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...csv_mark import skip_mark
 from ...errors import ConfigError
+from ...image_cells import followed
 from ..faults import FaultLog
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
@@ -44,13 +44,6 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    def called(self, names: Iterable[str]) -> list[str]:
-        """The first of `names` that is a column, else all columns that are one but for case, blanks and punctuation."""
-        names = list(names)
-        exact = [name for name in names if name in self.columns][:1]
-        wanted = set(map(_plain, names))
-        return exact or [name for name in self.columns if _plain(name) in wanted]
-
     def column(self, name: str, what: str) -> str:
         """`name`, if there is such a column.
 
@@ -66,11 +59,6 @@ class Table:
         raise ConfigError(f"{self.path}: no column {name!r} for {what}; {mend}")
 
 
-def _plain(name: str) -> str:
-    """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
-    return re.sub(r"[\W_]", "", name.lower())
-
-
 def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | None = None) -> Table:
     """Read a CSV file (comma, semicolon or tab; UTF-8 or UTF-16, with or without byte order
     mark) or a Parquet file (needs the extra `parquet`), told by the suffix `.parquet`.
@@ -82,7 +70,7 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
     Raises:
         ConfigError: no such file, not a table, no or repeated column names.
     """
-    file = Path(os.path.abspath(os.path.expanduser(path)))
+    file = followed(Path(path).expanduser().absolute())
     if not file.is_file():
         what = "is a folder; give a CSV or Parquet file" if file.is_dir() else "does not exist; check the path"
         raise ConfigError(f"the table {file} {what}")

@@ -94,6 +94,10 @@ PLANTS = {
         (),
     ),
     "rare-class": (lambda rows, folder: [rows[n].update({LABEL: "nv"}) for n in (1, 3)], ()),
+    "like-patients": (
+        lambda rows, folder: rows[1].update(patient_id=rows[0]["patient_id"].lower(), split=rows[0]["split"]),
+        (),
+    ),
     "no-patient": (lambda rows, folder: rows[1].update(patient_id=""), ("L1",)),
 }
 
@@ -109,8 +113,8 @@ def test_clean_data_is_clean(clean, table):
     assert (report.lesions, report.images) == (12, 24)
     assert report.counts == {
         "diagnosis": {
-            "train": {"nv": 3, "mel": 3, "several": 0, "unknown": 0},
-            "valid": {"nv": 3, "mel": 3, "several": 0, "unknown": 0},
+            "train": {"nv": 3, "mel": 3, "(several)": 0, "(unknown)": 0},
+            "valid": {"nv": 3, "mel": 3, "(several)": 0, "(unknown)": 0},
         }
     }
     assert report.text().endswith("no faults")
@@ -245,3 +249,13 @@ def test_near_pairs_counts_bits():
     ]
     assert sorted(near_pairs(looks, 100)) == sorted((j, i, n) for i, j, n in expected) and len(expected) > 10
     assert near_pairs([], 5) == [] and near_pairs(looks[:1], 5) == []
+
+
+def test_a_class_called_unknown_keeps_its_count(clean, table):
+    rows, _ = clean
+    rows[1].update({LABEL: "unknown"})
+    columns = [*COLUMNS]
+    counts = check(
+        read_csv(table("lesions.csv", rows, columns), labels={"d": (LABEL, ["nv", "mel", "unknown", "(none)"])})
+    ).counts
+    assert sum(split["unknown"] for split in counts["d"].values()) == 1

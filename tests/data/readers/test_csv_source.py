@@ -230,7 +230,7 @@ def test_parquet_reads_like_csv(tmp_path):
     assert second.dermoscopy is None and second.labels == {} and second.metadata == {}
 
 
-@pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL"])
+@pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL", "#N/A", "n/a", "#REF!"])
 def test_marks_of_empty_cells_are_no_class_no_patient_and_no_file(tmp_path, mark):
     text = f"id,clinical,dermoscopy,diagnosis,patient\na,a.jpg,{mark},mel,p\nb,{mark},b.jpg,{mark},{mark}\nc,c.jpg,,nev,{mark}\n"
     (tmp_path / "t.csv").write_text(text)
@@ -248,3 +248,26 @@ def test_label_columns_are_found_however_they_are_spelt(tmp_path):
     (tmp_path / "t.csv").write_text("clinical,Diagnosis,DIAGNOSIS\na.jpg,mel,mel\n")
     with pytest.raises(ConfigError, match="rename all but one"):
         read_csv(tmp_path / "t.csv")
+
+
+def test_two_dots_behind_a_link_lead_where_the_system_says(tmp_path):
+    (tmp_path / "disk" / "project").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "project", target_is_directory=True)
+    write(tmp_path / "link", "clinical,dermoscopy\n../images/c.jpg,d.jpg\n")
+    (lesion,) = read_csv(tmp_path / "link" / "lesions.csv")
+    assert (
+        lesion.clinical == tmp_path / "disk" / "images" / "c.jpg" and lesion.dermoscopy == tmp_path / "link" / "d.jpg"
+    )
+    (lesion,) = read_csv(f"{tmp_path}/link/../project/lesions.csv")  # there is no such folder beside the link
+    assert lesion.dermoscopy == tmp_path / "disk" / "project" / "d.jpg"
+
+
+def test_answers_of_predict_are_not_taken_for_the_truth(tmp_path):
+    table = write(
+        tmp_path,
+        "clinical,truth,diagnosis,diagnosis:a,diagnosis:b,missing,error\nc.jpg,b,a,.9,.1,,\nd.jpg,a,a,.9,.1,,\n",
+    )
+    for labels in (None, {"dx": "diagnosis"}, ["diagnosis"]):
+        with pytest.raises(ConfigError, match="'diagnosis' holds what `amfzoo predict` answered"):
+            read_csv(table, labels=labels)
+    assert [lesion.labels for lesion in read_csv(table, labels=["truth"])] == [{"truth": "b"}, {"truth": "a"}]

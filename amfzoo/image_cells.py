@@ -1,0 +1,39 @@
+"""What tables say of image files: which columns hold them, and which file a cell names. The same for every table that is read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .csv_mark import MISSING
+
+URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
+
+def plain(name: str) -> str:
+    """A column's name without case, blanks and punctuation: "Patient ID" is patient_id."""
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def called(names: Iterable[str], columns: Sequence[str]) -> list[str]:
+    """The first of `names` that is a column, else all columns that are one but for case, blanks and punctuation."""
+    names = list(names)
+    exact = [name for name in names if name in columns][:1]
+    wanted = set(map(plain, names))
+    return exact or [name for name in columns if plain(name) in wanted]
+
+
+def image_file(text: str, folder: Path) -> Path | None:
+    """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
+    if text in MISSING:
+        return None
+    if os.sep != "\\":
+        text = text.replace("\\", "/")  # written on Windows
+    return followed(folder / os.path.expanduser(text))
+
+
+def followed(path: Path) -> Path:
+    """`path` without "..", which leads to the parent of where a link leads, not of the link."""
+    return Path(os.path.realpath(path.parent), path.name) if ".." in path.parts else path

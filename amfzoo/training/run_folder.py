@@ -1,0 +1,99 @@
+"""The folder of a run: whose it is, what may be written there, and by one run at a time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files import alone
+from ..folder import check_replaceable, recover
+from . import report
+from .checkpoint import FILE, load_checkpoint
+from .errors import TrainingError
+from .prepare import differences
+from .run import CASES_FILE, MODEL_FOLDER
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+SPLIT_FILE, SHARED_CACHE = "split.csv", ".decoded"
+_LOCK = ".lock"
+_WRITTEN = (CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_FILE)  # and split.csv
+
+
+@contextmanager
+def only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Make the folder and hold it, for all processes of one run.
+
+    Raises:
+        TrainingError: another run holds it, or it cannot be written.
+    """
+    with ExitStack() as stack:
+        if accelerator.is_main_process:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone(folder / _LOCK))
+            except BlockingIOError:
+                raise TrainingError(
+                    f"another run is training in {folder}; wait for its end, or name another folder"
+                ) from None
+            except OSError as error:
+                raise TrainingError(
+                    f"the run's folder {folder} cannot be written: {error.strerror or error}"
+                ) from error
+        yield
+
+
+def open_folder(
+    folder: Path, identity: Mapping[str, Any], overwrite: bool, accelerator: Accelerator
+) -> dict[str, Any] | None:
+    """Find the checkpoint to go on from, if the folder holds one.
+
+    Raises:
+        TrainingError: it holds a run with other settings or data, no run although one is to be thrown away, or files that
+            a run would overwrite.
+        WeightsError: its model folder holds other files, which would be lost.
+    """
+    if accelerator.is_main_process:
+        recover(folder / MODEL_FOLDER)
+        for left in folder.glob(f".{MODEL_FOLDER}.*.tmp"):  # of a run that was killed while it wrote
+            shutil.rmtree(left, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    check_replaceable(folder / MODEL_FOLDER, overwrite=True)
+    files = {entry.name for entry in folder.iterdir()} - {SHARED_CACHE, _LOCK}
+    accelerator.wait_for_everyone()  # before the first process writes there what the others would see
+    if overwrite:
+        if files and not is_run(folder):
+            raise TrainingError(f"{folder} has files but no run that could be thrown away; name another folder")
+        return None
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is None:
+        if (others := sorted(files.intersection(_WRITTEN))) and not is_run(folder):
+            raise TrainingError(
+                f"{folder} has {', '.join(others)}, but no run that wrote them, and a run would overwrite them; name another folder"
+            )
+        return None
+    found = differences(json.loads(checkpoint["fingerprint"]), identity)
+    if found:
+        raise TrainingError(
+            f"{folder} holds another run: {'; '.join(found[:5])}. Go on with the same settings and data, "
+            "name another folder, or throw that run away with overwrite"
+        )
+    return checkpoint
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a run was begun there, so that its files may be written again."""
+    return (folder / FILE).exists() or report.is_config(folder / report.CONFIG_FILE)
+
+
+def clear(folder: Path) -> None:
+    """Remove what a run wrote, and nothing else; decoded pictures stay, of which the new one may have some already."""
+    for name in (FILE, SPLIT_FILE, *_WRITTEN):
+        (folder / name).unlink(missing_ok=True)
+    for name in (MODEL_FOLDER, report.BOARD_FOLDER):
+        shutil.rmtree(folder / name, ignore_errors=True)

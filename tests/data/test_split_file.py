@@ -1,0 +1,97 @@
+"""The file of splits: what it gives back, to which lesions, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from amfzoo.data.records import Lesion, LesionSet, concat
+from amfzoo.data.split import make_split
+from amfzoo.data.split_file import read_split, splits_in, write_split
+from amfzoo.errors import ConfigError
+
+
+@pytest.fixture
+def singles():
+    return LesionSet("singles", tuple(Lesion(f"L{n}", f"{n}.jpg") for n in range(1000)), {})
+
+
+def numbered(name: str, order: list[int]) -> LesionSet:
+    """A table without ids, its rows in some order."""
+    lesions = (Lesion(str(row), f"c{n}.jpg", f"d{n}.jpg") for row, n in enumerate(order, start=1))
+    return LesionSet(name, tuple(lesions), {})
+
+
+def test_splits_are_written_and_read(singles, tmp_path):
+    found = make_split(singles, 0.2, 0.1, stratify=None)
+    write_split(found, tmp_path / "split.csv")
+    assert read_split(singles, tmp_path / "split.csv").lesions == found.lesions
+    write_split(singles, tmp_path / "none.csv")
+    assert {one.split for one in read_split(found, tmp_path / "none.csv")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("L999,", "L9999,"), r"lacks lesions L999 \(1 in all\)"),
+        (lambda text: text + "M1,train\n", "names the unknown lesions M1"),
+        (lambda text: text + "L999,train\n", "line 1002: the lesion 'L999' comes twice"),
+        (lambda text: text.replace(",train", ",tarin", 1), "split 'tarin' must be one of"),
+        (lambda text: text.replace("lesion_id", "id"), "no column 'lesion_id'"),
+    ],
+)
+def test_a_split_of_other_lesions_is_refused(singles, tmp_path, change, message):
+    file = tmp_path / "split.csv"
+    write_split(make_split(singles, stratify=None), file)
+    file.write_text(change(file.read_text()))
+    with pytest.raises(ConfigError, match=message):
+        read_split(singles, file)
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path):
+    lesions = LesionSet("x", (Lesion("1", tmp_path / "c.jpg", split="train"),), {})
+    table = tmp_path / "lesions.csv"
+    table.write_text("lesion_id,split,clinical\n1,train,c.jpg\n")
+    with pytest.raises(ConfigError, match="left as it is"):
+        write_split(lesions, table)
+    assert "clinical" in table.read_text()
+    for _ in range(2):  # a split may be written again
+        write_split(lesions, tmp_path / "split.csv")
+    assert read_split(lesions, tmp_path / "split.csv").lesions == lesions.lesions
+
+
+def test_numbers_of_rows_are_no_names_so_the_images_tell_which_lesion_it_is(tmp_path):
+    before = make_split(numbered("a.csv", list(range(40))), stratify=None)
+    write_split(before, tmp_path / "split.csv")
+    split = {lesion.clinical: lesion.split for lesion in before}
+    after = numbered("a.csv", list(range(39, -1, -1)))
+    assert {one.clinical: one.split for one in read_split(after, tmp_path / "split.csv")} == split
+    with pytest.raises(ConfigError, match="lacks lesions 1 "):
+        read_split(numbered("a.csv", [99, *range(1, 40)]), tmp_path / "split.csv")
+
+
+def test_where_images_do_not_tell_lesions_apart_ids_do(tmp_path):
+    lesions = LesionSet("x", tuple(Lesion(str(n), f"{n}/photo.jpg") for n in range(1, 21)), {})
+    found = make_split(lesions, stratify=None)
+    write_split(found, tmp_path / "split.csv")
+    assert read_split(lesions, tmp_path / "split.csv").lesions == found.lesions
+
+
+def test_a_file_of_several_sources_does_for_one_of_them_also_under_another_name(tmp_path):
+    wards = [replace(numbered(name, order)) for name, order in (("a.csv", [0, 1, 2]), ("b.csv", [3, 4, 5, 6]))]
+    joint = make_split(concat(wards), 0.4, stratify=None)
+    write_split(joint, tmp_path / "split.csv")
+    wanted = {lesion.clinical: lesion.split for lesion in joint}
+    for ward in (*wards, replace(wards[1], name="renamed.csv")):
+        assert {one.clinical: one.split for one in read_split(ward, tmp_path / "split.csv")} == {
+            lesion.clinical: wanted[lesion.clinical] for lesion in ward
+        }
+    assert len(splits_in(tmp_path / "split.csv", numbered("other.csv", [5, 6, 70]))) == 2
+    with pytest.raises(ConfigError, match="was it made for other.csv"):
+        read_split(numbered("other.csv", [5, 6, 70]), tmp_path / "split.csv")
+
+
+def test_files_with_two_columns_are_read(singles, tmp_path):
+    (tmp_path / "split.csv").write_text("lesion_id,split\n" + "".join(f"L{n},train\n" for n in range(1000)))
+    assert {lesion.split for lesion in read_split(singles, tmp_path / "split.csv")} == {"train"}
