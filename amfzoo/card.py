@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .checks import is_number, is_plain_name
+from .checks import figures, is_number, is_plain_name
 from .text_tables import UNKNOWN, cell, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
@@ -90,18 +90,18 @@ def _tasks(config: Mapping[str, Any]) -> str:
     return table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else UNKNOWN
 
 
-def _metrics(metrics: Iterable[Mapping[str, Any]]) -> str:
+def _metrics(metrics: object) -> str:
     rows = [
         (m.get("task"), m.get("name"), _value(m), m.get("data"), _or(m.get("cases"), "?"))
-        for m in map(_mapping, metrics)
+        for m in figures([*map(_mapping, metrics)] if isinstance(metrics, (list, tuple)) else ())
     ]
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
     return table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
 
 
-def _subgroups(rows: Iterable[Mapping[str, Any]]) -> str:
-    scores = [(row, dict(row.get("scores") or {})) for row in rows if isinstance(row, Mapping)]
+def _subgroups(rows: object) -> str:
+    scores = [(row, row["scores"] if isinstance(row.get("scores"), Mapping) else {}) for row in figures(rows)]
     names = list(dict.fromkeys(name for _, of in scores for name in of))
     lines = [
         (row.get("by"), row.get("subgroup"), row.get("cases"), *(_triple(of.get(name)) for name in names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import ConfigError
@@ -75,3 +75,14 @@ def is_number(value: object) -> bool:
 def is_text(value: object) -> bool:
     """A text with more than blanks in it."""
     return isinstance(value, str) and bool(value.strip())
+
+
+def figures(value: object) -> list[Mapping[str, Any]]:
+    """Those rows of a model's recorded metrics that can be shown, whoever wrote them: value, low and high are numbers or absent."""
+    rows = value if isinstance(value, (list, tuple)) else ()
+    return [
+        row
+        for row in rows
+        if isinstance(row, Mapping)
+        and all(row.get(key) is None or is_number(row[key]) for key in ("value", "low", "high"))
+    ]

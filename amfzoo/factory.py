@@ -12,6 +12,7 @@ from .device import check_device
 from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
 from .labels import as_tasks
+from .models.config import NetworkConfig
 from .models.loading import build_loaded
 from .models.network import PairNetwork
 from .registry import model_entry
@@ -30,6 +31,7 @@ def create_model(
     device: str | torch.device | None = None,
     local_files_only: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
     **config: Any,
 ) -> PairNetwork:
     """Build a network by name; the one entry point for every kind of weights.
@@ -44,6 +46,7 @@ def create_model(
         device: where to put the network; default CPU.
         local_files_only: use only what is on this machine already.
         cache_dir: folder of the Hub's cache, instead of the usual one.
+        token: for private repositories of the Hub; default HF_TOKEN, or that of `hf auth login`.
         **config: any field of `NetworkConfig`, e.g. ``dermoscopy="convnext_tiny"``,
             ``fusion="none"``, ``clinical=None``.
 
@@ -71,8 +74,9 @@ def create_model(
     if pretrained:
         if not is_location:
             model_entry(name.partition(".")[0])  # a wrong model name gets its own message
+        NetworkConfig.check_names(config)  # before anything is fetched
         # not from_pretrained, which takes bare folders: a name here is never a folder that happens to be there
-        found = hub.resolve(name, local_files_only=local_files_only, cache_dir=cache_dir)
+        found = hub.resolve(name, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
         model = build_loaded(PairNetwork, found, config, None if tasks is None else as_tasks(tasks))
     elif names_weights:
         raise ConfigError(

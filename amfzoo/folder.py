@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import is_plain_name
 from .errors import ConfigError, WeightsError
-from .folder_check import SCHEMA_VERSION, backup_of, check_folder, read_config, sha256_of
+from .folder_check import SCHEMA_VERSION, backup_of, check_folder, read_checked, read_config, sha256_of
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ CARD_FILE = "README.md"
 # and their rounding, which every later layer amplifies, most of the change.
 HALF_FROM = 16_384
 EXAMPLE_FOLDER = "example"
+_REPLACED_IN = 0.2  # seconds, at most, between the two renames that replace a folder
 _OURS = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, EXAMPLE_FOLDER, ".gitattributes"}
 
 
@@ -50,20 +52,24 @@ def read_folder(
 
     `expect` maps file names to the sha256 and bytes that the manifest states; those of
     the weights are also compared with config.json, on every load and before parsing.
+    The tensors are in memory of their own: what becomes of the file afterwards does not change them.
     Raises WeightsError (a file is missing, damaged or not the one expected) or
     ConfigError (config.json is not one this version understands).
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     root = Path(folder).expanduser()
-    config = check_folder(root, expect=expect)
-    path = root / WEIGHTS_FILE
     try:
-        state = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        config, data = read_checked(root, expect=expect)
+    except WeightsError:  # another process may be replacing the folder
+        time.sleep(_REPLACED_IN)
+        config, data = read_checked(root, expect=expect)
+    try:
+        state = load(data)
+    except (SafetensorError, ValueError) as error:
         raise WeightsError(
-            f"{path} is not a readable safetensors file ({error}); write or download it again."
+            f"{root / WEIGHTS_FILE} is not a readable safetensors file ({error}); write or download it again."
         ) from error
     return LoadedFolder(config=config, state={k: _single(t) for k, t in state.items()}, folder=root)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,28 @@ def check_folder(
     folder: str | os.PathLike[str], *, expect: Mapping[str, FileRecord | Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
     """Verify a folder as `read_folder` does, loading no tensor (and no torch); returns its config."""
+    return _checked(folder, expect, sha256_of)
+
+
+def read_checked(
+    folder: str | os.PathLike[str], *, expect: Mapping[str, FileRecord | Mapping[str, Any]] | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """The config of a folder and the bytes of its weights, the very ones that were verified."""
+    read: list[bytes] = []
+
+    def sha256_of_bytes(path: Path) -> str:
+        read.append(path.read_bytes())
+        return hashlib.sha256(read[-1]).hexdigest()
+
+    return _checked(folder, expect, sha256_of_bytes), read[-1]
+
+
+def _checked(
+    folder: str | os.PathLike[str],
+    expect: Mapping[str, FileRecord | Mapping[str, Any]] | None,
+    weights_sha256: Callable[[Path], str],
+) -> dict[str, Any]:
+    """The config of a folder that is right; its weights are read by `weights_sha256`, once."""
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise WeightsError(missing_folder(root))
@@ -45,13 +67,13 @@ def check_folder(
     own = _own_record(config["weights"])
     path = _member(root, WEIGHTS_FILE)
     if WEIGHTS_FILE in records:
-        _verify(path, records[WEIGHTS_FILE], "the weights manifest")
+        _verify(path, records[WEIGHTS_FILE], "the weights manifest", weights_sha256)
         if own != records[WEIGHTS_FILE]:
             raise WeightsError(
                 f"{root / CONFIG_FILE} records other weights ({own.sha256}) than the weights manifest lists."
             )
     else:
-        _verify(path, own, CONFIG_FILE)
+        _verify(path, own, CONFIG_FILE, weights_sha256)
     return config
 
 
@@ -60,7 +82,9 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     path = _member(Path(folder).expanduser(), CONFIG_FILE)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or a number of thousands of digits
         raise WeightsError(f"{path} is not readable JSON ({error}); write or download the folder again.") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} must hold a JSON object, got {type(config).__name__}.")
@@ -105,14 +129,17 @@ def _allowed_roots(folder: Path) -> list[Path]:
     return roots
 
 
-def _verify(path: Path, record: FileRecord, stated_by: str) -> None:
+def _verify(path: Path, record: FileRecord, stated_by: str, sha256: Callable[[Path], str] = sha256_of) -> None:
     size = path.stat().st_size
     if size != record.bytes:
         state = "truncated" if size < record.bytes else "not the file expected"
         raise WeightsError(
             f"{path} is {state}: {size} bytes, {stated_by} says {record.bytes}. Write or download it again."
         )
-    found = sha256_of(path)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
     if found != record.sha256:
         raise WeightsError(
             f"{path} is damaged or altered: its sha256 is {found}, {stated_by} says {record.sha256}. "

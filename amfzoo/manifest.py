@@ -181,10 +181,12 @@ def load_manifest(path: str | os.PathLike[str] | None = None) -> Manifest:
     file = manifest_path() if path is None else Path(path).expanduser().resolve()
     try:
         data = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_no_duplicates)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, RecursionError) as error:
         raise ConfigError(f"Cannot read the weights manifest {file}: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
+    except ValueError as error:  # no UTF-8, no JSON, or a number of thousands of digits
+        raise ConfigError(f"Cannot read the weights manifest {file}: {error}") from error
     try:
         return _manifest(data, file)
     except ConfigError as error:

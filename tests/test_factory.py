@@ -157,6 +157,8 @@ def test_settings_that_do_not_fit_the_weights(released):
         create_model("amf_test.one", dermoscopy="test_convnext")
     with pytest.raises(ConfigError, match="unknown setting colour"):
         create_model("amf_test.one", colour="red")
+    with pytest.raises(ConfigError, match="unknown setting colour"):  # before the Hub is asked
+        create_model("hf-hub:nobody/nothing", colour="red")
     changed = create_model("amf_test.one", dropout=0.5)
     assert changed.config.dropout == 0.5 and same(changed, released[0])
 
@@ -211,3 +213,10 @@ def test_other_heads_give_up_the_name_and_the_figures(tmp_path):
     assert set(network.config.info) <= {"license", "attribution"}
     card = (network.save_pretrained(tmp_path / "m") / "README.md").read_text()
     assert "CC-BY-NC-4.0" in card.upper() and "macro_f1" not in card and "amf_small.open" not in card
+
+
+def test_the_default_device_of_torch_does_not_matter(released):
+    expected = create_model("amf_test.one").state_dict()
+    with torch.device("meta"):
+        found = create_model("amf_test.one").state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())

@@ -13,6 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from amfzoo import folder, folder_check
 from amfzoo.errors import AmfzooError, ConfigError, WeightsError
 from amfzoo.folder import check_folder, read_folder, sha256_of, write_folder
 from amfzoo.folder_check import backup_of
@@ -311,3 +312,46 @@ def test_the_layout_of_the_hub_cache(model, tmp_path):
     (snapshot / "config.json").symlink_to(model / "config.json")
     with pytest.raises(WeightsError, match="outside its folder"):
         read_folder(snapshot)
+
+
+def test_what_becomes_of_the_file_does_not_change_a_loaded_network(model):
+    loaded = read_folder(model).state
+    weights = model / "model.safetensors"
+    with open(weights, "r+b") as file:  # as rsync --inplace writes
+        file.seek(-12, os.SEEK_END)
+        file.write(b"\xff" * 12)
+    assert same(loaded, STATE)
+    os.truncate(weights, 0)
+    assert same(loaded, STATE)
+
+
+def test_the_verified_bytes_are_those_that_are_loaded(model, tmp_path, monkeypatch):
+    other = write(tmp_path / "other", state={name: tensor + 1 for name, tensor in STATE.items()})
+    real = folder_check.hashlib.sha256
+
+    def swapped(data=b""):
+        shutil.copy(other / "model.safetensors", model / "model.safetensors")
+        return real(data)
+
+    monkeypatch.setattr(folder_check.hashlib, "sha256", swapped)
+    assert same(read_folder(model).state, STATE)
+
+
+def test_a_folder_that_is_being_replaced_is_read_once_more(model, monkeypatch):
+    away = model.with_name("away")
+    model.rename(away)
+    monkeypatch.setattr(folder.time, "sleep", lambda _: away.rename(model))
+    assert same(read_folder(model).state, STATE)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission_is_named(model):
+    (model / "model.safetensors").chmod(0)
+    with pytest.raises(WeightsError, match="cannot be read.*permissions"):
+        read_folder(model)
+
+
+def test_a_number_of_thousands_of_digits_is_no_json(model):
+    (model / "config.json").write_text('{"schema_version": ' + "9" * 5000 + "}")
+    with pytest.raises(WeightsError, match="not readable JSON"):
+        read_folder(model)

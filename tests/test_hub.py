@@ -13,8 +13,9 @@ import pytest
 import torch
 from hub_case import CONFIG, REPO, STATE, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
+from networks import TASKS, build
 
-from amfzoo import hub, hub_fetch
+from amfzoo import create_model, hub, hub_fetch
 from amfzoo.errors import ConfigError, UnknownModelError, WeightsError
 from amfzoo.folder import read_folder, write_folder
 from amfzoo.manifest import load_manifest
@@ -168,6 +169,15 @@ def test_cache_dir_and_token(server, folder, tmp_path):
         assert (headers.get("authorization") == "Bearer secret") == (not path.startswith("/objects"))
 
 
+def test_create_model_takes_a_token(server, tmp_path):
+    network = build(tasks=TASKS)
+    commit = published(server, network.save_pretrained(tmp_path / "network"))
+    server.headers.clear()
+    found = create_model(pinned(commit), token="secret")
+    assert all(torch.equal(found.state_dict()[name], tensor) for name, tensor in network.state_dict().items())
+    assert "Bearer secret" in {headers.get("authorization") for headers in server.headers}
+
+
 def test_without_symlinks(server, folder, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_SYMLINKS", True)
     commit = published(server, folder)
@@ -229,7 +239,7 @@ def test_local_folders(folder, monkeypatch):
     assert hub.resolve(f"local-dir:{folder}").folder == hub.resolve(folder).folder == hub.download(folder) == folder
     monkeypatch.chdir(folder.parent)
     assert hub.resolve("local-dir:model").folder == folder
-    with pytest.raises(WeightsError, match="not a folder"):
+    with pytest.raises(WeightsError, match="does not exist"):
         hub.resolve("local-dir:nowhere")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..errors import AmfzooError, PredictionError
 from ..images.source import encoded_bytes, is_encoded, source_name
 from ..inference import Prediction, predict_stream
 from ..inference.batch import BRANCHES
@@ -28,7 +29,17 @@ class Contribution:
     without: Mapping[str, Prediction] = field(default_factory=dict)
 
     def change(self, image: str, task: str = DIAGNOSIS) -> dict[str, float]:
-        """{class: how much more probable it is with the image than without it}."""
+        """{class: how much more probable it is with the image than without it}.
+
+        Raises:
+            PredictionError: there is no answer without that image, or none to that task.
+        """
+        if image not in self.without:
+            raise PredictionError(
+                f"no answer without the {image} image; there is one without: {', '.join(self.without) or 'none'}"
+            )
+        if task not in self.whole.probabilities:
+            raise PredictionError(f"the answers have no task {task!r}; they have {', '.join(self.whole.probabilities)}")
         other = self.without[image].probabilities[task]
         return {label: p - other[label] for label, p in self.whole.probabilities[task].items()}
 
@@ -58,7 +69,10 @@ def modality_contribution(
     left_out = given if len(given) > 1 else []
     pairs = [tuple({**images, name: None}.values()) for name in left_out]
     pairs += [tuple(images.values())] if whole is None else []
-    answers = list(predict_stream(model, pairs, guards=False))
+    answers = list(predict_stream(model, pairs, errors="return", guards=False))
+    for answer in answers:
+        if isinstance(answer, AmfzooError):
+            raise answer  # without the number of the pair, of which there is one
     return Contribution(answers.pop() if whole is None else whole, dict(zip(left_out, answers)))
 
 

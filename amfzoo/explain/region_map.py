@@ -50,17 +50,20 @@ class RegionMap:
     def layer(self, max_side: int | None = None, opacity: float = OPACITY) -> Image.Image:
         """The map as RGBA to lay over the picture: dark violet (weak, transparent) to yellow (strong)."""
         heat = self.array(max_side)
-        place = heat[..., None] * (len(_COLOURS) - 1)
-        low = np.minimum(place.astype(int), len(_COLOURS) - 2)
-        colours = _COLOURS[low[..., 0]] + (place - low) * (_COLOURS[low[..., 0] + 1] - _COLOURS[low[..., 0]])
-        alpha = 255 * opacity * heat[..., None] ** 0.75
-        return Image.fromarray(np.concatenate([colours, alpha], axis=2).round().astype(np.uint8))
+        return Image.fromarray(_levels(opacity)[(255 * heat + 0.5).astype(np.uint8)])
 
     def overlay(self, max_side: int | None = None, opacity: float = OPACITY) -> Image.Image:
         """The picture, RGB, with the map laid over it."""
         layer = self.layer(max_side, opacity)
         base = self.picture.resize(layer.size, Image.Resampling.BICUBIC, reducing_gap=2.0).convert("RGBA")
         return Image.alpha_composite(base, layer).convert("RGB")
+
+
+def _levels(opacity: float) -> np.ndarray:
+    """(256, 4) uint8: the RGBA of each strength; looked up, since a large picture has few of them and many pixels."""
+    strength = np.linspace(0, 1, 256)
+    colours = [np.interp(strength, np.linspace(0, 1, len(_COLOURS)), channel) for channel in _COLOURS.T]
+    return np.stack([*colours, 255 * opacity * strength**0.75], 1).round().astype(np.uint8)
 
 
 def _fitting(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
 from ..images import ImageSource
+from ..images.own import own_copy
 from .batch import BRANCHES, ArrayModel, Inputs, Started, calibrated, stack
 from .prediction import Prediction, PredictionSet
 from .table_batch import checked_count, usual_batch_size
@@ -56,7 +57,8 @@ def predict(
         raise PredictionError(
             f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up"
         )
-    return list(predict_stream(model, zip(*columns), batch_size=batch_size, guards=guards))
+    batch_size = _checked(model, batch_size, None, "raise")
+    return list(_answers(model, zip(*columns), batch_size, None, "raise", guards))
 
 
 def predict_stream(
@@ -72,7 +74,8 @@ def predict_stream(
 
     Args:
         model: a network, or one behind another runtime (`create_predictor`).
-        pairs: (clinical, dermoscopy) images; one of the two may be None.
+        pairs: (clinical, dermoscopy) images; one of the two may be None. They are taken some batches ahead; arrays,
+            PIL images and open files are copied as they come, so that they may be filled anew or closed afterwards.
         batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 16.
         workers: threads that decode images; default one per core, at most 8.
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
@@ -84,13 +87,46 @@ def predict_stream(
 
     Raises:
         ImageError, PredictionError: a pair cannot be answered and `errors` is "raise"; the message has its number.
+        Exception: what `pairs` raises, after the answers of the pairs before.
     """
+    batch_size = _checked(model, batch_size, workers, errors)
+    return _answers(model, map(_taken_over, pairs), batch_size, workers, errors, guards)
+
+
+def _checked(model: Model, batch_size: int | None, workers: int | None, errors: str) -> int:
+    """The batch size; PredictionError for a wrong setting."""
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
     checked_count("batch_size", batch_size)
     checked_count("workers", 1 if workers is None else workers)
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
-    return _answers(model, pairs, int(batch_size), workers, errors, guards)
+    return int(batch_size)
+
+
+def _taken_over(pair: Any) -> Any:
+    """A pair that nothing outside changes before it is decoded; what cannot be taken over says so when it is read."""
+    return tuple(map(own_copy, pair)) if isinstance(pair, (tuple, list)) else pair
+
+
+class _Source:
+    """An iterator whose error waits until the pairs before it are answered."""
+
+    def __init__(self, pairs: Iterable[Pair]) -> None:
+        self._pairs, self.error = iter(pairs), None
+
+    def __iter__(self) -> Iterator[Pair]:
+        return self
+
+    def __next__(self) -> Pair:
+        if self.error is not None:
+            raise StopIteration
+        try:
+            return next(self._pairs)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.error = error
+            raise StopIteration from None
 
 
 def _answers(
@@ -98,13 +134,15 @@ def _answers(
 ) -> Iterator[Prediction | AmfzooError]:
     # while a device is busy with one batch, the next is stacked and handed to it
     running: deque[tuple[list[_Prepared | AmfzooError], Started]] = deque()
-    numbers = itertools.count()
-    for batch in _batched(_prepared(model, pairs, batch_size, workers, guards), batch_size):
+    numbers, source = itertools.count(), _Source(pairs)
+    for batch in _batched(_prepared(model, source, batch_size, workers, guards), batch_size):
         running.append((batch, _started(model, batch)))
         while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
             yield from _finished(model, *running.popleft(), errors, numbers)
     for batch, started in running:
         yield from _finished(model, batch, started, errors, numbers)
+    if source.error is not None:
+        raise source.error
 
 
 def _finished(
@@ -128,10 +166,9 @@ def _batched(items: Iterator, size: int) -> Iterator[list]:
 
 
 def _prepared(
-    model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None, guards: bool
+    model: Model, pairs: Iterator[Pair], batch_size: int, workers: int | None, guards: bool
 ) -> Iterator[_Prepared | AmfzooError]:
     """Pairs in order, decoded at most two batches ahead."""
-    pairs = iter(pairs)
     first = list(itertools.islice(pairs, 2))
     if len(first) < 2:  # a pool costs more than it gives
         yield from _prepare(model, first, guards)

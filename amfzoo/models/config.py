@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..labels import MILK10K, as_tasks
 
 _TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures",
               "conformal", "info", "weights"}  # fmt: skip
+_WIDEST_ATTENTION = 8192
 FUSIONS = ("asymmetric", "mutual", "none")
 
 
@@ -79,7 +80,7 @@ class NetworkConfig:
             raise ConfigError(f"info must hold named fields, got {self.info!r:.200}")
         for branch in BRANCHES:
             put(f"{branch}_args", dict(getattr(self, f"{branch}_args")))
-            put(f"{branch}_strides", tuple(int(s) for s in getattr(self, f"{branch}_strides")))
+            put(f"{branch}_strides", _strides(branch, getattr(self, f"{branch}_strides")))
             preprocess = getattr(self, f"{branch}_preprocess")
             if isinstance(preprocess, Mapping):
                 put(f"{branch}_preprocess", Preprocess.from_dict(preprocess))
@@ -108,6 +109,9 @@ class NetworkConfig:
                 "the two branches are fused stride by stride: clinical_strides "
                 f"{self.clinical_strides} and dermoscopy_strides {self.dermoscopy_strides} differ in length"
             )
+        for name in ("pool_clinical", "auxiliary_heads"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r:.200}")
         if any(
             isinstance(value, bool) or not isinstance(value, int)
             for value in (self.attention_dim, self.attention_heads)
@@ -115,6 +119,8 @@ class NetworkConfig:
             raise ConfigError(
                 f"attention_dim {self.attention_dim!r}, attention_heads {self.attention_heads!r} must be whole numbers"
             )
+        if self.attention_dim > _WIDEST_ATTENTION:  # a config.json from anywhere must not take all memory
+            raise ConfigError(f"attention_dim {self.attention_dim} is more than {_WIDEST_ATTENTION}")
         if self.attention_heads < 1 or self.attention_dim < 1 or self.attention_dim % self.attention_heads:
             raise ConfigError(
                 f"attention_dim {self.attention_dim} must be a positive multiple "
@@ -158,12 +164,17 @@ class NetworkConfig:
         return self.create(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 
     @classmethod
-    def create(cls, **settings: Any) -> NetworkConfig:
-        """As the constructor, with every mistake reported as `ConfigError`."""
+    def check_names(cls, settings: Iterable[str]) -> None:
+        """Raise ConfigError if a setting has no field."""
         names = [f.name for f in dataclasses.fields(cls)]
         unknown = sorted(set(settings) - set(names))
         if unknown:
             raise ConfigError(f"unknown setting {', '.join(unknown)}; known: {', '.join(names)}")
+
+    @classmethod
+    def create(cls, **settings: Any) -> NetworkConfig:
+        """As the constructor, with every mistake reported as `ConfigError`."""
+        cls.check_names(settings)
         try:
             return cls(**settings)
         except ConfigError:
@@ -212,6 +223,13 @@ class NetworkConfig:
             raise ConfigError(f"config.json lacks the key {error}") from error
         except TypeError as error:
             raise ConfigError(f"config.json does not describe a network of this version: {error}") from error
+
+
+def _strides(branch: str, values: Iterable[Any]) -> tuple[int, ...]:
+    found = tuple(values)
+    if not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
+        raise ConfigError(f"{branch}_strides must be whole numbers, got {found!r:.200}")
+    return tuple(int(s) for s in found)
 
 
 def licence_of(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def build_loaded(
     fresh_auxiliary = "auxiliary_heads" in changes
     loaded = read_folder(found.folder, expect=found.expect)
     config = NetworkConfig.from_dict(loaded.config).replace(**changes)
-    with contextlib.nullcontext() if fresh_auxiliary else without_random_values():
+    # where the tensors of the file are, whatever `torch.set_default_device` says
+    with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
         model = build(config)
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
     if tasks is not None:
@@ -115,7 +116,7 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
     They are taken over, not copied, so `state` must be for this network alone.
 
     Raises:
-        WeightsError: a tensor is missing, unknown or of another shape.
+        WeightsError: a tensor is missing, unknown, of another shape or of another kind of numbers.
     """
     own = model.state_dict(keep_vars=True)
     missing = [k for k in own if k not in state and not (fresh_auxiliary and k.startswith("auxiliary."))]
@@ -127,6 +128,13 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
             f"{len(extra)} unknown {extra[:3]}, {len(wrong)} of another shape {wrong[:3]}. "
             "Load them without settings that change the architecture, or build the network with pretrained=False"
         )
+    kinds = [k for k in state if state[k].is_floating_point() != own[k].is_floating_point() or state[k].is_complex()]
+    if kinds:
+        raise WeightsError(
+            f"the weights of {source} do not fit the network: {len(kinds)} tensors hold numbers of another kind, "
+            f"e.g. {kinds[0]} {state[kinds[0]].dtype} instead of {own[kinds[0]].dtype}"
+        )
+    state = {k: tensor.to(own[k].dtype) for k, tensor in state.items()}  # the same tensors where nothing differs
     for name, tensor in state.items():  # load_state_dict(assign=True) takes eight times as long
         own[name].data = tensor
 

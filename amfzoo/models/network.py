@@ -277,6 +277,7 @@ class PairNetwork(nn.Module):
         tasks: Schema | Mapping[str, Iterable[str]] | str | None = None,
         local_files_only: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
         **changes: Any,
     ) -> PairNetwork:
         """A network with verified weights, in evaluation mode; see `create_model`.
@@ -284,7 +285,8 @@ class PairNetwork(nn.Module):
         Args:
             source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
         """
-        found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir)
+        NetworkConfig.check_names(changes)
+        found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir, token=token)
         return build_loaded(cls, found, changes, None if tasks is None else as_tasks(tasks))
 
     def save_pretrained(

@@ -12,8 +12,9 @@ from PIL import Image
 
 from ..explain import Contribution, Explanation, RegionMap, explain, modality_contribution
 from ..explain.contribution import reusable
-from ..inference import Prediction, predict_stream
+from ..inference import Prediction
 from ..inference.batch import BRANCHES
+from ..inference.predictor import predict
 from ..labels import CHECKLIST, DIAGNOSIS
 from .markup import class_name, data_uri, jpeg, percent, png, words
 
@@ -90,7 +91,7 @@ def view_case(
         ImageError, PredictionError: as of `PairNetwork.predict`.
     """
     images = {name: reusable(image) for name, image in zip(BRANCHES, (clinical, dermoscopy))}
-    answer = answer or next(predict_stream(model, [tuple(images.values())], guards=guards))
+    answer = answer or predict(model, *images.values(), guards=guards)
     contribution = modality_contribution(model, **images, whole=answer)
     seen = explain(network, **images)
     pictures = tuple(

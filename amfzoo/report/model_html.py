@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..checks import figures
 from ..inference.prediction import RESEARCH_ONLY
 from ..text_tables import UNKNOWN
 from .markup import escape, table, words
@@ -64,10 +65,10 @@ def _calibration(config: NetworkConfig) -> str:
     return f"temperatures fitted on held-out lesions ({found})"
 
 
-def _metrics(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
+def _metrics(metrics: object) -> list[str]:
     """A row for each task and set of lesions, a column for each figure."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for metric in metrics:
+    for metric in figures(metrics):
         value, low, high = (metric.get(key) for key in ("value", "low", "high"))
         if metric.get("name") in _FIGURES and value is not None:
             interval = "" if low is None or high is None else f"<br>{low:.2f}&nbsp;to&nbsp;{high:.2f}"

@@ -49,6 +49,7 @@ def create_predictor(
     cuda_graphs: bool = False,
     local_files_only: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
 ) -> Predictor:
     """A model that predicts through another runtime than eager torch, with the same answers.
 
@@ -76,7 +77,7 @@ def create_predictor(
         channels_last: of "torch"; default where "auto" came to torch on a CPU.
         compile: `torch.compile`; of "torch".
         cuda_graphs: record each shape of batch as a CUDA graph; of "torch", on CUDA, without `compile`.
-        local_files_only, cache_dir: as for `create_model`.
+        local_files_only, cache_dir, token: as for `create_model`.
 
     Raises:
         ConfigError: unknown runtime or precision, a runtime that is not installed or not
@@ -102,7 +103,7 @@ def create_predictor(
     if isinstance(model, PairNetwork):
         network = copy.deepcopy(model)
     else:
-        network = create_model(model, True, local_files_only=local_files_only, cache_dir=cache_dir)
+        network = create_model(model, True, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
     network.remove_auxiliary_heads()  # of use in training only
     network = moved(network.float().eval(), device)
     where = str(next(network.parameters()).device)

@@ -49,8 +49,12 @@ def exported_program(network: PairNetwork) -> torch.export.ExportedProgram:
         ConfigError: an operation in it cannot be traced.
     """
     batch = torch.export.Dim("batch", min=1)
-    images = {name: torch.zeros(_TRACED, 3, *prepared.size) for name, prepared in network.preprocess.items()}
-    inputs = {name: images.get(name) for name in BRANCHES} | {PRESENT: torch.ones(_TRACED, 2, dtype=torch.bool)}
+    images = {
+        name: torch.zeros(_TRACED, 3, *prepared.size, device="cpu") for name, prepared in network.preprocess.items()
+    }
+    inputs = {name: images.get(name) for name in BRANCHES} | {
+        PRESENT: torch.ones(_TRACED, 2, dtype=torch.bool, device="cpu")
+    }
     shapes = {name: None if value is None else {0: batch} for name, value in inputs.items()}
     with making, _quiet(), torch.no_grad():
         try:

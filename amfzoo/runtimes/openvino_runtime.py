@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,9 @@ from .graph import feed, output_name
 from .openvino_split import InTwo, in_two
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
+_WORTH = (
+    32  # more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
+)
 
 
 @lru_cache(maxsize=1)
@@ -34,8 +37,8 @@ def core() -> Any:
 class OpenVinoRuntime(Runtime):
     """A graph made by `onnx_graph` or `int8_graph`, or OpenVINO's own form of it, on as many threads as torch uses.
 
-    A batch size that comes back is compiled on its own: networks of fixed shapes are
-    10 to 25 % faster than the one compiled for any size.
+    A batch size that comes back is compiled on its own, up to four of them: networks of fixed shapes are
+    10 to 25 % faster than the one compiled for any size, which does the others.
 
     Args:
         graph: the bytes of an ONNX graph, or the path of one or of an OpenVINO ``.xml``.
@@ -78,8 +81,8 @@ class OpenVinoRuntime(Runtime):
         self._outputs = {task: output_name(task) for task in tasks}
         self._inputs = [entry.any_name for entry in self._model.inputs]
         self._lock = threading.Lock()  # a compiled model refuses a call while it is in another
-        self._seen: set[int] = set()
-        self._by_size: OrderedDict[int, Any] = OrderedDict()
+        self._uses: Counter[int] = Counter()
+        self._by_size: dict[int, Any] = {}
 
     def logits(self, batch: Batch) -> Logits:
         arrays = feed(batch, self._inputs)
@@ -89,17 +92,18 @@ class OpenVinoRuntime(Runtime):
 
     def _for_size(self, arrays: dict[str, np.ndarray]) -> Any:
         size = len(arrays["present"])
-        if size in self._by_size:
-            self._by_size.move_to_end(size)
-        elif size in self._seen:
+        self._uses[size] += 1
+        if size not in self._by_size:
+            if self._uses[size] < 2:
+                return self._any_size
+            if len(self._by_size) >= _KEPT:
+                least = min(self._by_size, key=self._uses.__getitem__)
+                if self._uses[size] < 2 * self._uses[least] + _WORTH:  # twice: two that are used alike do not alternate
+                    return self._any_size
+                del self._by_size[least]
             fixed = self._model.clone()
             fixed.reshape({name: list(values.shape) for name, values in arrays.items()})
             self._by_size[size] = self._compiled(fixed)
-            if len(self._by_size) > _KEPT:
-                self._by_size.popitem(last=False)
-        else:
-            self._seen.add(size)
-            return self._any_size
         return self._by_size[size]
 
     def _compiled(self, model: Any) -> Any:

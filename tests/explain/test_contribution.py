@@ -51,3 +51,14 @@ def test_nothing_to_leave_out(network):
     assert modality_contribution(one, CLINICAL, DERMOSCOPY).without == {}
     with pytest.raises(PredictionError, match="missing"):
         modality_contribution(network)
+
+
+def test_what_was_not_answered_is_named(network):
+    alone = modality_contribution(network, None, DERMOSCOPY)
+    with pytest.raises(PredictionError, match="no answer without the clinical image; there is one without: none"):
+        alone.shift("clinical")
+    with pytest.raises(PredictionError, match="no task 'colour'; they have diagnosis"):
+        modality_contribution(network, CLINICAL, DERMOSCOPY).shift("clinical", "colour")
+    with pytest.raises(PredictionError) as told:
+        modality_contribution(network, None, None)
+    assert "pair 0" not in str(told.value)

@@ -300,3 +300,39 @@ def test_guards_do_not_read_an_image_again(model):
 def test_guards_look_at_no_image_that_the_network_does_not_read():
     alone = trained(clinical=None, fusion="none")
     assert alone.predict("missing.jpg", picture(1)).missing == ()
+
+
+def test_what_is_refilled_or_closed_behind_the_stream_was_taken_as_it_came(model, tmp_path):
+    wanted = [picture(seed) for seed in range(12)]
+    expected = model.predict(wanted, None)
+
+    def buffer():
+        array = np.empty_like(wanted[0])
+        for one in wanted:
+            array[:] = one
+            yield array, None
+
+    def opened(opening):
+        for number, one in enumerate(wanted):
+            Image.fromarray(one).save(tmp_path / f"{number}.png")
+            with opening(tmp_path / f"{number}.png") as file:
+                yield file, None
+
+    for stream in (buffer(), opened(Image.open), opened(lambda path: open(path, "rb"))):
+        found = list(predict_stream(model, stream, batch_size=4))
+        assert all(close(one, other) for one, other in zip(found, expected, strict=True))
+    with pytest.raises(ImageError, match="0.png"):  # the name of a file object stays in messages
+        (tmp_path / "0.png").write_bytes(b"no picture")
+        list(predict_stream(model, [(open(tmp_path / "0.png", "rb"), None)]))
+
+
+@pytest.mark.parametrize("errors", ["raise", "return"])
+def test_pairs_before_a_failing_one_are_answered(model, errors):
+    def failing():
+        yield from ((one, None) for one in pictures(7))
+        raise OSError("the database went away")
+
+    answers = predict_stream(model, failing(), batch_size=4, errors=errors)
+    assert len([next(answers) for _ in range(7)]) == 7
+    with pytest.raises(OSError, match="the database went away"):
+        next(answers)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from amfzoo.models.loading import without_random_values
+from amfzoo.errors import WeightsError
+from amfzoo.models.loading import load_weights, without_random_values
 
 
 def spread(layer: nn.Linear) -> float:
@@ -35,3 +36,19 @@ def test_initialisers_come_back_after_an_error():
         raise RuntimeError
     assert nn.init.normal_ is usual
     assert nn.init.normal_(torch.zeros(4)).any()
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.complex64])
+def test_numbers_of_another_kind_are_refused(kind):
+    layer = nn.Linear(3, 2)
+    state = {name: tensor.detach().clone() for name, tensor in layer.state_dict().items()}
+    with pytest.raises(WeightsError, match=f"numbers of another kind.*weight {kind}"):
+        load_weights(layer, {**state, "weight": state["weight"].to(kind)}, "x", fresh_auxiliary=False)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float8_e4m3fn])
+def test_other_floats_become_those_of_the_network(kind):
+    layer = nn.Linear(3, 2)
+    state = {name: tensor.detach().clone() for name, tensor in layer.state_dict().items()}
+    load_weights(layer, {**state, "weight": state["weight"].to(kind)}, "x", fresh_auxiliary=False)
+    assert layer.weight.dtype == torch.float32 and layer(torch.ones(1, 3)).isfinite().all()

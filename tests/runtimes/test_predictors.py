@@ -21,6 +21,7 @@ from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES, cache, create
 from amfzoo.runtimes.onnx_runtime import OnnxRuntime
+from amfzoo.runtimes.openvino_runtime import OpenVinoRuntime
 from amfzoo.runtimes.parity import picture_batch
 
 TOLERANCE = 1e-3
@@ -296,3 +297,21 @@ def test_two_threads_may_make_predictors_at_once(graphs):
         found = list(pool.map(lambda network: create_predictor(network, "onnx"), networks))
     assert [predictor.runtime.name for predictor in found] == ["onnx", "onnx"]
     assert warnings.filters == before and logging.getLogger("torch.export").level == logging.NOTSET
+
+
+def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
+    needs("openvino")
+    predictor = create_predictor(tiny, "openvino")
+    compiled = []
+    original = OpenVinoRuntime._compiled
+    monkeypatch.setattr(
+        OpenVinoRuntime, "_compiled", lambda self, model: compiled.append(model) or original(self, model)
+    )
+    expected = tiny.predict([picture(n) for n in range(7)], None)
+    for _ in range(5):
+        for size in range(1, 8):
+            assert_same(predictor.predict([picture(n) for n in range(size)], [None] * size), expected[:size])
+    assert len(compiled) <= 4
+    for _ in range(60):  # one that comes again and again is worth it
+        predictor.predict([picture(n) for n in range(7)], [None] * 7)
+    assert len(compiled) <= 5
