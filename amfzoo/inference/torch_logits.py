@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from .batch import Batch, Logits, Started
 from .tf32 import exact_convolutions
 from .transfer import downloaded, uploaded
@@ -38,6 +39,9 @@ def start_logits(
         memory_format: of the images.
         forward: what is called in the network's place, with its parameters.
         tf32: leave it to torch whether convolutions on CUDA are rounded, see `exact_convolutions`.
+
+    Raises:
+        ConfigError: a backbone does not take images of this size.
     """
     parameter = next(model.parameters())
     *images, present = uploaded(batch, parameter.device)
@@ -46,7 +50,14 @@ def start_logits(
     ]
     exactly = exact_convolutions() if parameter.is_cuda and not tf32 else nullcontext()
     with evaluation_mode(model), exactly:
-        logits = (model if forward is None else forward)(*images, present)
+        try:
+            logits = (model if forward is None else forward)(*images, present)
+        except AssertionError as error:  # of timm's Transformers, most of which take one size only
+            sizes = " and ".join(f"{image.shape[2]} x {image.shape[3]}" for image in images if image is not None)
+            raise ConfigError(
+                f"the network does not take images of {sizes} pixels ({error}); build it for another size, e.g. "
+                'dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. dermoscopy_args={"img_size": 192}'
+            ) from error
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from networks import TASKS, build, pair, perturb, settle
 
-from amfzoo import ImageError, PredictionError, predict_stream
+from amfzoo import ConfigError, ImageError, PredictionError, predict_stream
 
 SIZE = {"size": (64, 64)}
 PICTURES = [np.random.default_rng(seed).integers(0, 256, (70, 90, 3), np.uint8) for seed in range(2)]
@@ -75,3 +75,11 @@ def test_training_can_go_on_with_answers_in_between():
         assert model.training and torch.is_grad_enabled()
         model(*pair(2))["diagnosis"].sum().backward()
     answers.close()
+
+
+def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
+    network = build(
+        dermoscopy="vit_tiny_patch16_224", dermoscopy_args={"img_size": 32}, dermoscopy_strides=(16,), clinical=None
+    )
+    with pytest.raises(ConfigError, match="does not take images of 224 x 224 pixels.*doesn't match"):
+        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
