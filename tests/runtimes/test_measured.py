@@ -140,7 +140,7 @@ def test_predict_says_so_and_does_not_mix_precisions(bf16, folder, found, tmp_pa
     assert main(["predict", "--example", "--json", *arguments, "--precision", "fp32"]) == 0
     exact = capsys.readouterr()
     assert "note" not in exact.err and exact.out != printed.out
-    (tmp_path / "pairs.csv").write_text("clinical,dermoscopy\n,\n")
+    (tmp_path / "pairs.csv").write_text("clinical,dermoscopy\nnowhere.jpg,\n")
     table = ["predict", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "answers.csv"), "-q", *arguments]
     main(table)
     assert " (bf16)," in (tmp_path / "answers.csv").read_text()
