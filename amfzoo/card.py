@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .checks import figures, is_number, is_plain_name
@@ -92,8 +92,7 @@ def _tasks(config: Mapping[str, Any]) -> str:
 
 def _metrics(metrics: object) -> str:
     rows = [
-        (m.get("task"), m.get("name"), _value(m), m.get("data"), _or(m.get("cases"), "?"))
-        for m in figures([*map(_mapping, metrics)] if isinstance(metrics, (list, tuple)) else ())
+        (m.get("task"), m.get("name"), _value(m), m.get("data"), _or(m.get("cases"), "?")) for m in figures(metrics)
     ]
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
@@ -173,8 +172,3 @@ def _text(value: object) -> str:
 
 def _or(value: object, other: object) -> object:
     return other if value is None else value
-
-
-def _mapping(metric: Any) -> Mapping[str, Any]:
-    """A metric as a dict, or a `manifest.Metric`."""
-    return metric if isinstance(metric, Mapping) else vars(metric)

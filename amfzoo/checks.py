@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from .errors import ConfigError
@@ -78,11 +79,13 @@ def is_text(value: object) -> bool:
 
 
 def figures(value: object) -> list[Mapping[str, Any]]:
-    """Those rows of a model's recorded metrics that can be shown, whoever wrote them: value, low and high are numbers or absent."""
+    """Those rows of recorded metrics that can be shown, whoever wrote them: mappings, or records such as `manifest.Metric`, whose
+    value, low and high are numbers or absent."""
     rows = value if isinstance(value, (list, tuple)) else ()
+    plain = (vars(row) if is_dataclass(row) else row for row in rows)
     return [
         row
-        for row in rows
+        for row in plain
         if isinstance(row, Mapping)
         and all(row.get(key) is None or is_number(row[key]) for key in ("value", "low", "high"))
     ]

@@ -6,30 +6,10 @@ import re
 from collections.abc import Collection
 from typing import TextIO
 
-_ERRORS = (
-    "#N/A",
-    "#NV",
-    "#REF!",
-    "#VALUE!",
-    "#WERT!",
-    "#NAME?",
-    "#DIV/0!",
-    "#BEZUG!",
-    "#NULL!",
-)  # of Excel, English and German
-MISSING = (
-    "",
-    "NA",
-    "N/A",
-    "n/a",
-    "<NA>",
-    "nan",
-    "NaN",
-    "NaT",
-    "null",
-    "NULL",
-    *_ERRORS,
-)  # R, pandas and others, where there is nothing
+# of Excel, in English and German
+_ERRORS = ("#N/A", "#NV", "#REF!", "#VALUE!", "#WERT!", "#NAME?", "#DIV/0!", "#BEZUG!", "#NULL!")
+# what R, pandas and others write where there is nothing
+MISSING = ("", "NA", "N/A", "n/a", "<NA>", "nan", "NaN", "NaT", "null", "NULL", *_ERRORS)
 NO_PATIENT = (*MISSING, "None")
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)

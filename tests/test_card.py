@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import yaml
 from huggingface_hub import ModelCard
 
@@ -106,3 +107,10 @@ def test_subgroups_and_calibration_plot():
     assert "![Calibration](example/calibration.svg)" in found["Calibration"]
     assert "../" not in sections(render_card(CONFIG, {"calibration_plot": "../secret"}))["Calibration"]
     assert not {"Subgroups", "Calibration"} & set(sections(render_card(CONFIG)))
+
+
+@pytest.mark.parametrize("metrics", ["high", 5, [["a"]], ["a"], [{"task": "d", "name": "auroc", "value": "0.9"}]])
+def test_metrics_that_are_none_are_left_out(metrics):
+    info = {"metrics": metrics, "subgroups": metrics}
+    text = render_card({"architecture": "amf_small", "info": info})
+    assert "Nothing is known about how well this model performs" in text and "0.9" not in text

@@ -142,9 +142,8 @@ def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
         predictor = create_predictor(
             model.network, args.runtime, precision=args.precision, calibration=args.calibration
         )
-    if (
-        predictor.precision != "fp32" and predictor.measured and not args.quiet and is_first()
-    ):  # what was not measured is warned of anyway
+    # what was not measured is warned of anyway
+    if predictor.precision != "fp32" and predictor.measured and not args.quiet and is_first():
         print(f"note: {predictor.precision_note}", file=sys.stderr)
     # in a table the answers of different precisions must not be mixed
     return replace(model, network=predictor, label=with_precision(model.label, predictor))

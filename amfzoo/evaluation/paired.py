@@ -119,14 +119,13 @@ def _withheld(found: dict[str, Difference], cases: Cases, task: str) -> dict[str
     notes = dict.fromkeys((f"{score}:{label}" for score in (*RANKING, "sensitivity") for label in rare), note)
     # resampling makes the better calibrated model's larger by more, so that the draws lie nearer to 0 than the difference
     notes |= dict.fromkeys(BIASED, "no interval: resamples of a difference in calibration error are biased towards 0")
-    return {
-        name: replace(one, low=math.nan, high=math.nan, p=math.nan, note=notes[name])
-        if name in notes and (math.isfinite(one.low) or one.note == SAME)
-        else replace(one, note=one.note or uncertain(rare))
-        if rare and name in AVERAGES and math.isfinite(one.low)
-        else one
-        for name, one in found.items()
-    }
+    changed = dict(found)
+    for name, one in found.items():
+        if name in notes and (math.isfinite(one.low) or one.note == SAME):
+            changed[name] = replace(one, low=math.nan, high=math.nan, p=math.nan, note=notes[name])
+        elif rare and name in AVERAGES and math.isfinite(one.low):
+            changed[name] = replace(one, note=one.note or uncertain(rare))
+    return changed
 
 
 def differences(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from typing import BinaryIO, Union
 
 import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
+from ..image_cells import URL
 
 ImageSource = Union[str, "os.PathLike[str]", bytes, BinaryIO, Image.Image, np.ndarray]
 
@@ -20,7 +20,6 @@ MAX_BYTES = 1024**3  # of one encoded file
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 200
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _BYTES = (bytes, bytearray, memoryview)
 
 
@@ -92,7 +91,7 @@ def check_size(size: tuple[int, int], name: str) -> None:
 
 def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
     text = os.fsdecode(path)
-    if _URL.match(text):
+    if URL.match(text):
         raise ImageError(
             f"{name}: this is a URL, and URLs are not fetched; download the image and pass its path or its bytes"
         )

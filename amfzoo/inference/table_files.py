@@ -73,6 +73,7 @@ class PairTable:
         with self._reading() as file:
             self.delimiter, self.columns = _header(file, self.path.name)
         self._images = [self.columns.index(name) for name in image_columns(self.columns, self.path.name)]
+        repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
         with open(self.path, "rb") as raw:
             self.has_bom = raw.read(len(_BOM)) == _BOM
 
@@ -147,8 +148,6 @@ def _header(file: TextIO, name: str) -> tuple[str, tuple[str, ...]]:
             (sum(bool(called([column], columns)) for column in IMAGE_COLUMNS), len(columns), delimiter, columns)
         )
     _, _, delimiter, columns = max(found, key=lambda entry: entry[:2])
-    image_columns(columns, name)
-    repeated_columns(columns, f"{name} has the column {{}} twice; rename one of them")
     return delimiter, columns
 
 

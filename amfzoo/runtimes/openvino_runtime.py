@@ -19,9 +19,8 @@ from .graph import feed, output_name
 from .openvino_split import InTwo, in_two
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
-_WORTH = (
-    32  # more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
-)
+# more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
+_WORTH = 32
 
 
 @lru_cache(maxsize=1)

@@ -23,11 +23,11 @@ from ..models.network import PairNetwork
 from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
+from .identity import fingerprint
 from .loop import Trainer
 from .prepare import (
     build_model,
     check_leaks,
-    fingerprint,
     read_lesions,
     split_lesions,
     task_names,

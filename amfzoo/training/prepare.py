@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping, Set
@@ -23,8 +21,7 @@ from ..models.backbone import load_backbone_weights
 from ..models.config import BRANCHES, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
-from ..runtimes.fingerprint import fingerprint as weights_fingerprint
-from .config import HOW_IT_IS_RUN, TrainConfig
+from .config import TrainConfig
 from .draws import seed_of
 
 logger = logging.getLogger("amfzoo")
@@ -184,52 +181,6 @@ def crop_size(config: TrainConfig, size: tuple[int, int], epoch: int) -> tuple[i
         return size
     height, width = (max(32, 16 * round(side * share / 16)) for side in size)
     return height, width
-
-
-def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: TrainConfig) -> dict[str, Any]:
-    """What a resumed run must share with the one it goes on from: plain data, compared by `differences`."""
-    records = [
-        [
-            lesion.id,
-            lesion.split,
-            {task: lesion.candidates(task) for task in lesion.labels},
-            {kind: _file(path) for kind, path in lesion.images.items()},
-        ]
-        for lesion in lesions
-    ]
-    settings = {name: value for name, value in config.to_dict().items() if name not in HOW_IT_IS_RUN}
-    described = {
-        "settings": settings,
-        "network": network.config.to_dict(),
-        "start": start,
-        "weights": weights_fingerprint(network),
-        "data": hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest(),
-    }
-    return json.loads(json.dumps(described))  # as it will be read back: lists, no tuples
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Where two fingerprints differ, in words."""
-    before = TrainConfig.completed(old["settings"])
-    found = [
-        f"{name} was {before.get(name)!r}, is {value!r}"
-        for name, value in new["settings"].items()
-        if before.get(name) != value
-    ]
-    if old["start"] != new["start"]:
-        found.append(f"it started from {old['start']}, now from {new['start']}")
-    elif old["network"] != new["network"]:
-        found.append("the network has other settings")
-    elif old.get("weights", new["weights"]) != new["weights"]:
-        found.append(f"{new['start']} has other weights than it had")
-    return found + (["the lesions, labels, splits or image files differ"] if old["data"] != new["data"] else [])
-
-
-def _file(path: Path) -> list[Any]:
-    try:
-        return [path.name, os.stat(path).st_size]  # not the folder: a run may move to another machine
-    except OSError:
-        return [path.name, None]
 
 
 def _per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) -> dict[str, Any]:

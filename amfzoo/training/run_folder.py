@@ -14,7 +14,7 @@ from ..folder import check_replaceable, recover
 from . import report
 from .checkpoint import FILE, load_checkpoint
 from .errors import TrainingError
-from .prepare import differences
+from .identity import differences
 from .run import CASES_FILE, MODEL_FOLDER
 
 if TYPE_CHECKING:

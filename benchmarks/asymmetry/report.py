@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from amfzoo.training.config import TrainConfig
+from amfzoo.training.prepare import crop_size
 
 from . import records
 from .cost import gmac, parameters, speeds
@@ -108,8 +109,9 @@ def _about(
         "another seed would change: where sd is of their size, more seeds are needed. They are not corrected for the "
         "number of rows."
     )
+    side = _side(study.rows[0])
     made = (
-        f"Recipe: epochs {config.epochs}, images of {_side(study.rows[0])} pixels{_crops(config, _side(study.rows[0]))} (ablations and families may differ); "
+        f"Recipe: epochs {config.epochs}, images of {side} pixels{_crops(config, side)} (ablations and families may differ); "
         f"backbones start from {' and '.join(starts)}. GMAC: one pair at that size, convolutions and matrix products."
     )
     notes = [data, intervals, made]
@@ -133,7 +135,7 @@ def _side(row: Row) -> int:
 
 def _crops(config: TrainConfig, side: int) -> str:
     """What training saw of them, where it was less."""
-    sides = sorted({round(side * share) for share in (config.crop_start, config.crop_end)})
+    sides = sorted({crop_size(config, (side, side), epoch)[0] for epoch in (0, config.epochs - 1)})
     return "" if sides == [side] else f", of which training saw crops of {' to '.join(map(str, sides))}"
 
 
