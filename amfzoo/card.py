@@ -15,6 +15,7 @@ _HUB_LICENSES = {
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "gpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"),
     *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0"),
 }
+PLACEHOLDER = "local-dir:/path/to/this/folder"  # a folder cannot know where it will be
 _TAGS = ("dermatology", "dermoscopy", "medical-imaging", "multimodal", "pytorch", "safetensors")
 
 
@@ -73,7 +74,7 @@ def _what(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 
 def _usage(fields: Mapping[str, Any]) -> str:
-    name = json.dumps(str(fields.get("load_as") or "local-dir:/path/to/this/folder"), ensure_ascii=False)
+    name = json.dumps(str(fields.get("load_as") or PLACEHOLDER), ensure_ascii=False)
     return (
         "```python\n"
         "import amfzoo\n"

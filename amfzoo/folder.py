@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,8 +33,10 @@ CARD_FILE = "README.md"
 # and their rounding, which every later layer amplifies, most of the change.
 HALF_FROM = 16_384
 EXAMPLE_FOLDER = "example"
+GOLDEN_FILE = "golden.json"  # in it; see `inference.golden`
 _REPLACED_IN = 0.2  # seconds, at most, between the two renames that replace a folder
 _OURS = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, EXAMPLE_FOLDER, ".gitattributes"}
+_NOBODYS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file browsers leave behind
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,9 @@ def write_folder(
 ) -> Path:
     """Write a model folder, all of it or nothing; returns its path.
 
+    A folder that cannot be replaced, since it is a mount point or the current folder, must be empty; it gets
+    config.json, without which there is no model, last.
+
     `half` stores floating tensors of two or more dimensions and at least 16 384 values as
     float16 (small kernels, norm weights and statistics stay float32). `examples` maps file names in
     example/ to their bytes, or to a file to copy. An existing folder is replaced only
@@ -96,14 +102,16 @@ def write_folder(
     from safetensors import SafetensorError
 
     target = Path(folder).expanduser().resolve()
-    recover(target)
-    check_replaceable(target, overwrite)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    name = f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
+    stays = os.path.isdir(target) and _must_stay(target)
+    temporary = target / name if stays else target.with_name(name)
     try:
+        recover(target)
+        check_replaceable(target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         _fill(temporary, dict(config), state, card, half, examples or {})
-        _replace(temporary, target)
+        (_move_into if stays else _replace)(temporary, target)
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         reason = "the disk is full" if full else str(error)
@@ -143,9 +151,10 @@ def _fill(
             raise ConfigError(f"Example file name {name!r} must be a plain file name.")
         data = content if isinstance(content, bytes) else Path(content).read_bytes()
         (folder / EXAMPLE_FOLDER / name).write_bytes(data)
+    # safetensors writes 0600, useless on a shared drive; of the others the user's umask decides
+    weights.chmod(stat.S_IMODE((folder / CONFIG_FILE).stat().st_mode))
     for file in folder.rglob("*"):
         if file.is_file():
-            file.chmod(0o644)  # safetensors writes 0600, useless on a shared drive
             _flush(file)
 
 
@@ -181,6 +190,7 @@ def _replace(temporary: Path, target: Path) -> None:
         temporary.rename(target)
         return
     backup = backup_of(target)
+    shutil.copymode(target, temporary)
     target.rename(backup)
     try:
         temporary.rename(target)
@@ -190,10 +200,37 @@ def _replace(temporary: Path, target: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
+def _must_stay(folder: Path) -> bool:
+    """Whether a folder is one that no other may take the place of."""
+    try:
+        current = Path.cwd()
+    except OSError:  # it was removed
+        return os.path.ismount(folder)
+    return os.path.ismount(folder) or current.is_relative_to(folder)
+
+
+def _move_into(temporary: Path, target: Path) -> None:
+    """Rename the files of `temporary` into `target`, config.json last, and back after an error."""
+    foreign = {child.name for child in target.iterdir()} - _NOBODYS - {temporary.name}
+    if foreign:
+        raise WeightsError(
+            f"{target} is the current folder, or a disk of its own, and cannot be replaced as a whole; name a folder in it."
+        )
+    moved: list[Path] = []
+    try:
+        for child in sorted(temporary.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+            child.rename(target / child.name)
+            moved.append(child)
+    except BaseException:
+        for child in moved:
+            (target / child.name).rename(child)
+        raise
+
+
 def recover(target: Path) -> None:
     """Put right a replacement that was killed between its two renames, or just after."""
     backup = backup_of(target)
-    if not backup.is_dir():
+    if not os.path.isdir(backup):
         return
     if target.exists():
         shutil.rmtree(backup, ignore_errors=True)
@@ -207,7 +244,7 @@ def check_replaceable(target: Path, overwrite: bool) -> None:
         return
     if not target.is_dir():
         raise WeightsError(f"{target} is a file; name a folder to write the model to.")
-    found = {child.name for child in target.iterdir()}
+    found = {child.name for child in target.iterdir()} - _NOBODYS
     if found and not overwrite:
         raise WeightsError(
             f"{target} exists already; pass overwrite=True to replace the model in it, or name another folder."

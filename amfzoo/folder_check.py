@@ -17,6 +17,7 @@ from .errors import ConfigError, WeightsError
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
 
 SCHEMA_VERSION = 1
+_LFS = b"version https://git-lfs"  # how a pointer starts
 _CHUNK = 256 * 1024  # bytes; stays in the processor's cache
 
 
@@ -113,6 +114,11 @@ def _member(folder: Path, name: str) -> Path:
             f"{path} {state}.{pickled} A model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}; "
             "write or download it again."
         )
+    return inside(folder, path)
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """`path`, if it does not lead out of the model folder; WeightsError if a link there does."""
     real = path.resolve()
     if not any(real.is_relative_to(allowed) for allowed in _allowed_roots(folder)):
         raise WeightsError(f"{path} links to {real}, outside its folder; put the file itself in the folder.")
@@ -131,6 +137,10 @@ def _allowed_roots(folder: Path) -> list[Path]:
 
 def _verify(path: Path, record: FileRecord, stated_by: str, sha256: Callable[[Path], str] = sha256_of) -> None:
     size = path.stat().st_size
+    if size != record.bytes and _is_pointer(path):
+        raise WeightsError(
+            f"{path} is a pointer of Git LFS, not the file itself: run `git lfs install` and `git lfs pull` in the clone."
+        )
     if size != record.bytes:
         state = "truncated" if size < record.bytes else "not the file expected"
         raise WeightsError(
@@ -145,6 +155,14 @@ def _verify(path: Path, record: FileRecord, stated_by: str, sha256: Callable[[Pa
             f"{path} is damaged or altered: its sha256 is {found}, {stated_by} says {record.sha256}. "
             "Do not use it; write or download it again."
         )
+
+
+def _is_pointer(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_LFS)) == _LFS
+    except OSError:
+        return False
 
 
 def _own_record(weights: Any, path: Path | None = None) -> FileRecord:
@@ -169,11 +187,11 @@ def _file_record(value: FileRecord | Mapping[str, Any]) -> FileRecord:
 
 def missing_folder(folder: Path) -> str:
     backup = backup_of(folder)
-    if backup.is_dir():
+    if os.path.isdir(backup):
         return (
             f"{folder} is missing: a write was interrupted. The previous model is intact in {backup}: rename it back."
         )
-    kind = "is not a folder" if folder.exists() else "does not exist"
+    kind = "is not a folder" if os.path.exists(folder) else "does not exist"
     return f"The model folder {folder} {kind}; name the folder that holds {CONFIG_FILE} and {WEIGHTS_FILE}."
 
 

@@ -1,9 +1,9 @@
 """From a name to a verified model folder on this disk: bundled, local, or from a Hub.
 
 HF_ENDPOINT, HF_HUB_OFFLINE, HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_HUB_ETAG_TIMEOUT and
-HF_HUB_DOWNLOAD_TIMEOUT are honoured; the client reads them when it is first imported,
-which happens here only when a Hub is asked for. How long things may take is said in
-`hub_fetch`.
+HF_HUB_DOWNLOAD_TIMEOUT are honoured. The client reads them when it is first imported, which
+timm does, so set them before amfzoo is used; HF_HUB_OFFLINE counts whenever it is set. How
+long things may take is said in `hub_fetch`.
 """
 
 from __future__ import annotations
@@ -12,20 +12,18 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
-from .folder import CARD_FILE, EXAMPLE_FOLDER, check_folder
+from .folder import check_folder
 from .folder_check import missing_folder
-from .hub_errors import OTHER_WAY_TO_PUSH, explain, status_of
-from .hub_fetch import Place, cached_folder, evict, fetch, patiently, server_name
+from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline
+from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+__all__ = ["HUB_PREFIX", "LOCAL_PREFIX", "Resolved", "download", "push", "resolve"]
 
 HUB_PREFIX = "hf-hub:"
 LOCAL_PREFIX = "local-dir:"
@@ -40,6 +38,7 @@ class Resolved:
     folder: Path
     record: WeightsRecord | None
     description: str
+    place: Place | None = field(default=None, compare=False)  # on a Hub
 
     @property
     def expect(self) -> Mapping[str, FileRecord] | None:
@@ -67,6 +66,8 @@ def resolve(
     if isinstance(name, os.PathLike):
         return _local(Path(name))
     if name.startswith(LOCAL_PREFIX):
+        if not name[len(LOCAL_PREFIX) :].strip():
+            raise ConfigError(f"{name!r} names no folder; write 'local-dir:/folder'.")
         return _local(Path(name[len(LOCAL_PREFIX) :]))
     manifest = load_manifest() if manifest is None else manifest
     if name.startswith(HUB_PREFIX):
@@ -92,75 +93,17 @@ def download(
     token: str | bool | None = None,
     manifest: Manifest | None = None,
 ) -> Path:
-    """As `resolve`, verifying every kind of source; returns the folder. Loads no torch."""
+    """As `resolve`, verifying every kind of source, and with the golden outputs of a Hub's; returns the folder. Loads no torch."""
     found = resolve(name, cache_dir=cache_dir, local_files_only=local_files_only, token=token, manifest=manifest)
     check_folder(found.folder, expect=found.expect)
+    if found.place is not None and not found.place.offline:
+        fetch_examples(found.place, found.folder)  # for `amfzoo verify`
     return found.folder
 
 
-def push(
-    folder: str | os.PathLike[str],
-    repo_id: str,
-    *,
-    private: bool = False,
-    token: str | bool | None = None,
-    commit_message: str | None = None,
-    create: bool = True,
-) -> str:
-    """Verify a model folder and upload it in one commit; returns that commit (40 hex).
-
-    Examples that the repository holds and the folder does not are removed, so that both
-    are the same. `create` makes the repository if it does not exist (`private` or not).
-    An unreachable server is given up as in `hub_fetch`, but once the upload has begun the
-    client sets no time limit.
-    Raises WeightsError or ConfigError.
-    """
-    root = Path(folder).expanduser()
-    if not is_repo_id(repo_id):
-        raise ConfigError(f"A repository is written 'organisation/name', got {repo_id!r}.")
-    config = check_folder(root)
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-
-    api = HfApi(token=token, library_name="amfzoo")
-    files = {path.relative_to(root).as_posix(): path for path in _to_push(root)}
-    try:
-        there = _remote_files(api, repo_id, private, create)
-        stale = [file for file in there if file.startswith(f"{EXAMPLE_FOLDER}/") and file not in files]
-        operations = [CommitOperationDelete(path) for path in stale]
-        operations += [CommitOperationAdd(name, str(path)) for name, path in files.items()]
-        # One commit: upload_folder may split into several, and then no single revision is the model.
-        commit = api.create_commit(
-            repo_id, operations, commit_message=commit_message or f"Upload {config.get('architecture', 'model')}"
-        )
-    except Exception as error:
-        raise explain(error, f"Cannot push {root} to {repo_id} at {server_name()}", OTHER_WAY_TO_PUSH) from error
-    _log.info("pushed %s to %s at commit %s", root, repo_id, commit.oid)
-    return commit.oid
-
-
-def _remote_files(api: HfApi, repo_id: str, private: bool, create: bool) -> list[str]:
-    """Paths in the repository, which is made if it is missing and `create` is set."""
-    from huggingface_hub import constants
-
-    try:
-        # Asked first because this request, unlike the client's writing ones, has a time limit.
-        info = patiently(lambda: api.model_info(repo_id, timeout=constants.HF_HUB_ETAG_TIMEOUT))
-        return [file.rfilename for file in info.siblings or []]
-    except Exception as error:
-        if not create or status_of(error) not in (401, 404):
-            raise
-    api.create_repo(repo_id, private=private, exist_ok=True)
-    return []
-
-
-def _to_push(root: Path) -> list[Path]:
-    paths = [root / CONFIG_FILE, root / WEIGHTS_FILE, root / CARD_FILE, *sorted((root / EXAMPLE_FOLDER).glob("*"))]
-    return [path for path in paths if path.is_file()]
-
-
 def _local(folder: Path) -> Resolved:
-    folder = folder.expanduser().absolute()
-    if not folder.is_dir():
+    folder = Path(os.path.expanduser(folder)).absolute()
+    if not os.path.isdir(folder):  # which raises nothing, however long the name is
         raise WeightsError(missing_folder(folder))
     return Resolved(folder, None, f"folder {folder}")
 
@@ -191,10 +134,9 @@ def _parse_hub_name(name: str) -> tuple[str, str]:
 def _place(
     repo: str, revision: str, cache_dir: str | os.PathLike[str] | None, local_files_only: bool, token: str | bool | None
 ) -> Place:
-    from huggingface_hub import constants
-
     cache = None if cache_dir is None else Path(cache_dir).expanduser().absolute()
-    return Place(repo, revision, cache, token, offline=local_files_only or constants.HF_HUB_OFFLINE)
+    token = token.strip() if isinstance(token, str) else token  # read from a file it has a line end
+    return Place(repo, revision, cache, token, offline=local_files_only or is_offline())
 
 
 def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) -> Resolved:
@@ -225,7 +167,7 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
         again = "try again without offline mode" if place.offline else "try again"
         after = f"{again}; if it repeats, the repository or the mirror serves wrong files"
         raise WeightsError(f"{place.repo} at commit {commit}: {error} ({done}; {after}.)") from error
-    return Resolved(folder, record, f"{place.repo} at commit {commit}")
+    return Resolved(folder, record, f"{place.repo} at commit {commit}", place)
 
 
 def _agrees_with_itself(folder: Path, files: tuple[str, ...]) -> bool:

@@ -18,7 +18,7 @@ OTHER_WAY_TO_FETCH = (
     "set HF_ENDPOINT to a mirror you can reach, or fetch it once on a connected computer, "
     "copy the folder here and load it as 'local-dir:/folder'"
 )
-OTHER_WAY_TO_PUSH = "push from a connected computer: the folder is complete and can be copied"
+_BAD_TOKEN = ("LocalTokenNotFoundError", "LocalProtocolError", "UnicodeEncodeError")  # a header that cannot be sent
 
 
 def explain(error: BaseException, what: str, other_way: str = OTHER_WAY_TO_FETCH) -> WeightsError:
@@ -75,7 +75,14 @@ def is_unreachable(error: BaseException) -> bool:
     if status_of(error) is not None:
         return is_server_fault(error)
     return _is(error, "TransportError", "TimeoutException", "FileMetadataError") and not _is(
-        error, "UnsupportedProtocol"
+        error, "UnsupportedProtocol", *_BAD_TOKEN
+    )
+
+
+def is_unwritable(error: BaseException) -> bool:
+    """The cache is there, but not to be written."""
+    return status_of(error) is None and any(
+        isinstance(link, OSError) and link.errno in (errno.EACCES, errno.EPERM, errno.EROFS) for link in _chain(error)
     )
 
 
@@ -104,6 +111,8 @@ def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] |
     unusable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST)
     if code in unusable and status is None and not _is(error, "TransportError"):
         return f"the cache cannot be written ({error})", "set cache_dir= or HF_HUB_CACHE to a folder you may write to"
+    if status is None and _is(error, *_BAD_TOKEN):
+        return "there is no token, or it holds characters that cannot be sent", f"{_TOKEN}, without blanks or line ends"
     if _is(error, "HFValidationError"):
         return f"the client refuses the name ({error})", "write it as 'hf-hub:organisation/name@revision'"
     return None

@@ -5,12 +5,14 @@ HF_HUB_DOWNLOAD_TIMEOUT change: a server that refuses the connection is given up
 4 s, one that never answers after 25 s, one that goes away between two files after at
 most 25 s, one that stalls within a file after 66 s, one that falls silent between two
 files after 95 s. A server that asks for a pause of more than 5 s is not waited for:
-the error says how long it wants.
+the error says how long it wants. The card, which nothing needs, is given up after 5 s.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import os
 import re
 import time
@@ -21,18 +23,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .checks import is_plain_name
 from .errors import WeightsError
-from .folder import CARD_FILE
-from .hub_errors import explain, explained, is_server_fault, is_unreachable, pause_asked, retry_after, status_of
+from .files import replacing
+from .folder import CARD_FILE, EXAMPLE_FOLDER, GOLDEN_FILE
+from .hub_errors import (
+    explain,
+    explained,
+    is_server_fault,
+    is_unreachable,
+    is_unwritable,
+    pause_asked,
+    retry_after,
+    status_of,
+)
 from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
+_PICTURES = (".jpg", ".png", ".webp", ".tif", ".bmp", ".gif")
 _ATTEMPTS = 3
 _PATIENCE = 15.0  # seconds: no further attempt after that, so that a silent server costs two timeouts
 _LONGEST_PAUSE = 5.0  # seconds a busy server may ask to wait; beyond it the user decides
+_CARD_PATIENCE = 5.0  # seconds for a file that nothing needs
 
 _log = logging.getLogger("amfzoo")
-_fetching: ContextVar[bool] = ContextVar("amfzoo_fetching", default=False)
+# while files are fetched: until when, on the monotonic clock; without an end, as long as each request may take
+_deadline: ContextVar[float | None] = ContextVar("amfzoo_deadline", default=None)
 T = TypeVar("T")
 
 
@@ -65,6 +81,13 @@ def server_name() -> str:
     return re.sub("//[^/]*@", "//", constants.ENDPOINT)
 
 
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE is set, be it after the client was imported."""
+    from huggingface_hub import constants
+
+    return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES
+
+
 def cached_folder(place: Place) -> Path | None:
     """The snapshot folder that has all required files, found without any request."""
     paths = [place.cached(file) for file in place.files]
@@ -90,16 +113,56 @@ def fetch(place: Place) -> Path:
             raise explain(error, place.failure(CONFIG_FILE)) from error
         _log.warning("%s: %s; using the cached commit %s", *explained(error, place.failure(CONFIG_FILE)), folder.name)
         return folder
-    config = _download(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
     fresh = place.cached(WEIGHTS_FILE, commit) is None
-    for file in place.files:
-        if file != CONFIG_FILE:
-            _download(place, file, commit)
+    try:
+        config = _download(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
+        for file in place.files:
+            if file != CONFIG_FILE:
+                _download(place, file, commit)
+    except WeightsError as error:
+        folder = cached_folder(place) if error.__cause__ is not None and is_unwritable(error.__cause__) else None
+        if folder is None:
+            raise
+        _log.warning("%s; using the cached commit %s", error, folder.name)
+        return folder
     if fresh and CARD_FILE not in place.files:
         _download_card(place, commit)
     if place.revision != commit:
-        _download(place, CONFIG_FILE, place.revision)  # only now is this what the branch last had here
+        _remember(config.parent, place.revision)  # only now is this what the branch last had here
     return config.parent
+
+
+def fetch_examples(place: Place, folder: Path) -> None:
+    """Bring the golden outputs of a commit that is in the cache as well, and their images; no error if there are none.
+
+    Args:
+        folder: its snapshot.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    golden = f"{EXAMPLE_FOLDER}/{GOLDEN_FILE}"
+    known = try_to_load_from_cache(place.repo, golden, cache_dir=place.cache_dir, revision=folder.name)
+    if known is not None and not isinstance(known, str):
+        return  # the cache knows that there is no such file
+    try:
+        found = json.loads(_download(place, golden, folder.name).read_text()) if known is None else {}
+        for name in filter(is_plain_name, found.values()):
+            if name.endswith(_PICTURES):
+                _download(place, f"{EXAMPLE_FOLDER}/{name}", folder.name)
+    except (WeightsError, ValueError, AttributeError) as error:
+        _log.debug("no golden outputs: %s", error)
+
+
+def _remember(snapshot: Path, revision: str) -> None:
+    """Note in the cache, as the client does, which commit a branch or tag is."""
+    reference = snapshot.parents[1] / "refs" / revision
+    try:
+        if not reference.is_file() or reference.read_text() != snapshot.name:
+            reference.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(reference) as unfinished:
+                unfinished.write_text(snapshot.name)
+    except OSError as error:  # a cache that cannot be written: offline the branch will not be known
+        _log.debug("%s is not noted: %s", revision, error)
 
 
 def _ask(place: Place) -> str:
@@ -114,32 +177,35 @@ def _ask(place: Place) -> str:
     return answer.commit_hash
 
 
-def _download(place: Place, file: str, revision: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download
-
-    def attempt() -> str:
-        return hf_hub_download(
-            place.repo,
-            file,
-            revision=revision,
-            cache_dir=place.cache_dir,
-            token=place.token,
-            etag_timeout=constants.HF_HUB_ETAG_TIMEOUT,
-            library_name="amfzoo",
-        )
-
+def _download(place: Place, file: str, commit: str) -> Path:
     try:
         with _limited():
-            return Path(patiently(attempt, worth=is_server_fault))  # it repeats all but these by itself
+            # the client repeats all but these by itself
+            return Path(patiently(lambda: _from_client(place, file, commit), worth=is_server_fault))
     except Exception as error:
         raise explain(error, place.failure(file)) from error
 
 
 def _download_card(place: Place, commit: str) -> None:
     try:
-        _download(place, CARD_FILE, commit)
-    except WeightsError as error:
-        _log.debug("no model card: %s", error)
+        with _limited(_CARD_PATIENCE):
+            _from_client(place, CARD_FILE, commit)
+    except Exception as error:  # whatever the client raises: the card is not needed
+        _log.debug("no model card: %s", explain(error, place.failure(CARD_FILE)))
+
+
+def _from_client(place: Place, file: str, commit: str) -> str:
+    from huggingface_hub import constants, hf_hub_download
+
+    return hf_hub_download(
+        place.repo,
+        file,
+        revision=commit,
+        cache_dir=place.cache_dir,
+        token=place.token,
+        etag_timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        library_name="amfzoo",
+    )
 
 
 def patiently(request: Callable[[], T], worth: Callable[[BaseException], bool] = is_unreachable) -> T:
@@ -162,12 +228,12 @@ def patiently(request: Callable[[], T], worth: Callable[[BaseException], bool] =
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
-    """Inside it, the client's own retries keep to our limits.
+def _limited(seconds: float = math.inf) -> Iterator[None]:
+    """Inside it, the client's own retries keep to our limits, and end after some seconds where these are given.
 
     After a failed request the client asks again with a timeout of 60 s, and sleeps as
     long as a busy server tells it to, which may be an hour. Its HTTP session is shared
-    with the rest of the process, so the two hooks act only where `_fetching` is set.
+    with the rest of the process, so the two hooks act only where `_deadline` is set.
     """
     from huggingface_hub import get_session
 
@@ -175,24 +241,33 @@ def _limited() -> Iterator[None]:
     for event, hook in (("request", _cap_timeout), ("response", _refuse_long_pause)):
         if hook not in hooks[event]:
             hooks[event].append(hook)
-    reset = _fetching.set(True)
+    reset = _deadline.set(time.monotonic() + seconds)
     try:
         yield
     finally:
-        _fetching.reset(reset)
+        _deadline.reset(reset)
 
 
 def _cap_timeout(request: Any) -> None:
     from huggingface_hub import constants
 
-    if _fetching.get():
-        limit = max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT)
-        timeouts = request.extensions.get("timeout", {})
-        timeouts.update({kind: limit if value is None else min(value, limit) for kind, value in timeouts.items()})
+    deadline = _deadline.get()
+    if deadline is None:
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise WeightsError("the time for it is over")
+    limit = min(left, max(constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT))
+    timeouts = request.extensions.get("timeout", {})
+    timeouts.update({kind: limit if value is None else min(value, limit) for kind, value in timeouts.items()})
 
 
 def _refuse_long_pause(response: Any) -> None:
-    if _fetching.get() and response.status_code in (429, 503) and (pause_asked(response) or 0) > _LONGEST_PAUSE:
+    deadline = _deadline.get()
+    if deadline is None:
+        return
+    hurried = math.isfinite(deadline) and response.status_code >= 500
+    if hurried or (response.status_code in (429, 503) and (pause_asked(response) or 0) > _LONGEST_PAUSE):
         from huggingface_hub.utils import hf_raise_for_status
 
         hf_raise_for_status(response)  # what the client would raise after its last retry

@@ -215,6 +215,40 @@ def test_other_heads_give_up_the_name_and_the_figures(tmp_path):
     assert "CC-BY-NC-4.0" in card.upper() and "macro_f1" not in card and "amf_small.open" not in card
 
 
+def described(tmp_path, **config):
+    """A saved network with a name and figures."""
+    network = build("amf_test", tasks=TASKS, **config)
+    metric = {"task": "streaks", "name": "macro_f1", "value": 0.5, "data": "ours", "cases": 9}
+    info = {"name": "ours.one", "license": "MIT", "metrics": [metric]}
+    network.config = network.config.replace(info=info)
+    return network.save_pretrained(tmp_path / "described"), info
+
+
+def test_changed_weights_give_up_the_name_and_the_figures(tmp_path, caplog):
+    folder, info = described(tmp_path)
+    network = create_model(folder)
+    assert network.config.info == info
+    same_again = create_model(network.save_pretrained(tmp_path / "same"))
+    assert same_again.config.info == info and caplog.text == ""
+    network.config = network.config.replace(info={**network.config.info, "note": "mine"})
+    with torch.no_grad():
+        network.heads["streaks"].bias[0] += 1e-6
+    changed = network.save_pretrained(tmp_path / "changed")
+    assert create_model(changed).config.info == {"license": "MIT", "note": "mine"} and "no longer" in caplog.text
+    assert "0.500" in (folder / "README.md").read_text() and "0.500" not in (changed / "README.md").read_text()
+
+
+@pytest.mark.parametrize("change", [{"attention_heads": 1}, {"clinical_preprocess": {"size": (64, 64)}}])
+def test_another_computation_gives_them_up_as_well_and_dropout_does_not(tmp_path, change):
+    folder, info = described(tmp_path)
+    network = create_model(folder, **change)
+    network.settle_info()
+    assert network.config.info == {"license": "MIT"}
+    network = create_model(folder, dropout=0.5)
+    network.settle_info()
+    assert network.config.info == info
+
+
 def test_the_default_device_of_torch_does_not_matter(released):
     expected = create_model("amf_test.one").state_dict()
     with torch.device("meta"):

@@ -100,6 +100,47 @@ def test_an_empty_folder_may_be_filled(tmp_path):
     assert read_folder(write(tmp_path)).config["architecture"] == "amf_small"
 
 
+def test_the_current_folder_is_filled_in_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_ino
+    assert same(read_folder(write(Path("."), examples={"a.json": b"1"})).state, STATE)
+    assert tmp_path.stat().st_ino == before and Path.cwd() == tmp_path
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors", "README.md", "example"}
+    with pytest.raises(WeightsError, match="current folder.*name a folder in it"):
+        write(Path("."), state={"w": torch.zeros(1)}, overwrite=True)
+    assert same(read_folder(tmp_path).state, STATE)
+
+
+def test_an_error_leaves_the_current_folder_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        write(Path("."), config={"a": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_permissions_are_the_users(tmp_path):
+    before = os.umask(0o027)
+    try:
+        model = write(tmp_path / "m")
+        assert {stat.S_IMODE(path.stat().st_mode) for path in model.iterdir()} == {0o640}
+        model.chmod(0o700)
+        write(model, overwrite=True)
+        assert stat.S_IMODE(model.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+def test_what_file_browsers_leave_is_not_in_the_way(model):
+    (model / ".DS_Store").write_bytes(b"x")
+    write(model, state={"w": torch.zeros(1)}, overwrite=True)
+    assert not (model / ".DS_Store").exists()
+
+
+def test_a_name_that_is_too_long_is_said(tmp_path):
+    with pytest.raises(WeightsError, match="Cannot write the model folder"):
+        write(tmp_path / ("x" * 250))
+
+
 def test_foreign_files_are_never_lost(model):
     (model / "notes.txt").write_text("mine")
     with pytest.raises(WeightsError, match="notes.txt"):

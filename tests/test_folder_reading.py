@@ -32,6 +32,10 @@ DAMAGE = {
     "pickle": (lambda m: (m / "model.safetensors").rename(m / "model.pt"), "model.pt will not be read"),
     "truncated": (lambda m: os.truncate(m / "model.safetensors", 50), "truncated: 50 bytes"),
     "longer": (lambda m: (m / "model.safetensors").open("ab").write(b"x"), "not the file expected"),
+    "lfs": (
+        lambda m: (m / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid"),
+        "git lfs pull",
+    ),
     "one bit": (lambda m: flip(m / "model.safetensors"), "damaged or altered"),
     "config is no JSON": (lambda m: (m / "config.json").write_text("{"), "not readable JSON"),
     "config is no text": (lambda m: (m / "config.json").write_bytes(b"\xff\xfe\x00"), "not readable JSON"),

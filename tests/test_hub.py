@@ -33,8 +33,10 @@ def test_fresh_pull_then_no_request(server, folder):
     assert len(server.requests) == 7  # a first question, then HEAD and GET of each of 3 files
     server.requests.clear()
     assert hub.resolve(pinned(commit)) == found
-    assert hub.download(pinned(commit)) == found.folder
     assert server.requests == []
+    assert hub.download(pinned(commit)) == found.folder
+    assert len(server.requests) == 1  # for golden outputs, of which it has none
+    assert hub.download(pinned(commit)) == found.folder and len(server.requests) == 1
     server.stop()
     assert hub.resolve(pinned(commit)) == found
 
@@ -66,6 +68,56 @@ def test_second_push_replaces_and_removes_old_examples(server, folder, tmp_path)
     remote = dict(server.repos[REPO].commits[second])
     remote.pop(".gitattributes")
     assert remote == files_of(newer)
+
+
+def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
+    golden = {
+        "golden.json": b'{"clinical": "c.jpg", "dermoscopy": "../d.jpg", "tolerance": 1}',
+        "c.jpg": b"jpeg",
+        "x.py": b"",
+    }
+    commit = published(server, write_folder(tmp_path / "m", config=CONFIG, state=STATE, card="", examples=golden))
+    found = hub.resolve(pinned(commit)).folder
+    assert not (found / "example").exists()
+    assert hub.download(pinned(commit)) == found
+    assert {file.name for file in (found / "example").iterdir()} == {"golden.json", "c.jpg"}
+    server.requests.clear()
+    hub.download(pinned(commit))
+    assert server.requests == []
+
+
+def test_the_card_of_a_pushed_model_names_its_repository(server, tmp_path):
+    network = build(tasks=TASKS)
+    for commit in (network.push_to_hub(REPO), hub.push(network.save_pretrained(tmp_path / "m"), REPO)):
+        card = server.repos[REPO].commits[commit]["README.md"].decode()
+        assert f'create_model("hf-hub:{REPO}", pretrained=True)' in card and "/path/to" not in card
+    assert "local-dir:/path/to/this/folder" in (tmp_path / "m/README.md").read_text()
+
+
+def test_push_looks_into_no_other_folder(server, folder, tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(WeightsError, match="outside its folder"):
+        hub.push(folder, REPO)
+    assert server.requests == []
+
+
+def test_what_is_to_be_private_is_not_pushed_to_a_public_repository(server, folder):
+    hub.push(folder, REPO)
+    before = dict(server.repos[REPO].commits)
+    with pytest.raises(WeightsError, match="public: nothing was uploaded"):
+        hub.push(folder, REPO, private=True)
+    assert server.repos[REPO].commits == before
+
+
+def test_push_offline_says_so(server, folder, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # after the client was imported
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set.*unset it"):
+        hub.push(folder, REPO)
+    with pytest.raises(WeightsError, match="save_pretrained"):
+        build(tasks=TASKS).push_to_hub(REPO)
+    assert server.requests == []
 
 
 def test_push_refuses_a_damaged_folder(server, folder):
@@ -102,6 +154,32 @@ def test_branch_is_resolved_once_and_logged(server, folder, tmp_path, caplog):
     second = published(server, newer)
     assert hub.resolve(f"hf-hub:{REPO}@main").folder.name == second
     assert hub.resolve(f"hf-hub:{REPO}@main", local_files_only=True).folder.name == second
+
+
+def test_a_branch_costs_one_question_and_is_known_offline(server, folder):
+    commit = published(server, folder)
+    for name in ("main", "v1"):
+        server.repos[REPO].branches[name] = commit
+        server.requests.clear()
+        assert hub.resolve(f"hf-hub:{REPO}@{name}").folder.name == commit
+        assert len([path for _, path in server.requests if f"/{name}/" in path]) == 1
+        assert hub.resolve(f"hf-hub:{REPO}@{name}", local_files_only=True).folder.name == commit
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_cache_that_cannot_be_written_serves_what_it_has(server, folder, tmp_path, caplog):
+    first = published(server, folder)
+    hub.resolve(f"hf-hub:{REPO}")
+    published(server, write_folder(tmp_path / "newer", config=CONFIG, state={"w": torch.zeros(2)}, card=""))
+    closed = [path for path in (tmp_path / "cache").rglob("*") if path.is_dir()]
+    for path in closed:
+        path.chmod(0o500)
+    try:
+        assert hub.resolve(f"hf-hub:{REPO}").folder.name == first
+    finally:
+        for path in closed:
+            path.chmod(0o700)
+    assert "using the cached commit" in caplog.text
 
 
 def test_all_files_come_from_one_commit_when_the_branch_moves(server, folder, tmp_path, monkeypatch):
@@ -162,7 +240,7 @@ def test_offline(server, folder, monkeypatch):
 
 def test_cache_dir_and_token(server, folder, tmp_path):
     commit = published(server, folder)
-    found = hub.resolve(pinned(commit), cache_dir=tmp_path / "elsewhere", token="secret")
+    found = hub.resolve(pinned(commit), cache_dir=tmp_path / "elsewhere", token="secret\n")  # as read from a file
     assert found.folder.is_relative_to(tmp_path / "elsewhere") and blobs(tmp_path) == []
     for headers, (_, path) in zip(server.headers, server.requests):
         # the token must not follow the redirect to another origin
@@ -239,8 +317,11 @@ def test_local_folders(folder, monkeypatch):
     assert hub.resolve(f"local-dir:{folder}").folder == hub.resolve(folder).folder == hub.download(folder) == folder
     monkeypatch.chdir(folder.parent)
     assert hub.resolve("local-dir:model").folder == folder
-    with pytest.raises(WeightsError, match="does not exist"):
-        hub.resolve("local-dir:nowhere")
+    for name in ("nowhere", "x" * 5000, "~nobody-of-this-name/x"):
+        with pytest.raises(WeightsError, match="does not exist"):
+            hub.resolve(f"local-dir:{name}")
+    with pytest.raises(ConfigError, match="names no folder"):
+        hub.resolve("local-dir:")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from hub_case import REPO, SLEPT, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
 
-from amfzoo import hub
+from amfzoo import hub, hub_fetch
 from amfzoo.errors import ConfigError, WeightsError
 from amfzoo.folder import read_folder, sha256_of
 from amfzoo.manifest import load_manifest
@@ -81,6 +81,23 @@ def test_silence_in_mid_transfer_is_not_waited_for(server, folder, monkeypatch):
     with pytest.raises(WeightsError, match="in time"):
         hub.resolve(pinned(commit))
     assert time.monotonic() - start < 4
+
+
+@pytest.mark.parametrize("how", [{"status": 500}, {"status": 429, "headers": {"Retry-After": "3"}}, {"body": "none"}])
+def test_the_card_is_not_waited_for(server, folder, monkeypatch, how):
+    monkeypatch.setattr(hub_fetch, "_CARD_PATIENCE", 0.3)
+    commit = published(server, folder)
+    server.fault("HEAD", "README.md", **how)
+    start = time.monotonic()
+    found = hub.resolve(pinned(commit)).folder
+    assert time.monotonic() - start < 3 and not (found / "README.md").exists()
+
+
+@pytest.mark.parametrize("token", ["sec\nret", "sécret"])
+def test_a_token_that_cannot_be_sent_is_named(server, folder, token):
+    with pytest.raises(WeightsError, match="characters that cannot be sent.*token"):
+        hub.resolve(pinned(published(server, folder)), token=token)
+    assert SLEPT == []
 
 
 def test_body_cut_once_is_resumed(server, folder):

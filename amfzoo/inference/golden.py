@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from ..errors import AmfzooError, ImageError, WeightsError
-from ..folder import EXAMPLE_FOLDER
+from ..folder import EXAMPLE_FOLDER, GOLDEN_FILE
 from ..manifest import is_plain_name
 from .batch import BRANCHES
 from .predictor import predict
@@ -29,7 +29,6 @@ from .predictor import predict
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
-GOLDEN_FILE = "golden.json"
 TOLERANCE = 1e-3  # of a probability; processors round differently, damage shows far above
 _SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "BMP": "bmp", "GIF": "gif"}
 

@@ -91,6 +91,8 @@ class AnswerColumns:
 
     def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
         self.guards = guards
+        if hasattr(model, "settle_info"):  # a network, whose weights may be other than those it was loaded with
+            model.settle_info()
         self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}

@@ -19,6 +19,7 @@ from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
 from .config import NetworkConfig
+from .origin import origin_of
 
 logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
@@ -100,11 +101,12 @@ def build_loaded(
     """
     fresh_auxiliary = "auxiliary_heads" in changes
     loaded = read_folder(found.folder, expect=found.expect)
-    config = NetworkConfig.from_dict(loaded.config).replace(**changes)
+    config = NetworkConfig.from_dict(loaded.config)
     # where the tensors of the file are, whatever `torch.set_default_device` says
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
-        model = build(config)
+        model = build(config.replace(**changes))
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
+    model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
     return model.eval()

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .. import hub
-from ..card import render_card
 from ..errors import ConfigError
-from ..folder import write_folder
 from ..images import Preprocess
 from ..inference import Prediction, predict
 from ..labels import Schema, as_tasks
@@ -22,14 +16,15 @@ from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig, licence_of
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
-from .loading import as_source, build_loaded
+from .origin import Origin
 from .parts import Absent, PooledNorm, make_heads, replace_absent
+from .pretrained import Pretrained
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
 PARTS = (*BRANCHES, "fusion", "heads")  # what `freeze` knows
 
 
-class PairNetwork(nn.Module):
+class PairNetwork(Pretrained, nn.Module):
     """A classifier of (clinical photograph, dermoscopy image) pairs with several tasks.
 
     Args:
@@ -41,9 +36,11 @@ class PairNetwork(nn.Module):
         num_features: width of `forward_features`.
         drop_fusion: in training, the probability that a lesion's maps pass the fusion block as if the other image
             were absent; drawn for each of its two images.
+        origin: what it was loaded as, where that says more of the weights than their licence.
     """
 
     drop_fusion = 0.0
+    origin: Origin | None = None
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -268,52 +265,3 @@ class PairNetwork(nn.Module):
                 length, or the only image given is one the network does not read.
         """
         return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        source: str | os.PathLike[str],
-        *,
-        tasks: Schema | Mapping[str, Iterable[str]] | str | None = None,
-        local_files_only: bool = False,
-        cache_dir: str | os.PathLike[str] | None = None,
-        token: str | bool | None = None,
-        **changes: Any,
-    ) -> PairNetwork:
-        """A network with verified weights, in evaluation mode; see `create_model`.
-
-        Args:
-            source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
-        """
-        NetworkConfig.check_names(changes)
-        found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir, token=token)
-        return build_loaded(cls, found, changes, None if tasks is None else as_tasks(tasks))
-
-    def save_pretrained(
-        self, folder: str | os.PathLike[str], *, half: bool = False, overwrite: bool = False, examples: Any = None
-    ) -> Path:
-        """Write the network as a model folder, which every loader here takes.
-
-        Args:
-            folder: where to; written whole or not at all.
-            half: store the large matrices in half precision.
-            overwrite: replace a model folder that is there.
-            examples: {file name: bytes or path} for its ``example/``.
-
-        Raises:
-            WeightsError: the folder is in the way, or cannot be written.
-        """
-        config = self.config.to_dict()
-        card = render_card(config, {"parameters": sum(p.numel() for p in self.parameters()), **config["info"]})
-        return write_folder(
-            folder, config=config, state=self.state_dict(), card=card, half=half, examples=examples, overwrite=overwrite
-        )
-
-    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-        """Upload the network, with a generated card, to ``org/repo`` on the Hub; returns the commit.
-
-        Raises:
-            WeightsError: the Hub refuses or cannot be reached.
-        """
-        with tempfile.TemporaryDirectory() as scratch:
-            return hub.push(self.save_pretrained(Path(scratch) / "model"), repo_id, private=private, token=token)

@@ -102,6 +102,7 @@ def create_predictor(
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     if isinstance(model, PairNetwork):
         network = copy.deepcopy(model)
+        network.settle_info()
     else:
         network = create_model(model, True, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
     network.remove_auxiliary_heads()  # of use in training only

@@ -91,7 +91,9 @@ def export_model(
         raise ConfigError("int8 is calibrated on real images: give pairs of them (calibration=)")
     if format != "int8" and pairs is not None:
         raise ConfigError(f"a calibration belongs to the format 'int8', not to {format!r}")
-    network = copy.deepcopy(network).cpu().float().eval()
+    network = copy.deepcopy(network).cpu()
+    network.settle_info()
+    network = network.float().eval()
     network.remove_auxiliary_heads()
     with _new_folder(Path(folder)) as work:
         try:

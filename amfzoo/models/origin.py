@@ -1,0 +1,82 @@
+"""What a network was loaded as: the name and the figures of some weights are not those of others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .config import licence_of
+
+if TYPE_CHECKING:
+    from .config import NetworkConfig
+    from .network import PairNetwork
+
+logger = logging.getLogger("amfzoo")
+_TRAINING_ONLY = ("dropout", "auxiliary_heads")
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Of a loaded network.
+
+    Attributes:
+        source: where from, in words.
+        config: as its folder has it.
+        checksum: see `checksum`.
+    """
+
+    source: str
+    config: NetworkConfig
+    checksum: int
+
+
+def origin_of(network: PairNetwork, config: NetworkConfig, source: str) -> Origin | None:
+    """Of a network as it is now; None if its folder says nothing of the weights but their licence.
+
+    Args:
+        config: as the folder has it, before any changes.
+    """
+    says_more = len(config.info) > len(licence_of(config.info))
+    return Origin(source, config, checksum(network)) if says_more else None
+
+
+def checksum(network: PairNetwork) -> int:
+    """A number that changes with the weights, in a hundredth of the time that loading them takes.
+
+    The sum of their bits as whole numbers: whatever order they are added in, and wherever, it is the same.
+    """
+    tensors = [tensor for name, tensor in network.state_dict().items() if not name.startswith("auxiliary.")]
+    bits = (tensor.detach().view(_INTEGERS[tensor.element_size()]) for tensor in tensors)
+    return sum(place * int(values.sum()) for place, values in enumerate(bits, start=1))
+
+
+def settle_info(network: PairNetwork) -> None:
+    """`PairNetwork.settle_info`: drop from `config.info` what the weights were loaded with, but for their licence, if they were changed since.
+
+    Also if its images are prepared otherwise, or its layers do something else. What was added to `info` since is kept.
+    """
+    origin = network.origin
+    if origin is None or any(parameter.is_meta for parameter in network.parameters()):
+        return
+    if _computes(network.config) == _computes(origin.config) and checksum(network) == origin.checksum:
+        return
+    info, licence = network.config.info, licence_of(network.config.info)
+    kept = {key: value for key, value in info.items() if key in licence or origin.config.info.get(key) != value}
+    network.origin = None
+    if len(kept) < len(info):
+        network.config = network.config.replace(info=kept)
+        logger.warning(
+            "the network is no longer that of %s, so its name and figures are left out; its licence is kept",
+            origin.source,
+        )
+
+
+def _computes(config: NetworkConfig) -> dict[str, Any]:
+    """What decides, beside the weights, which logits a network has."""
+    settings = config.to_dict()
+    network = {key: value for key, value in settings["network"].items() if key not in _TRAINING_ONLY}
+    return {"network": network, "preprocessing": settings["preprocessing"]}
