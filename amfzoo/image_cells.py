@@ -36,4 +36,7 @@ def image_file(text: str, folder: Path) -> Path | None:
 
 def followed(path: Path) -> Path:
     """`path` without "..", which leads to the parent of where a link leads, not of the link."""
-    return Path(os.path.realpath(path.parent), path.name) if ".." in path.parts else path
+    try:
+        return Path(os.path.realpath(path.parent), path.name) if ".." in path.parts else path
+    except (OSError, ValueError):  # no path at all, as whoever opens it will say
+        return path

@@ -26,6 +26,7 @@ Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
 _DOUBTFUL = ("uniform", "no_lesion", "far", "narrow", "damaged")
 _UNDECODED = 128  # in each colour: what decoders of JPEG leave where the data run out before the picture ends
+_GRAY = 2  # levels that the colours of a gray picture may differ by
 _NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9
 
 
@@ -71,7 +72,7 @@ def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, 
 def _warnings(lesion: Thumbnails, scores: Mapping[str, Scores], same: bool, limits: Limits) -> tuple[InputWarning, ...]:
     """On one lesion; `same` says that its two images are one picture."""
     warnings = [warning for name, thumb in lesion.items() for warning in _file(name, thumb)]
-    warnings += [warning for name in scores for warning in _quality(name, scores[name], limits)]
+    warnings += [warning for name, thumb in lesion.items() for warning in _quality(name, thumb, scores[name], limits)]
     if same:
         message = "both images are the same picture: give the clinical photo and the dermoscopy image of the lesion"
         return InputWarning("identical", tuple(scores), message), *warnings
@@ -112,13 +113,14 @@ def _file(name: str, thumb: Thumbnail) -> list[InputWarning]:
     if thumb.ratio > _NARROW:
         shape = f"is {thumb.ratio:.1f} times as long as wide, a strip; give the whole picture of the lesion"
         found.append(InputWarning("narrow", (name,), f"the {_NAMES[name]} {shape}"))
-    if (thumb.pixels[-1, -SIDE // 4 :] == _UNDECODED).all():
+    top, bottom = ((thumb.pixels[row, -SIDE // 4 :] == _UNDECODED).all() for row in (0, -1))
+    if bottom and not top:  # else it is a frame of that gray
         end = "ends in plain gray, as pictures do whose file is damaged; get the file again"
         found.append(InputWarning("damaged", (name,), f"the {_NAMES[name]} {end}"))
     return found
 
 
-def _quality(name: str, scores: Scores, limits: Limits) -> list[InputWarning]:
+def _quality(name: str, thumb: Thumbnail, scores: Scores, limits: Limits) -> list[InputWarning]:
     """What is wrong with one image: with its light, and else with what it shows."""
     light = {
         "dark": (scores.dark > limits.dark, "is too dark; take it again with more light"),
@@ -128,7 +130,9 @@ def _quality(name: str, scores: Scores, limits: Limits) -> list[InputWarning]:
     content = {
         "no_lesion": (
             scores.other > limits.other,
-            "does not look like skin with a lesion; check that it is the right file",
+            "has no colours, as the images that amfzoo was trained on have; do not rely on the answer"
+            if np.ptp(thumb.pixels, axis=2).max() <= _GRAY
+            else "does not look like skin with a lesion; check that it is the right file",
         ),
         "blurred": (scores.blur > limits.blur, "is blurred, or very small; take or export it again, in focus"),
         "far": (

@@ -13,6 +13,7 @@ from ..errors import ImageError
 
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
 _GRAY_MODES = ("1", "L", "LA", "La", "I", "F")
+_LEAST_BRIGHT = 1 / 12  # of the range, as for DICOM
 _SAME = 2  # levels; a profile this close to sRGB is sRGB
 
 
@@ -50,6 +51,18 @@ def _convert(image: Image.Image, name: str) -> Image.Image:
     return transform.apply(rgb) if transform else rgb
 
 
+def check_brightest(share: float, name: str) -> None:
+    """Refuse 16-bit pixels of which the brightest has less than a twelfth of the range, such as 8 or 12 bits stored in 16.
+
+    They would become a black picture. One that is black altogether is as it should be.
+    """
+    if 0 < share < _LEAST_BRIGHT:
+        raise ImageError(
+            f"{name}: the 16-bit pixels reach {share:.1%} of their range only, and would all become black; if they hold "
+            "values of fewer bits, save (or pass) them as 8-bit pixels"
+        )
+
+
 def _from_numbers(image: Image.Image, name: str) -> Image.Image:
     """8-bit gray from 16-bit numbers (modes I and I;16)."""
     if image.mode == "F":
@@ -64,11 +77,7 @@ def _from_numbers(image: Image.Image, name: str) -> Image.Image:
             f"{name}: the pixels range over {low}..{high}, beyond 16 bits; "
             "scale them to 0..255 and save (or pass) 8-bit pixels"
         )
-    if 0 < high < 256:
-        raise ImageError(
-            f"{name}: 16-bit pixels that stay below 256 would all become black; "
-            "if they are 8-bit values, save (or pass) them as 8-bit pixels"
-        )
+    check_brightest(high / 65535, name)
     return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 

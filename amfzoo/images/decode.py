@@ -18,6 +18,7 @@ from PIL import (
 )
 
 from ..errors import ImageError
+from .colour import check_brightest
 from .dicom import dicom_image
 from .formats import detect_format
 from .source import check_size
@@ -33,7 +34,9 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
-_PHOTOMETRIC = 262
+_PHOTOMETRIC, _SUBFILE, _BITS, _COMPRESSION, _PLANES = 262, 254, 258, 259, 284  # of TIFF
+_PAGES = 16  # of a TIFF that are looked at for the picture itself
+_SCANS = 100
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -82,8 +85,14 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
             raise ImageError(
                 f"{name}: {kind} with pixels of this kind is not supported; save the picture with 8 bits a channel"
             ) from error
+        state = (
+            "truncated or damaged"
+            if kind != "TIFF"
+            else "truncated, damaged or of a kind of TIFF that is not read here"
+        )
         raise ImageError(
-            f"{name}: the {kind} data are truncated or damaged ({_short(error)}); copy or download the file again"
+            f"{name}: the {kind} data are {state} ({_short(error)}); copy or download the file again"
+            + (", or save it as PNG or JPEG" if kind == "TIFF" else "")
         ) from error
     # Pillow inverts what is stored so with 8 bits, not with 16
     white_is_zero = image.mode.startswith("I;16") and kind == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
@@ -96,13 +105,46 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     if kind == "PNG":
         _require_sound_chunks(data)
     image = _OPENERS[kind](stream, "")
+    if kind == "TIFF":
+        _seek_picture(image)
+        _refuse_wide_planes(image, name)
     check_size(image.size, name)
     if kind == "JPEG":
         _require_end(data, stream.tell())
+        _refuse_many_scans(data, stream.tell(), name)
         _reduce(image, min_size)
     stream.strict = True
+    wide = any(";16" in str(tile.args) for tile in image.tile) and image.mode in ("RGB", "RGBA")
     image.load()
+    if wide:  # Pillow keeps the high bytes: where these are 0, the low ones need not be
+        check_brightest(max(0.5, *(high for _, high in image.getextrema()[:3])) / 255, name)
     return image
+
+
+def _seek_picture(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Go to the first page of a TIFF that is no reduced version of another."""
+    for page in range(min(image.n_frames, _PAGES) if image.tag_v2.get(_SUBFILE, 0) & 1 else 0):
+        image.seek(page)
+        if not image.tag_v2.get(_SUBFILE, 0) & 1:
+            return
+    if image.tell():
+        image.seek(0)
+
+
+def _refuse_wide_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Uncompressed planes of 16 bits, which Pillow reads as if they had 8."""
+    tags = image.tag_v2
+    wide = max(tags.get(_BITS, (8,))) > 8
+    if wide and tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1 and len(tags.get(_BITS, ())) > 1:
+        raise ImageError(
+            f"{name}: TIFF with 16 bits in separate planes is not read; save the picture with 8 bits a channel"
+        )
+
+
+def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
+    """A progressive JPEG costs a pass over the picture for each of its scans, of which files have about ten."""
+    if data.count(b"\xff\xda", start) > _SCANS:
+        raise ImageError(f"{name}: this JPEG is built of more than {_SCANS} scans; save the picture again")
 
 
 def upright(image: Image.Image) -> Image.Image:

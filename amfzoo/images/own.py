@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .read import read_image
-from .source import encoded_bytes, source_name
+from .source import MAX_PIXELS, encoded_bytes, source_name
 
 
 class _NamedBytes(io.BytesIO):
@@ -27,10 +27,11 @@ def own_copy(source: Any) -> Any:
     What cannot be read is given back, so that reading it says what is wrong.
     """
     if isinstance(source, np.ndarray):
-        return source.copy()
-    if isinstance(source, (bytearray, memoryview)):
-        return bytes(source)
+        # others are refused, and one that is a view may not fit into memory
+        return source.copy() if source.dtype == np.uint8 and source.nbytes <= 4 * MAX_PIXELS else source
     try:
+        if isinstance(source, (bytearray, memoryview)):
+            return encoded_bytes(source, source_name(source))
         if isinstance(source, Image.Image):
             return read_image(source)
         if hasattr(source, "read"):

@@ -74,7 +74,7 @@ def _loaded(image: Image.Image, name: str) -> Image.Image:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(
-            f"{name}: its pixels cannot be loaded ({error}); the file is damaged or was closed before it was read"
+            f"{name}: its pixels cannot be loaded ({str(error) or type(error).__name__}); the file is damaged or was closed before it was read"
         ) from error
 
 

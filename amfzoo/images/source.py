@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import BinaryIO, Union
 
 import numpy as np
@@ -20,13 +21,17 @@ MAX_BYTES = 1024**3  # of one encoded file
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 200
+_LONGEST_PATH = 4096
 _BYTES = (bytes, bytearray, memoryview)
 
 
 def source_name(source: object) -> str:
     """A short name for `source`, to begin an error message with."""
     if isinstance(source, (str, os.PathLike)):
-        return shorten(os.fsdecode(source))
+        try:
+            return shorten(os.fsdecode(source))
+        except Exception:  # any object may stand behind `__fspath__`
+            return f"<{type(source).__name__}>"
     if isinstance(source, _BYTES):
         return "<bytes>"
     if isinstance(source, np.ndarray):
@@ -59,7 +64,7 @@ def encoded_bytes(source: object, name: str) -> bytes:
     A file object is read from where it stands and left open.
     """
     if isinstance(source, _BYTES):
-        data = bytes(source)
+        data = _plain_bytes(source, name)
     elif isinstance(source, (str, os.PathLike)):
         data = _path_bytes(source, name)
     else:
@@ -71,6 +76,16 @@ def encoded_bytes(source: object, name: str) -> bytes:
         elif isinstance(source, _BYTES):
             what = "no bytes; pass the whole content of an image file"
         raise ImageError(f"{name}: {what}")
+    return data
+
+
+def _plain_bytes(source: bytes | bytearray | memoryview, name: str) -> bytes:
+    try:
+        data = bytes(source)
+    except ValueError as error:  # a memoryview that was released
+        raise ImageError(f"{name}: {error}; pass the whole content of an image file") from error
+    if 0 < len(data) < _LONGEST_PATH and b"\0" not in data and os.path.isfile(data):
+        raise ImageError(f"{name}: these bytes are the path of a file, not its content; pass the path as text")
     return data
 
 
@@ -90,7 +105,10 @@ def check_size(size: tuple[int, int], name: str) -> None:
 
 
 def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
-    text = os.fsdecode(path)
+    try:
+        text = os.fsdecode(path)
+    except Exception as error:  # any object may stand behind `__fspath__`
+        raise ImageError(f"{name}: it gives no path ({error}); pass the path of an image file as text") from error
     if URL.match(text):
         raise ImageError(
             f"{name}: this is a URL, and URLs are not fetched; download the image and pass its path or its bytes"
@@ -98,8 +116,13 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
     if not text:
         raise ImageError("'': the path is empty; pass the path of an image file")
     try:
-        if os.path.isdir(text):
+        mode = os.stat(text).st_mode
+        if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "is a folder")
+        if not stat.S_ISREG(mode):  # reading one may never end
+            raise ImageError(
+                f"{name}: this is a pipe or a device, not a file; read it yourself, and pass its content as bytes"
+            )
         with open(text, "rb") as stream:
             return _stream_bytes(stream, name)
     except (OSError, ValueError) as error:

@@ -83,7 +83,7 @@ def _check_paths(kind: Any, column: str, table: str) -> None:
     from pyarrow import types
 
     text = kind.value_type if types.is_dictionary(kind) else kind
-    if not (types.is_string(text) or types.is_large_string(text) or types.is_null(text)):
+    if not (types.is_string(text) or types.is_large_string(text) or types.is_string_view(text) or types.is_null(text)):
         raise TableError(f"the column {column!r} of {table} holds {kind}; it must hold the paths of images as text")
 
 

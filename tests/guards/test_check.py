@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from amfzoo import read_image
 from amfzoo.data.example import example_pair
@@ -126,3 +126,16 @@ def test_any_picture_that_can_be_read_can_be_checked():
 
 def test_nothing_given_nothing_found():
     assert check_images({"clinical": None, "dermoscopy": None}) == check_images({}) == ()
+
+
+def test_frames_change_nothing(pairs):
+    for pair in pairs:
+        framed = {name: ImageOps.expand(picture, (0, 75), (128, 128, 128)) for name, picture in pair.items()}
+        assert found(framed) == []
+        assert [code for code, _ in found(swapped(framed))] == ["swapped"]
+
+
+def test_gray_pictures_are_said_to_have_no_colours(pairs):
+    gray = {name: picture.convert("L").convert("RGB") for name, picture in pairs[0].items()}
+    messages = [warning.message for warning in check_images(gray) if warning.code == "no_lesion"]
+    assert messages and all("has no colours" in message for message in messages)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from amfzoo.data.synthetic import draw_pair, random_findings
-from amfzoo.guards.features import DARKEST, LIGHT_HIGH, LIGHT_LOW, LIGHTEST, SIDE, describe, thumbnail
+from amfzoo.guards.features import DARKEST, LIGHT_HIGH, LIGHT_LOW, LIGHTEST, SIDE, describe, thumbnail, within_frame
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +64,28 @@ def test_a_thumbnail_is_pillows(lesion):
     expected = np.asarray(lesion.resize((SIDE, SIDE), Image.Resampling.BILINEAR)).astype(int)
     off = np.abs(thumbnail(lesion) - expected)
     assert off.max() <= 2 and (off > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (114, 114, 114)])
+@pytest.mark.parametrize("border", [(0, 75), (40, 0), (30, 30), (0, 500)])
+def test_a_frame_is_left_out(lesion, colour, border):
+    framed = ImageOps.expand(lesion, border, colour)
+    file = io.BytesIO()
+    framed.save(file, "JPEG", quality=90)
+    expected = thumbnail(lesion).astype(int)
+    assert np.abs(thumbnail(framed) - expected).max() == 0
+    assert np.abs(thumbnail(Image.open(file)) - expected).mean() < 4  # some rows of blurred frame stay
+    assert np.abs(np.asarray(framed.resize((SIDE, SIDE))) - expected).mean() > 4
+
+
+def test_what_is_bright_or_plain_itself_is_no_frame(lesion):
+    pixels = np.asarray(lesion)
+    rows, columns = np.indices(pixels.shape[:2])
+    inside = (rows - 225) ** 2 / 200**2 + (
+        columns - 300
+    ) ** 2 / 290**2 < 1  # as of a lamp that leaves the rest too bright
+    for picture in (np.full_like(pixels, 200), np.where(inside[..., None], pixels, 255).astype(np.uint8)):
+        assert within_frame(picture).shape == picture.shape
+    thin = np.full_like(pixels, 255)
+    thin[220:230] = pixels[220:230]  # a line is no picture in a frame
+    assert within_frame(thin).shape == thin.shape

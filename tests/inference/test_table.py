@@ -202,3 +202,11 @@ def test_tables_that_can_be_trained_on_can_be_predicted(model, folder, asked):
     source.write_text("Clinical;CLINICAL;dermoscopy\na;b;c\n")
     with pytest.raises(TableError, match="'Clinical', 'CLINICAL' may each be the clinical image"):
         predict_table(model, source, folder / "other.csv")
+
+
+def test_cells_that_are_no_paths_cost_their_rows_alone(model, folder):
+    source = folder / "p.csv"
+    source.write_bytes(b"clinical,dermoscopy\n../x\0y/z.jpg,d0.jpg\n" + b"x" * 300 + b".jpg,d0.jpg\nc0.jpg,d0.jpg\n")
+    predict_table(model, source, folder / "out.csv")
+    errors = [row["error"] for row in read_table(folder / "out.csv")]
+    assert all("no such file" in error for error in errors[:2]) and errors[2] == ""

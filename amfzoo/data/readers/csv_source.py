@@ -96,11 +96,14 @@ def read_csv(
 
 
 def _column(table: Table, role: str, asked: str | None) -> str | None:
-    if asked is not None:
-        return table.column(asked, role)
-    alike = called(DEFAULT_COLUMNS[role], table.columns)
+    alike = called(DEFAULT_COLUMNS[role], table.columns) if asked is None else [table.column(asked, role)]
     if len(alike) > 1:
         raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
+    if alike and alike[0] in table.no_text:
+        wanted = "the paths of images as text" if role in MODALITIES else "text"
+        raise ConfigError(
+            f"{table.path}: the column {alike[0]!r} holds {table.no_text[alike[0]]}; it must hold {wanted}"
+        )
     return alike[0] if alike else None
 
 

@@ -7,7 +7,7 @@ import difflib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,13 @@ class Table:
         path: the file.
         columns: names, unique; columns without a name are left out.
         rows: in the file's order, one cell for every column.
+        no_text: columns of Parquet that hold bytes or records, and what they hold; their cells are empty.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    no_text: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, name: str, what: str) -> str:
         """`name`, if there is such a column.
@@ -149,11 +151,23 @@ def _parquet(file: Path) -> Table:
     except (ArrowException, OSError) as error:
         raise ConfigError(f"{file}: not a readable Parquet file ({error})") from error
     columns = _columns([name.strip() for name in content.column_names], file)
+    no_text = {field.name.strip(): str(field.type) for field in content.schema if not _is_text(field.type)}
+    kept = content.select([name for name in content.column_names if name.strip() and name.strip() not in no_text])
+    empty = dict.fromkeys(set(no_text) & set(columns), "")
     rows = [
-        Row(f"{file.name}, row {number}", {name.strip(): _text(value) for name, value in cells.items() if name.strip()})
-        for number, cells in enumerate(content.to_pylist(), start=1)
+        Row(f"{file.name}, row {number}", {name.strip(): _text(value) for name, value in cells.items()} | empty)
+        for number, cells in enumerate(kept.to_pylist(), start=1)
     ]
-    return Table(file, columns, tuple(rows))
+    return Table(file, columns, tuple(rows), no_text)
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether values of a type of Arrow can stand in a cell."""
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return not (types.is_nested(kind) or "binary" in str(kind))
 
 
 def _text(value: Any) -> str:

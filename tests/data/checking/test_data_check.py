@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections import Counter
 
@@ -259,3 +260,18 @@ def test_a_class_called_unknown_keeps_its_count(clean, table):
         read_csv(table("lesions.csv", rows, columns), labels={"d": (LABEL, ["nv", "mel", "unknown", "(none)"])})
     ).counts
     assert sum(split["unknown"] for split in counts["d"].values()) == 1
+
+
+def test_paths_that_cannot_be_looked_at_are_faults_of_their_rows(clean):
+    rows, folder = clean
+    rows[3] = {**rows[3], "clinical": "x" * 300 + ".png"}
+    rows[4] = {**rows[4], "clinical": "../x\0y/z.png"}
+    with open(folder / "t.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    report = check(read_csv(folder / "t.csv"))
+    assert [(fault.kind, fault.lesions) for fault in report.faults] == [
+        ("missing-file", ("L3",)),
+        ("missing-file", ("L4",)),
+    ]

@@ -230,6 +230,21 @@ def test_parquet_reads_like_csv(tmp_path):
     assert second.dermoscopy is None and second.labels == {} and second.metadata == {}
 
 
+@pytest.mark.parametrize("cell", [b"jpeg", {"bytes": b"jpeg", "path": "c.jpg"}])
+def test_parquet_with_bytes_in_place_of_paths(tmp_path, cell):
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra `parquet`")
+    from pyarrow import parquet
+
+    columns = {"clinical": [cell], "dermoscopy": ["d.jpg"], "preview": [b"jpeg"]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    with pytest.raises(ConfigError, match="'clinical' holds .*binary.*must hold the paths of images as text") as caught:
+        read_csv(tmp_path / "x.parquet")
+    assert len(str(caught.value)) < 500
+    parquet.write_table(pyarrow.table({**columns, "clinical": ["c.jpg"]}), tmp_path / "x.parquet")
+    (lesion,) = read_csv(tmp_path / "x.parquet")
+    assert lesion.clinical.name == "c.jpg" and not lesion.metadata.get("preview")
+
+
 @pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL", "#N/A", "n/a", "#REF!"])
 def test_marks_of_empty_cells_are_no_class_no_patient_and_no_file(tmp_path, mark):
     text = f"id,clinical,dermoscopy,diagnosis,patient\na,a.jpg,{mark},mel,p\nb,{mark},b.jpg,{mark},{mark}\nc,c.jpg,,nev,{mark}\n"
