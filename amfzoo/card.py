@@ -48,6 +48,12 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
     return f"{_front_matter(fields)}\n# {cell(fields['name'])}\n\n{body}\n"
 
 
+def main_limit(info: Mapping[str, Any]) -> str:
+    """What weights are not validated for, in a few words: how their card begins to say it."""
+    text = str(info.get("not_validated_for") or "anything: nothing is recorded")
+    return re.split(r"[.:;]", text, maxsplit=1)[0].strip()
+
+
 def _front_matter(fields: Mapping[str, Any]) -> str:
     licence = str(fields.get("license") or "").lower()
     lines = ["---", f"license: {licence if licence in _HUB_LICENSES else 'other'}"]
@@ -143,8 +149,14 @@ def _preprocessing(config: Mapping[str, Any]) -> str:
 
 
 def _limits(fields: Mapping[str, Any]) -> str:
+    untrained = fields.get("untrained")
+    never = (
+        f"**Never trained**, so that these answers mean nothing: {', '.join(map(cell, untrained))}.\n\n"
+        if untrained
+        else ""
+    )
     return (
-        "Research software. It is **not a medical device**, has no regulatory clearance, and must not be used to "
+        f"{never}Research software. It is **not a medical device**, has no regulatory clearance, and must not be used to "
         "diagnose, to treat, or to decide about a patient. Outputs are statistical; a low probability of malignancy "
         "does not exclude it.\n\n"
         f"Not validated for: {_text(fields.get('not_validated_for') or 'anything beyond the data named above')}"

@@ -20,7 +20,9 @@ def build(name: str = "amf_test", seed: int = 0, **config):
     if name == "amf_swin":
         config.setdefault("dermoscopy_args", {"img_size": SIDE})
     torch.manual_seed(seed)
-    return create_model(name, pretrained=False, **config)
+    network = create_model(name, pretrained=False, **config)
+    network.mark_untrained(())  # as if they were trained
+    return network
 
 
 def pair(batch: int = 2, side: int = SIDE, seed: int = 1) -> tuple[Tensor, Tensor]:

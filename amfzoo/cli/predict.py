@@ -70,7 +70,7 @@ def add(commands: Any) -> None:
         metavar="NAME",
         choices=RUNTIMES,
         default="torch",
-        help="torch, onnx, openvino, or auto: the fastest that is installed; the answers are the same (default: torch)",
+        help="torch, onnx, openvino, or auto: the fastest that is installed (default: torch); in fp32 all answer the same, see --precision",
     )
     parser.add_argument(
         "--precision",
@@ -206,7 +206,10 @@ def _images(args: argparse.Namespace) -> tuple[str | None, str | None]:
 
 
 def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | None) -> int:
+    from ..card import main_limit
+
     model = _load_for_prediction(args)
+    limit = main_limit(model.network.config.info)
     answer = model.network.predict(clinical, dermoscopy, guards=not args.no_guards)
     if args.report:
         from ..report import write_pair_report
@@ -216,9 +219,11 @@ def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | 
             remark=_EXAMPLE if args.example else "",
         )  # fmt: skip
     if args.json:
-        print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict()})
+        print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict(), "not_validated_for": limit})
     else:
         print(answer)
+        if not args.quiet:
+            print(f"{model.label} is not validated for {limit}.")
         if args.example and not args.quiet:
             print(_EXAMPLE)
     return exit_codes.OK

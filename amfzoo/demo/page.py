@@ -11,7 +11,7 @@ from ..data.example import example_pair
 from ..errors import AmfzooError
 from ..report.case_html import case_section
 from ..report.markup import escape
-from ..report.model_html import model_section, notice
+from ..report.model_html import limit, model_section, notice
 from ..runtimes.base import require
 from .answers import Answers
 
@@ -62,13 +62,16 @@ def build(model: str = DEFAULT_MODEL, *, cache_dir: str | None = None, local_fil
         # one at a time: an explanation puts hooks on the network
         alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network"}
         show = {"fn": _told(gr, _shown(answers)), "inputs": inputs, "outputs": outputs, "api_visibility": "private"}
-        go.click(**show, **alone)
-        example.click(lambda: [str(path) for path in example_pair()], None, inputs[:2], api_visibility="private").then(
-            **show, **alone
+        taken = example.click(
+            lambda: [str(path) for path in example_pair()], None, inputs[:2], api_visibility="private"
         )
-        # an answer must not stand beside images that it is not of
+        running = [go.click(**show, **alone), taken.then(**show, **alone)]
+        # an answer must not stand beside images that it is not of, nor one that is on its way arrive there
         changes = [event for box in (clinical, dermoscopy) for event in (box.upload, box.clear, box.delete)]
-        gr.on([*changes, name.input], lambda: (_framed(_WAITING), None), None, outputs, api_visibility="private")
+        gr.on(
+            [*changes, name.input], lambda: (_framed(_WAITING), None), None, outputs, cancels=running,
+            api_visibility="private",
+        )  # fmt: skip
 
         asked = gr.Button(visible=False)
         asked.click(
@@ -90,10 +93,8 @@ def _shown(answers: Answers) -> Callable[..., tuple[str, dict[str, Any]]]:
     def show(clinical: str | None, dermoscopy: str | None, name: str) -> tuple[str, dict[str, Any]]:
         case = answers.view(clinical, dermoscopy, name)
         config = answers.network(name).config
-        limits = str(config.info.get("not_validated_for") or "anything: nothing is recorded")
-        first = limits.partition(". ")[0].rstrip(".")  # the rest stands below
         lines = [
-            f'<p class="muted"><b>{escape(name)}</b> is not validated for {escape(first)}.</p>',
+            *limit(config, name),
             *case_section(case, level=3),
             *model_section(config, name, __version__),
         ]

@@ -45,8 +45,8 @@ class Prediction:
         missing: the images that were not given ("clinical" or "dermoscopy").
         sets: {task: PredictionSet}, where the weights were calibrated for it and no
             image is missing.
-        warnings: what the input guards found; empty where they found nothing or were
-            turned off.
+        warnings: what the input guards found, where they were not turned off; and "untrained" where a
+            task's head was never trained.
 
     Raises:
         PredictionError: a probability is not a number in [0, 1], or a task's do not
@@ -90,8 +90,15 @@ class Prediction:
         return best, row[best]
 
     @property
+    def lacks_dermoscopy(self) -> bool:
+        """Whether the image that the seven-point criteria are defined on was missing."""
+        return "dermoscopy" in self.missing
+
+    @property
     def seven_point_note(self) -> str | None:
         """Why there is no seven-point score; None if there is one."""
+        if self.checklist and self.lacks_dermoscopy:
+            return "no seven-point score: its criteria are dermoscopic, and the dermoscopy image was missing"
         absent = [name for name in CHECKLIST if name not in self.probabilities]
         if len(absent) == len(CHECKLIST):
             return "no seven-point score: these weights have no checklist tasks"
@@ -118,12 +125,12 @@ class Prediction:
 
     @property
     def seven_point_bounds(self) -> tuple[int, int] | None:
-        """Least and greatest score that the most probable classes allow; None without any checklist task.
+        """Least and greatest score that the most probable classes allow; None without any checklist task, or dermoscopy.
 
         Equal where there is a score. They differ where a criterion is not answered, or answered
         only as present where the rule asks for more; `seven_point_note` says which.
         """
-        if not self.checklist:
+        if not self.checklist or self.lacks_dermoscopy:
             return None
         low = high = 0
         for name, criterion in CHECKLIST.items():
@@ -190,10 +197,11 @@ class Prediction:
         lines, last = [f"model {self.model}"] if self.model else [], None
         for task, label, title, p in self.rows():
             if task != last:
-                lines.append(task.replace("_", " "))
+                guessed = " (dermoscopic: a guess)"
+                lines.append(task.replace("_", " ") + (guessed if task in CHECKLIST and self.lacks_dermoscopy else ""))
                 last = task
             name = label if title == label else f"{label}  {title}"
-            lines.append(f"  {p:6.1%}  {'#' * round(20 * p):20}  {name}")
+            lines.append(f"  {_share(p):>6}  {'#' * round(20 * p):20}  {name}")
         lines += [f"warning: {found.message}" for found in self.warnings]
         return "\n".join([*lines, self.summary(), RESEARCH_ONLY])
 
@@ -207,12 +215,17 @@ class Prediction:
             bar = f'<div style="background:#4878a8;height:0.8em;width:{100 * p:.1f}%"></div>'
             name = label if title == label else f"{label} ({title})"
             body.append(
-                f'<tr><td style="text-align:left">{html.escape(name)}</td><td>{p:.1%}</td>'
+                f'<tr><td style="text-align:left">{html.escape(name)}</td><td>{html.escape(_share(p))}</td>'
                 f'<td style="width:12em;text-align:left">{bar}</td></tr>'
             )
         warnings = "".join(f" Warning: {found.message}" for found in self.warnings)
         caption = html.escape(f"{self.model}: {self.summary()}.{warnings} {RESEARCH_ONLY}")
         return f'<table><caption style="caption-side:bottom">{caption}</caption>{"".join(body)}</table>'
+
+
+def _share(p: float) -> str:
+    """A probability for people; one that is not 0 or 1 does not look so."""
+    return "<0.1%" if 0 < p < 0.0005 else ">99.9%" if 0.9995 <= p < 1 else f"{p:.1%}"
 
 
 def _listed(tasks: Iterable[str]) -> str:

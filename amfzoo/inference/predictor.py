@@ -148,12 +148,13 @@ def _answers(
 def _finished(
     model: Model, batch: Sequence[_Prepared | AmfzooError], started: Started, errors: str, numbers: Iterator[int]
 ) -> Iterator[Prediction | AmfzooError]:
+    untrained = _untrained(model)
     rows = {task: values.tolist() for task, values in calibrated(started.logits(), model.config.temperatures).items()}
     row = 0
     for item, number in zip(batch, numbers):
         answer = item
         if not isinstance(item, AmfzooError):
-            answer = _answer(model, {task: values[row] for task, values in rows.items()}, item)
+            answer = _answer(model, {task: values[row] for task, values in rows.items()}, item, untrained)
             row += 1
         if errors == "raise" and isinstance(answer, AmfzooError):
             raise type(answer)(f"pair {number} (counted from 0): {answer}") from answer.__cause__
@@ -243,7 +244,20 @@ def _started(model: Model, batch: Sequence[_Prepared | AmfzooError]) -> Started:
     return start_logits(model, arrays)
 
 
-def _answer(model: Model, rows: dict[str, list[float]], pair: _Prepared) -> Prediction | PredictionError:
+def _untrained(model: Model) -> tuple[InputWarning, ...]:
+    tasks = model.untrained if hasattr(model, "untrained") else model.config.info.get("untrained", ())
+    if not tasks:
+        return ()
+    names = ", ".join(task.replace("_", " ") for task in tasks)
+    what = "these answers mean" if len(tasks) > 1 else "this answer means"
+    return (
+        InputWarning("untrained", (), f"never trained: {names}; {what} nothing until the network is trained for it"),
+    )
+
+
+def _answer(
+    model: Model, rows: dict[str, list[float]], pair: _Prepared, untrained: tuple[InputWarning, ...]
+) -> Prediction | PredictionError:
     """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
     probabilities = {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()}
     missing = tuple(name for name in model.preprocess if pair.inputs[name] is None)
@@ -257,7 +271,7 @@ def _answer(model: Model, rows: dict[str, list[float]], pair: _Prepared) -> Pred
             sets={
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
             },
-            warnings=pair.warnings,
+            warnings=(*untrained, *pair.warnings),
         )
     except PredictionError as error:
         return error

@@ -125,9 +125,13 @@ class AnswerColumns:
             cells += [answer.top(task)[0], *(f"{row[label]:.8f}" for label in classes)]
             if task in self.conformal:
                 cells.append(SET_SEPARATOR.join(answer.sets[task].classes) if task in answer.sets else "")
-        score = [str(answer.seven_point_score)] if self.has_score else []
+        score = [_or_empty(answer.seven_point_score)] if self.has_score else []
         codes = [";".join(dict.fromkeys(found.code for found in answer.warnings))] if self.guards else []
         return [*cells, " ".join(answer.missing), *score, *codes, ""]
+
+
+def _or_empty(value: int | None) -> str:
+    return "" if value is None else str(value)
 
 
 def check_output(table: PairTable, out: str | os.PathLike[str]) -> Path:

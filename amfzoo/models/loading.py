@@ -19,7 +19,7 @@ from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
 from .config import NetworkConfig
-from .origin import origin_of
+from .origin import UNTRAINED, origin_of
 
 logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
@@ -106,6 +106,7 @@ def build_loaded(
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
         model = build(config.replace(**changes))
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
+    model.mark_untrained(config.info.get(UNTRAINED) or ())
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
@@ -151,9 +152,11 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
         for name in ("temperatures", "conformal")
     }
     dropped = [t for t in model.tasks if t not in kept]
+    learned = [task for task in kept if task not in model.untrained]
     model.reset_heads(tasks)
     for task, head in kept.items():
         model.heads[task] = head
+    model.mark_untrained(task for task in tasks if task not in learned)
     model.config = model.config.replace(**fitted)
     fresh = [t for t in tasks if t not in kept]
     logger.warning(

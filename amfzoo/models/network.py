@@ -16,7 +16,7 @@ from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig, licence_of
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
-from .origin import Origin
+from .origin import Origin, head_sum
 from .parts import Absent, PooledNorm, make_heads, replace_absent
 from .pretrained import Pretrained
 
@@ -63,6 +63,7 @@ class PairNetwork(Pretrained, nn.Module):
         self.num_features = sum(sum(channels[name]) for name in self._pooled_branches())
         self.dropout = nn.Dropout(config.dropout)
         self.heads = make_heads(self.num_features, config.tasks)
+        self.mark_untrained(config.tasks)
         self.auxiliary = nn.ModuleDict(
             {
                 name: nn.ModuleDict(
@@ -79,6 +80,15 @@ class PairNetwork(Pretrained, nn.Module):
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
         return dict(self.config.tasks)
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """The tasks whose heads still have the random values that they were made with: their answers mean nothing."""
+        return tuple(task for task, made in self._made.items() if made and made == head_sum(self.heads[task]))
+
+    def mark_untrained(self, tasks: Iterable[str]) -> None:
+        """Say that the values that the heads of `tasks` have now were not learned, and those of all others were."""
+        self._made = {task: head_sum(self.heads[task]) for task in tasks if task in self.heads}
 
     # ---------------------------------------------------------------- forward
 
@@ -176,6 +186,7 @@ class PairNetwork(Pretrained, nn.Module):
         tasks = as_tasks(tasks)
         where = next(self.heads.parameters())
         self.heads = make_heads(self.num_features, tasks).to(where)
+        self.mark_untrained(tasks)
         self.config = self.config.replace(tasks=tasks, temperatures={}, conformal={}, info=licence_of(self.config.info))
         for name, parts in self.auxiliary.items():
             parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)

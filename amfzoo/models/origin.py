@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
 
 from .config import licence_of
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from .network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
+UNTRAINED = "untrained"  # key of `NetworkConfig.info`
 _TRAINING_ONLY = ("dropout", "auxiliary_heads")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -49,7 +52,16 @@ def checksum(network: PairNetwork) -> int:
 
     The sum of their bits as whole numbers: whatever order they are added in, and wherever, it is the same.
     """
-    tensors = [tensor for name, tensor in network.state_dict().items() if not name.startswith("auxiliary.")]
+    return _bits(tensor for name, tensor in network.state_dict().items() if not name.startswith("auxiliary."))
+
+
+def head_sum(head: nn.Module) -> int:
+    """As `checksum`, of one head; 0 where it has no values."""
+    tensors = list(head.state_dict().values())
+    return 0 if any(tensor.is_meta for tensor in tensors) else _bits(tensors)
+
+
+def _bits(tensors: Iterable[Tensor]) -> int:
     bits = (tensor.detach().view(_INTEGERS[tensor.element_size()]) for tensor in tensors)
     return sum(place * int(values.sum()) for place, values in enumerate(bits, start=1))
 
@@ -59,6 +71,7 @@ def settle_info(network: PairNetwork) -> None:
 
     Also if its images are prepared otherwise, or its layers do something else. What was added to `info` since is kept.
     """
+    _note_untrained(network)
     origin = network.origin
     if origin is None or any(parameter.is_meta for parameter in network.parameters()):
         return
@@ -73,6 +86,14 @@ def settle_info(network: PairNetwork) -> None:
             "the network is no longer that of %s, so its name and figures are left out; its licence is kept",
             origin.source,
         )
+
+
+def _note_untrained(network: PairNetwork) -> None:
+    """`info["untrained"]`: the tasks whose heads still are as they were made."""
+    info, untrained = network.config.info, list(network.untrained)
+    if info.get(UNTRAINED, []) != untrained:
+        rest = {key: value for key, value in info.items() if key != UNTRAINED}
+        network.config = network.config.replace(info={**rest, UNTRAINED: untrained} if untrained else rest)
 
 
 def _computes(config: NetworkConfig) -> dict[str, Any]:

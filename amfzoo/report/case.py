@@ -133,7 +133,7 @@ def _maps(seen: Explanation, answer: Prediction, branch: str) -> Iterator[tuple[
         shown = ranked[:1]
         if task == DIAGNOSIS and row[ranked[1]] >= SECOND_DIAGNOSIS:
             shown = ranked[:2]
-        if task in CHECKLIST and ranked[0] == "absent":
+        if task in CHECKLIST and (ranked[0] == "absent" or answer.lacks_dermoscopy):
             continue
         for label in shown:
             what = f"{words(task)}: {class_name(task, label, row)}, {percent(row[label])}"

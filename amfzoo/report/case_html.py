@@ -143,7 +143,7 @@ def _set(prediction: Prediction, task: str, row: Mapping[str, float]) -> list[st
 def _checklist(prediction: Prediction, h: str) -> list[str]:
     lines = [f"<{h}>Seven-point checklist</{h}>"]
     note = prediction.seven_point_note
-    if not prediction.checklist:
+    if not prediction.checklist or prediction.lacks_dermoscopy:
         return [*lines, f"<p>{escape((note or '').capitalize())}.</p>"]
     rows = []
     for name, criterion in CHECKLIST.items():
@@ -197,6 +197,9 @@ def _contribution(case: CaseView, h: str) -> list[str]:
     for task, row in case.prediction.probabilities.items():
         cells = [_top(case.prediction, task, row)]
         for name, other in without.items():
+            if task in CHECKLIST and other.lacks_dermoscopy:
+                cells.append('<span class="muted">not to be told</span>')
+                continue
             points = round(100 * case.contribution.shift(name, task))
             moved = f"{points} point{'' if points == 1 else 's'} move{'s' if points == 1 else ''}"
             cells.append(f'{_top(other, task, row)}<br><span class="muted">{moved}</span>')

@@ -67,10 +67,10 @@ def index(listed: Sequence[Answer], pictured: Iterable[int], answers: Answers) -
     own = [name for name, _ in listed[0].others[:_COLUMNS_SHOWN]]
     what = words(answers.task)
     head = [
-        answers.counted, *own, "clinical", "dermoscopy", f"most probable {what}", "probability",
+        answers.counted, "warnings, errors", f"most probable {what}", "probability",
         *(["prediction set"] if answers.task in answers.columns.conformal else []),
         *(["score"] if answers.columns.has_score else []),
-        "warnings, errors",
+        "clinical", "dermoscopy", *own,
     ]  # fmt: skip
     classes = answers.columns.tasks[answers.task]
     names = {label: class_name(answers.task, label, classes) for label in classes}
@@ -94,18 +94,17 @@ def _filters(names: Mapping[str, str]) -> list[str]:
 def _row(answer: Answer, names: Mapping[str, str], pictured: bool, answers: Answers) -> str:
     state = [name for name, on in zip(_STATES, (answer.warnings, answer.error, pictured)) if on]
     line = f'<a href="#case-{answer.line}">{answer.line}</a>' if pictured else str(answer.line)
-    cells = [f'<th scope="row" data-value="{answer.line}">{line}</th>']
-    cells += [_text(text) for _, text in answer.others[:_COLUMNS_SHOWN]]
-    cells += [_text(Path(text).name or "none") for text in answer.images]
+    notes = [escape(words(code), _CELL) for code in answer.warnings]
+    notes += [f"error: {escape(answer.error)}"] if answer.error else []
+    cells = [f'<th scope="row" data-value="{answer.line}">{line}</th>', f'<td class="bad">{"; ".join(notes)}</td>']
     cells.append(_text(names.get(answer.label, answer.label)))
     cells.append(_figure(answer.p, "" if answer.p is None else percent(answer.p)))
     if answers.task in answers.columns.conformal:
         cells.append(_text(", ".join(answer.classes or ())))
     if answers.columns.has_score:
         cells.append(_figure(answer.score, "" if answer.score is None else str(answer.score)))
-    notes = [escape(words(code), _CELL) for code in answer.warnings]
-    notes += [f"error: {escape(answer.error)}"] if answer.error else []
-    cells.append(f'<td class="bad">{"; ".join(notes)}</td>')
+    cells += [_text(Path(text).name or "none") for text in answer.images]
+    cells += [_text(text) for _, text in answer.others[:_COLUMNS_SHOWN]]
     return f'<tr data-label="{escape(answer.label)}" data-state="{" ".join(state)}">{"".join(cells)}</tr>'
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..card import main_limit
 from ..checks import figures
 from ..inference.prediction import RESEARCH_ONLY
 from ..text_tables import UNKNOWN
@@ -29,6 +29,11 @@ _LONGEST = 2000
 def notice() -> str:
     """The research-only notice, which a page has once."""
     return f'<p class="notice" role="note">{escape(NOTICE)}</p>'
+
+
+def limit(config: NetworkConfig, label: str) -> list[str]:
+    """What is not to be expected of the weights, in one line; the rest stands in their section."""
+    return [f'<p class="muted"><b>{escape(label)}</b> is not validated for {escape(main_limit(config.info))}.</p>']
 
 
 def model_section(config: NetworkConfig, label: str, version: str) -> list[str]:

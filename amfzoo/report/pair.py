@@ -11,7 +11,7 @@ from ..inference import Prediction
 from .case import CaseView, view_case
 from .case_html import case_section
 from .markup import escape
-from .model_html import model_section, notice
+from .model_html import limit, model_section, notice
 from .page import check_page, write_page
 from .style import PAGE_STYLE
 
@@ -60,5 +60,5 @@ def pair_page(case: CaseView, config: NetworkConfig, label: str, remark: str = "
     """The page as text."""
     opening, *section = case_section(case)
     remarks = [f"<p><b>{escape(remark)}</b></p>"] if remark else []
-    body = [opening, notice(), *remarks, *section, *model_section(config, label, __version__)]
+    body = [opening, notice(), *limit(config, label), *remarks, *section, *model_section(config, label, __version__)]
     return document(case.title, body, style=PAGE_STYLE)

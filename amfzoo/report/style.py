@@ -77,6 +77,10 @@ h4 {{ margin: 1.1rem 0 .3rem; }}
   tr, .viewer, .warning, .notice {{ break-inside: avoid; }}
   .viewer input, .viewer input:not(:checked) + label, .filters, nav {{ display: none; }}
   .pictures {{ grid-template-columns: 1fr 1fr; }}
+  .scroll {{ overflow: visible; }}
+  table.index {{ width: 100%; }}
+  table.index th, table.index td {{ padding: .2rem .3rem; }}
+  table.index td {{ overflow-wrap: anywhere; }}
   section.case {{ break-before: page; }}
 }}
 """

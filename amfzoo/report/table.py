@@ -13,7 +13,7 @@ from .case import view_case
 from .case_html import case_section
 from .index_html import SCRIPT, Tally, index, overview
 from .markup import escape
-from .model_html import model_section, notice
+from .model_html import limit, model_section, notice
 from .page import check_page, write_page
 from .style import PAGE_STYLE
 
@@ -72,6 +72,7 @@ def write_table_report(
     body = [
         f"<h1>Predictions for {escape(name)}</h1>",
         notice(),
+        *limit(model.config, answers.columns.label),
         *overview(tally, answers),
         '<h2 id="list">The rows</h2>',
         _shown(len(shown), tally.rows, "rows"),

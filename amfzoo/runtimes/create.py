@@ -51,7 +51,7 @@ def create_predictor(
     cache_dir: str | os.PathLike[str] | None = None,
     token: str | bool | None = None,
 ) -> Predictor:
-    """A model that predicts through another runtime than eager torch, with the same answers.
+    """A model that predicts through another runtime than eager torch, with the same answers where it computes in fp32.
 
     Every predictor is compared with fp32 torch when it is made (three pairs of random
     pictures, `Predictor.difference`); in fp32 no probability may differ by more than 1e-3; on CUDA

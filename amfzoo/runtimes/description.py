@@ -31,8 +31,16 @@ _NOTES = {
     "missing": "Columns of `present` are clinical, dermoscopy; false marks a missing image, whose pixels (zeros, say) "
     "have no effect. At least one image of a pair must be there.",
     "answers": "Probabilities are softmax(logits / temperature), for each task by itself.",
+    "prediction_sets": "A class is in the set of its task if 1 - probability is at most its threshold; the most probable class "
+    "always is. They hold where no image is missing.",
     "use": "Research software, not a medical device.",
 }
+
+
+_OPENVINO = (
+    "Compile with {'INFERENCE_PRECISION_HINT': 'f32'}: left to itself, OpenVINO computes in bf16 where the processor can, "
+    "which moves probabilities by some hundredths."
+)
 
 
 def describe(
@@ -61,7 +69,7 @@ def describe(
         "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
         "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
         "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
-        "notes": _NOTES,
+        "notes": _NOTES | ({"openvino": _OPENVINO} if format == "openvino" else {}),
         "parity": {
             "reference": "fp32 torch",
             "largest_difference_of_a_probability": {str(size): value for size, value in parity.items()},

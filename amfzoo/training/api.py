@@ -124,7 +124,7 @@ def finetune(
     identity = fingerprint(network, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
-        about = About(lesions.name, start, sum(p.numel() for p in network.parameters()))
+        about = About(lesions.name, start, sum(p.numel() for p in network.parameters()), network.untrained)
         check_leaks(lesions)
         train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
         if valid is not None:

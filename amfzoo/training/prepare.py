@@ -144,6 +144,7 @@ def build_model(
             start,
             fresh_auxiliary=True,
         )
+        network.mark_untrained(model.untrained)
         if network.tasks != dict(tasks):
             change_heads(network, dict(tasks), start)
     else:

@@ -28,11 +28,13 @@ MODEL_FOLDER, CASES_FILE = "model", "validation.csv"
 
 @dataclass(frozen=True)
 class About:
-    """What a run is called in its files: the data's name, what it started from, how many parameters."""
+    """What a run is called in its files: the data's name, what it started from, how many parameters; the tasks whose heads
+    were new."""
 
     data: str
     start: str
     parameters: int
+    fresh: tuple[str, ...]
 
 
 def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: bool) -> None:
@@ -145,6 +147,7 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
     copy = PairNetwork(source.config)
     copy.load_state_dict(source.state_dict())
     copy.remove_auxiliary_heads()
+    unlearned = [task for task, masks in trainer.train.targets.items() if not informative(masks).any()]
     copy.config = copy.config.replace(
         dropout=0.0,
         info={
@@ -152,16 +155,15 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
             # the weights too: two runs on the same data must not pass for one model
             "name": f"{copy.config.architecture}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
             "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
-            + _unlearned(trainer.train),
+            + (
+                f" No training lesion had a label for {', '.join(unlearned)}: do not use those answers."
+                if unlearned
+                else ""
+            ),
         },
     )
+    copy.mark_untrained(task for task in about.fresh if task in unlearned)
     return copy.eval()
-
-
-def _unlearned(train: PairDataset) -> str:
-    """Words for the card on tasks without a label, whose heads answer all the same."""
-    tasks = [task for task, masks in train.targets.items() if not informative(masks).any()]
-    return f" No training lesion had a label for {', '.join(tasks)}: do not use those answers." if tasks else ""
 
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:

@@ -22,9 +22,13 @@ ROWS = [("a", "c0.jpg", "d0.jpg"), ("b", "", "d1.jpg"), ("c", "c1.jpg", "d1.jpg"
 def test_a_pair(run, tiny, folder):
     ended = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny)
     expected = create_model(tiny).predict(folder / "c0.jpg", folder / "d0.jpg")
-    assert (ended.code, ended.out, ended.err) == (0, f"{expected}\n", "")
+    label, limit = next(iter(ended.out.splitlines()[-1:])).split(" is not validated for ")
+    assert label.startswith("amf_test@") and limit == "anything."
+    assert (ended.code, ended.out.rpartition(label)[0], ended.err) == (0, f"{expected}\n", "")
+    assert "not validated" not in run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny, "-q").out
     data = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", tiny, "--json").json
     assert (data["clinical"], data["dermoscopy"]) == (str(folder / "c0.jpg"), str(folder / "d0.jpg"))
+    assert data["not_validated_for"] == "anything"
     assert data["probabilities"]["streaks"] == pytest.approx(expected.probabilities["streaks"], abs=1e-6)
 
 

@@ -211,3 +211,30 @@ def test_html_escapes_every_name():
     assert page.open == [] and page.seen == {"table", "caption", "tr", "th", "td", "div"}
     assert page.text.count(evil) == 4  # shown as typed: task, class, model, missing image
     assert "75.0%" in page.text and "not a medical device" in page.text
+
+
+def test_without_dermoscopy_there_is_no_score():
+    """The checklist's criteria are defined on dermoscopy (Argenziano et al., 1998)."""
+    alone = Prediction({"diagnosis": DIAGNOSIS, **checklist(streaks="irregular")}, missing=("dermoscopy",))
+    assert alone.seven_point_score is alone.expected_seven_point_score is alone.seven_point_bounds is None
+    assert "dermoscopy image was missing" in alone.seven_point_note
+    with pytest.raises(PredictionError, match="dermoscopic"):
+        alone.refer()
+    told = alone.to_dict()["seven_point"]
+    assert (told["score"], told["bounds"], told["refer"]) == (None, None, None)
+    headings = [line for line in str(alone).splitlines() if not line.startswith(" ")]
+    assert (
+        "streaks (dermoscopic: a guess)" in headings
+        and "diagnosis" in headings
+    )
+    assert Prediction({"diagnosis": DIAGNOSIS}, missing=("dermoscopy",)).seven_point_note.endswith("no checklist tasks")
+
+
+def test_small_and_large_probabilities_do_not_look_certain():
+    text = str(Prediction({"a": {"x": 0.99996, "y": 0.00004}, "b": {"u": 1.0, "v": 0.0}}))
+    assert [line.split()[0] for line in text.splitlines() if line.startswith(" ")] == [
+        ">99.9%",
+        "<0.1%",
+        "100.0%",
+        "0.0%",
+    ]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from amfzoo import create_model
 from amfzoo.data.split import make_split
 from amfzoo.data.split_file import read_split, write_split
 from amfzoo.errors import ConfigError, ImageError, WeightsError
@@ -135,6 +136,7 @@ def test_the_card_says_what_was_never_learned(data, tiny, tmp_path):
         "No training lesion had a label for streaks: do not use those answers"
         in found.model.config.info["training_data"]
     )
+    assert found.model.untrained == create_model(tmp_path / "model").untrained == ("streaks",)
     assert "for streaks: do not use" in (tmp_path / "model" / "README.md").read_text().replace("\n", " ")
 
 
