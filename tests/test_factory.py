@@ -224,6 +224,13 @@ def described(tmp_path, **config):
     return network.save_pretrained(tmp_path / "described"), info
 
 
+def test_half_precision_halves_the_file(tmp_path):
+    network = create_model("amf_small")
+    sizes = [network.save_pretrained(tmp_path / str(half), half=half) / "model.safetensors" for half in (False, True)]
+    whole, half = (file.stat().st_size for file in sizes)
+    assert half < 0.6 * whole
+
+
 def test_changed_weights_give_up_the_name_and_the_figures(tmp_path, caplog):
     folder, info = described(tmp_path)
     network = create_model(folder)

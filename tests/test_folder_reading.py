@@ -43,6 +43,12 @@ DAMAGE = {
     "config is a list": (lambda m: (m / "config.json").write_text("[]"), "JSON object"),
     "newer": (lambda m: edit_config(m, schema_version=2), "upgrade"),
     "no version": (lambda m: edit_config(m, schema_version=None), "schema_version None"),
+    "version true": (lambda m: edit_config(m, schema_version=True), "schema_version True"),
+    "version 0": (lambda m: edit_config(m, schema_version=0), "schema_version 0"),
+    "no bytes": (
+        lambda m: edit_config(m, weights={"file": "model.safetensors", "sha256": "a" * 64, "bytes": 0}),
+        "positive number",
+    ),
     "no record": (lambda m: edit_config(m, weights=None), "lacks 'weights'"),
     "bad hash": (lambda m: edit_config(m, weights={"file": "model.safetensors", "sha256": "x", "bytes": 1}), "64 hex"),
     "path in file": (
@@ -134,6 +140,11 @@ def test_the_layout_of_the_hub_cache(model, tmp_path):
         shutil.copy(model / name, storage / "blobs" / name)
         (snapshot / name).symlink_to(f"../../blobs/{name}")
     assert same(read_folder(snapshot).state, STATE)
+    for old, moved in ((storage, storage.with_name("name")), (snapshot.parent, storage / "copies")):
+        old.rename(moved)
+        with pytest.raises(WeightsError, match="outside its folder"):  # as no link of the cache is
+            read_folder(moved / snapshot.relative_to(old))
+        moved.rename(old)
     (snapshot / "config.json").unlink()
     (snapshot / "config.json").symlink_to(model / "config.json")
     with pytest.raises(WeightsError, match="outside its folder"):

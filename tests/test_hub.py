@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from hub_case import CONFIG, REPO, STATE, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
-from huggingface_hub import constants
+from huggingface_hub import constants, get_session
 from networks import TASKS, build
 
 from amfzoo import create_model, hub, hub_fetch
@@ -41,35 +40,6 @@ def test_fresh_pull_then_no_request(server, folder):
     assert hub.resolve(pinned(commit)) == found
 
 
-def test_push_then_pull_gives_the_same_bytes(server, folder):
-    commit = hub.push(folder, REPO, private=True, token="secret")
-    assert re.fullmatch("[0-9a-f]{40}", commit)
-    assert server.repos[REPO].private
-    assert all(
-        h["authorization"] == "Bearer secret"
-        for h, (m, p) in zip(server.headers, server.requests)
-        if not p.startswith("/objects")
-    )
-    remote = dict(server.repos[REPO].commits[commit])
-    remote.pop(".gitattributes")
-    assert remote == files_of(folder)
-    pulled = hub.resolve(pinned(commit)).folder
-    for name in ("config.json", "model.safetensors", "README.md"):
-        assert (pulled / name).read_bytes() == (folder / name).read_bytes()
-
-
-def test_second_push_replaces_and_removes_old_examples(server, folder, tmp_path):
-    first = hub.push(folder, REPO)
-    newer = write_folder(
-        tmp_path / "newer", config=CONFIG, state={"w": torch.zeros(2)}, card="new", examples={"other.json": b"1"}
-    )
-    second = hub.push(newer, REPO)
-    assert first != second and len(server.repos[REPO].commits) == 3
-    remote = dict(server.repos[REPO].commits[second])
-    remote.pop(".gitattributes")
-    assert remote == files_of(newer)
-
-
 def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
     golden = {
         "golden.json": b'{"clinical": "c.jpg", "dermoscopy": "../d.jpg", "tolerance": 1}',
@@ -84,62 +54,6 @@ def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
     server.requests.clear()
     hub.download(pinned(commit))
     assert server.requests == []
-
-
-def test_the_card_of_a_pushed_model_names_its_repository(server, tmp_path):
-    network = build(tasks=TASKS)
-    for commit in (network.push_to_hub(REPO), hub.push(network.save_pretrained(tmp_path / "m"), REPO)):
-        card = server.repos[REPO].commits[commit]["README.md"].decode()
-        assert f'create_model("hf-hub:{REPO}", pretrained=True)' in card and "/path/to" not in card
-    assert "local-dir:/path/to/this/folder" in (tmp_path / "m/README.md").read_text()
-
-
-def test_push_looks_into_no_other_folder(server, folder, tmp_path):
-    (tmp_path / "secret.txt").write_text("secret")
-    (folder / "README.md").unlink()
-    (folder / "README.md").symlink_to(tmp_path / "secret.txt")
-    with pytest.raises(WeightsError, match="outside its folder"):
-        hub.push(folder, REPO)
-    assert server.requests == []
-
-
-def test_what_is_to_be_private_is_not_pushed_to_a_public_repository(server, folder):
-    hub.push(folder, REPO)
-    before = dict(server.repos[REPO].commits)
-    with pytest.raises(WeightsError, match="public: nothing was uploaded"):
-        hub.push(folder, REPO, private=True)
-    assert server.repos[REPO].commits == before
-
-
-def test_push_offline_says_so(server, folder, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # after the client was imported
-    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE is set.*unset it"):
-        hub.push(folder, REPO)
-    with pytest.raises(WeightsError, match="save_pretrained"):
-        build(tasks=TASKS).push_to_hub(REPO)
-    assert server.requests == []
-
-
-def test_push_refuses_a_damaged_folder(server, folder):
-    (folder / "model.safetensors").write_bytes(b"x" * (folder / "model.safetensors").stat().st_size)
-    with pytest.raises(WeightsError, match="damaged"):
-        hub.push(folder, REPO)
-    with pytest.raises(ConfigError, match="organisation/name"):
-        hub.push(folder, "not a repository")
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("status, words", [(403, "refuses access"), (401, "HF_TOKEN"), (500, "HTTP 500")])
-def test_push_failures_say_what_to_do(server, folder, status, words):
-    server.fault("POST", "/api/repos/create", status=status)
-    with pytest.raises(WeightsError, match=words) as caught:
-        hub.push(folder, REPO)
-    assert REPO in str(caught.value) and caught.value.__cause__ is not None
-
-
-def test_push_without_create_needs_the_repository(server, folder):
-    with pytest.raises(WeightsError, match="no such repository"):
-        hub.push(folder, REPO, create=False)
 
 
 # --- revisions
@@ -218,6 +132,31 @@ def test_cached_branch_is_used_when_the_server_is_down(server, folder, caplog):
     server.fault("HEAD", "/resolve/", status=503)
     assert hub.resolve(f"hf-hub:{REPO}").folder.name == commit
     assert "using the cached commit" in caplog.text
+    server.faults.clear()
+    server.fault("HEAD", "/resolve/", status=403)  # an answer, which an old copy must not hide
+    with pytest.raises(WeightsError, match="HTTP 403"):
+        hub.resolve(f"hf-hub:{REPO}")
+
+
+def test_a_repository_without_a_card(server, folder):
+    files = files_of(folder)
+    del files["README.md"]
+    assert read_folder(hub.resolve(pinned(server.commit(REPO, files))).folder).state.keys() == STATE.keys()
+
+
+def test_only_what_lies_in_the_cache_is_evicted(tmp_path):
+    pointer = tmp_path / "cache/models--org--name/snapshots" / ("0" * 40) / "config.json"
+    pointer.parent.mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    pointer.symlink_to(tmp_path / "mine")
+    assert hub_fetch.evict(pointer) and not pointer.is_symlink()
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_requests_of_others_in_the_process_keep_their_own_limits(server, folder):
+    hub.resolve(pinned(published(server, folder)))  # after which the client's session has our hooks
+    server.fault("GET", "/elsewhere", status=503, headers={"Retry-After": "3600"})
+    assert get_session().get(f"{server.url}/elsewhere").status_code == 503
 
 
 # --- settings

@@ -91,6 +91,15 @@ def test_every_class_is_split_to_within_one_lesion(singles):
             assert abs(found.split(name).counts("diagnosis")[label] - fraction * number) <= 1
 
 
+def test_a_patient_counts_for_the_rarest_of_its_classes():
+    """So that the few lesions of a rare class do not all end up on one side."""
+    pairs = [(lesion(2 * n, f"P{n}", "common"), lesion(2 * n + 1, f"P{n}", "rare")) for n in range(20)]
+    rest = tuple(lesion(n, None, "common") for n in range(100, 500))
+    lesions = LesionSet("x", (*sum(pairs, ()), *rest), {"diagnosis": CLASSES})
+    found = [make_split(lesions, 0.2, seed=seed).split("valid").counts("diagnosis")["rare"] for seed in range(10)]
+    assert found == [4] * 10
+
+
 def test_classes_of_patients_are_spread(patients):
     found = make_split(patients, 0.25)
     for label, number in patients.counts("diagnosis").items():
@@ -107,6 +116,9 @@ def test_neither_order_nor_old_splits_matter_but_the_seed_does(patients):
     random.Random(1).shuffle(shuffled)
     mixed = replace(patients, lesions=tuple(replace(one, split="test") for one in shuffled))
     assert splits(make_split(mixed, 0.2, 0.1)) == found
+    chained = tuple(lesion(n, f"P{n}", None, f"{n // 2}.jpg") for n in range(200))  # groups of two patients each
+    one, other = (make_split(LesionSet("x", order, {}), 0.3, stratify=None) for order in (chained, chained[::-1]))
+    assert splits(one) == splits(other)
     assert splits(make_split(patients, 0.2, 0.1, seed=1)) != found
 
 

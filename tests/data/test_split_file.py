@@ -95,3 +95,12 @@ def test_a_file_of_several_sources_does_for_one_of_them_also_under_another_name(
 def test_files_with_two_columns_are_read(singles, tmp_path):
     (tmp_path / "split.csv").write_text("lesion_id,split\n" + "".join(f"L{n},train\n" for n in range(1000)))
     assert {lesion.split for lesion in read_split(singles, tmp_path / "split.csv")} == {"train"}
+
+
+def test_another_split_in_the_file_is_lost_only_where_it_may_be(singles, tmp_path):
+    one, other = (make_split(singles, seed=seed, stratify=None) for seed in range(2))
+    write_split(one, tmp_path / "split.csv")
+    write_split(one, tmp_path / "split.csv", overwrite=False)
+    with pytest.raises(ConfigError, match="is there already"):
+        write_split(other, tmp_path / "split.csv", overwrite=False)
+    assert read_split(singles, tmp_path / "split.csv").lesions == one.lesions

@@ -11,7 +11,14 @@ from evaluation_cases import CLASSES, make
 from scipy.special import log_softmax, softmax
 
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import Cases, apply_temperatures, fit_temperatures, measure_threshold, threshold_for_sensitivity
+from amfzoo.evaluation import (
+    Cases,
+    apply_temperatures,
+    fit_temperatures,
+    measure_threshold,
+    threshold_for_sensitivity,
+    weighted,
+)
 from amfzoo.evaluation.calibration import fit_temperature
 
 
@@ -65,8 +72,9 @@ def test_applying_a_temperature():
     roots = np.sqrt(cases.probabilities["diagnosis"])  # p ** (1 / T)
     np.testing.assert_allclose(cooled, roots / roots.sum(1, keepdims=True))
     assert (apply_temperatures(cases, {}).probabilities["diagnosis"] == cases.probabilities["diagnosis"]).all()
-    with pytest.raises(ConfigError, match="positive number"):
-        apply_temperatures(cases, {"diagnosis": 0})
+    for wrong in (0, math.inf):
+        with pytest.raises(ConfigError, match="positive number"):
+            apply_temperatures(cases, {"diagnosis": wrong})
     with pytest.raises(ConfigError, match="no task"):
         apply_temperatures(cases, {"x": 1.0})
 
@@ -114,8 +122,10 @@ def test_threshold_on_other_cases_and_without_positives():
     benign = Cases(**{**vars(make(50)), "labels": {"diagnosis": np.zeros(50, dtype=int)}})
     found = measure_threshold(benign, "diagnosis", "MEL", 0.4, resamples=50)
     assert math.isnan(found.sensitivity.value) and found.sensitivity.note == "no positive case"
-    with pytest.raises(ConfigError, match="with and without MEL"):
-        threshold_for_sensitivity(benign, "diagnosis", "MEL", 0.9)
+    malign = Cases(**{**vars(make(50)), "labels": {"diagnosis": np.ones(50, dtype=int)}})
+    for cases in (benign, malign):
+        with pytest.raises(ConfigError, match="with and without MEL"):
+            threshold_for_sensitivity(cases, "diagnosis", "MEL", 0.9)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +142,14 @@ def test_threshold_on_other_cases_and_without_positives():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ConfigError, match=message):
         threshold_for_sensitivity(make(), *arguments)
+
+
+def test_a_whole_number_of_cases_is_not_rounded_up_and_a_perfect_specificity_has_an_exact_bound():
+    score, truth = np.linspace(0.98, 0.2, 50), np.arange(50) % 2 == 0  # positives and negatives in turn
+    cases = Cases(range(50), {"d": ("a", "b")}, {"d": truth.astype(int)}, {"d": np.stack([1 - score, score], 1)})
+    point = threshold_for_sensitivity(cases, "d", "b", 0.56, resamples=0)
+    assert (point.threshold, point.sensitivity.value) == (score[26], 0.56)  # 25 * 0.56 is above 14 by rounding alone
+    assert weighted.specificity_at(truth, score, np.ones((1, 50)), 0.56) == pytest.approx(point.specificity.value)
+    perfect = Cases(range(50), cases.tasks, cases.labels, {"d": np.eye(2)[truth.astype(int)]})
+    found = threshold_for_sensitivity(perfect, "d", "b", 0.9, resamples=50).specificity
+    assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 25), 1))

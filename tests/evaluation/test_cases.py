@@ -141,6 +141,7 @@ def test_unreadable_files(tmp_path):
         ({"metadata": {"sex": ["f"]}}, "1 entries in metadata 'sex'"),
         ({"mode": "all"}, "mode 'all'"),
         ({"labels": {"diagnosis": np.array([0, 1, 3])}}, "'L2': no class has the index 3"),
+        ({"labels": {"diagnosis": np.array([0, 1, -2])}}, "'L2': no class has the index -2"),
         ({"labels": {"diagnosis": np.array([0.0, 1.0, 2.0])}}, "must be 3 integers"),
         ({"labels": {}}, "labels are given for"),
         ({"probabilities": {"diagnosis": np.full((3, 2), 0.5)}}, "expected \\(3, 3\\)"),
@@ -199,7 +200,7 @@ def test_a_selection_keeps_the_probabilities_bit_by_bit():
 def test_the_patient_is_in_whichever_column_has_one(tmp_path, columns):
     head = f"lesion_id,{columns},diagnosis,diagnosis:MEL,diagnosis:NV\n"
     cases = read(tmp_path, head + "a,,7,MEL,0.7,0.3\nb,7,,,0.2,0.8\nc,NA,,NV,0.2,0.8\nd,8,8,NV,0.2,0.8\n")
-    assert cases.groups == ("patient:7", "patient:7", "lesion:c", "patient:8")
+    assert cases.groups == ("patient:7", "patient:7", "lesion:c", "patient:8") and cases.has_patients
     with pytest.raises(TableError, match="lesion 'a': patient is .* and patient_id is"):
         read(tmp_path, head + "a,6,7,MEL,0.7,0.3\n")
 
@@ -221,8 +222,8 @@ def test_blanks_candidates_and_other_names_of_splits(tmp_path):
 
 
 def test_probabilities_of_two_decimals(tmp_path):
-    rounded = [[0.34, 0.34, 0.34], [0.33, 0.33, 0.32]]
-    cases = Cases(["a", "b"], {"d": ("x", "y", "z")}, {"d": np.array([0, 1])}, {"d": np.array(rounded)})
+    rounded = [[0.34, 0.34, 0.34], [0.33, 0.33, 0.32], [1.01, 0.0, 0.0]]
+    cases = Cases(list("abc"), {"d": ("x", "y", "z")}, {"d": np.array([0, 1, 0])}, {"d": np.array(rounded)})
     np.testing.assert_allclose(cases.probabilities["d"].sum(1), 1)
     many = np.random.default_rng(0).dirichlet(np.ones(11), 500).round(2)
     cases = Cases(list(map(str, range(500))), {"d": tuple("abcdefghijk")}, {"d": np.zeros(500, int)}, {"d": many})

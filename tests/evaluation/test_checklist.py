@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from evaluation_cases import certain, human_labels, make, make_derm7pt
 from sklearn.metrics import roc_auc_score
 
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import Cases, checklist_scores, rule_counts
+from amfzoo.evaluation import Cases, checklist_scores, rule_counts, weighted
 from amfzoo.evaluation.checklist import all_classes, checklist_differences, label_points, positive_classes, rule_points
+from amfzoo.evaluation.intervals import exact, percentile, resample
 from amfzoo.evaluation.summary import evaluate, rows
 from amfzoo.labels import CHECKLIST, DERM7PT, seven_point_score
 
@@ -104,6 +106,13 @@ def test_rule_counts_and_rates():
         }
         assert found[f"rule_{threshold}:sensitivity"].value == hits / melanoma.sum()
         assert found[f"rule_{threshold}:specificity"].value == 1 - false / (~melanoma).sum()
+        called = score >= threshold
+        for name, rows, right in (("sensitivity", melanoma, called), ("specificity", ~melanoma, ~called)):
+            draws = resample(lambda w: {"x": weighted.mean(right[rows], w[:, rows])}, cases.groups, resamples=50)["x"]
+            one = found[f"rule_{threshold}:{name}"]
+            sure = exact(one.value, int(rows.sum()))
+            bound = (sure.low, sure.high) if one.value in (0, 1) else percentile(draws)
+            assert (one.low, one.high) == pytest.approx(bound)
     assert found["rule_auc"].value == pytest.approx(roc_auc_score(melanoma, score))
     assert found["rule_auc"].low < found["rule_auc"].value < found["rule_auc"].high
 
@@ -128,7 +137,9 @@ def test_unknown_labels():
     labels["diagnosis"][20:30] = -1
     part = Cases(**{**vars(cases), "labels": labels})
     assert (label_points(part) == -1).sum() == 20
-    assert sum(rule_counts(part)[3].values()) == 50
+    counted, rule = rule_counts(part)[3], checklist_scores(part, resamples=20)
+    assert sum(counted.values()) == 50
+    assert rule["rule_3:specificity"].value == counted["TN"] / (counted["TN"] + counted["FP"])
     right = [np.mean((labels[t] == cases.probabilities[t].argmax(1))[labels[t] >= 0]) for t in DERM7PT.tasks]
     assert checklist_scores(part, resamples=20)["avg_accuracy"].value == pytest.approx(np.mean(right))
 
@@ -161,6 +172,9 @@ def test_differences_of_the_averages():
         assert found[name].value == pytest.approx(second[name].value - first[name].value)
         assert 0 < found[name].low < found[name].value < found[name].high and found[name].p < 0.05
     assert checklist_differences(make(), make()) == {}
+    patients = [f"patient:{i % 20}" for i in range(200)]  # as known to either side
+    other = checklist_differences(replace(a, groups=patients), b, resamples=100)
+    assert other == checklist_differences(a, replace(b, groups=patients), resamples=100) != found
 
 
 def test_a_handful_of_melanomas_has_no_interval_and_rule_figures_count_known_diagnoses():

@@ -56,6 +56,10 @@ def test_thresholds_are_the_stated_order_statistic():
     own = np.sort(1 - cases.probabilities["diagnosis"][np.arange(19), cases.labels["diagnosis"]])
     assert fit_conformal(cases, "diagnosis", coverage=0.9).thresholds["NV"] == own[17]  # ceil(20 * 0.9) = 18th
     assert fit_conformal(cases, "diagnosis", coverage=0.8).thresholds["NV"] == own[15]
+    cases = make(24)
+    own = np.sort(1 - cases.probabilities["diagnosis"][np.arange(24), cases.labels["diagnosis"]])
+    found = fit_conformal(cases, "diagnosis", coverage=0.56)
+    assert found.thresholds["NV"] == own[13] and found.coverage == 0.56  # 25 * 0.56 is above 14 by rounding alone
 
 
 def test_members_of_each_method():
@@ -67,6 +71,13 @@ def test_members_of_each_method():
     strict = ConformalSets("lac", 0.9, dict.fromkeys(CLASSES, 0.1), dict.fromkeys(CLASSES, 9))
     assert strict.members(p).tolist() == [[True, False, False]]  # never empty
     assert aps.members(np.array([[0.4, 0.4, 0.2]])).tolist() == [[True, True, False]]  # equals enter together
+    p = np.array([[0.5, 0.3, 0.2], [0.8, 0.1, 0.1], [0.9, 0.1, 0.0], [0.2, 0.2, 0.6]])
+    cases = Cases(range(4), {"d": CLASSES}, {"d": np.array([0, 1, -1, 2])}, {"d": p})
+    found = coverage_report(lac, cases, "d")  # sets of two, one and one, of known class
+    assert (found["cases"], found["by_class"]) == (3, {"BCC": 1.0, "MEL": 0.0, "NV": 1.0})
+    assert (found["coverage"], found["mean_size"], found["singletons"]) == pytest.approx((2 / 3, 4 / 3, 2 / 3))
+    with pytest.raises(ConfigError, match="of the classes"):  # thresholds go by column
+        coverage_report(lac, Cases(range(4), {"d": CLASSES[::-1]}, cases.labels, cases.probabilities), "d")
 
 
 def test_classes_of_few_cases_are_in_every_set():

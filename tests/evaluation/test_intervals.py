@@ -13,7 +13,9 @@ from scipy.stats import norm
 
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, paired_difference, score_intervals, weighted
-from amfzoo.evaluation.intervals import exact, group_weights, percentile, resample
+from amfzoo.evaluation.intervals import exact, few_groups, group_weights, percentile, resample
+from amfzoo.evaluation.metrics import Score
+from amfzoo.evaluation.paired import differences
 
 PATIENTS, LESIONS, SIMULATIONS = 60, 5, 300
 ALONE = [str(i) for i in range(PATIENTS * LESIONS)]
@@ -112,6 +114,9 @@ def test_a_class_of_few_cases_has_no_interval_for_its_ranking():
     assert math.isnan(found["auroc:NV"].low) and "fewer than 5" in found["auroc:NV"].note
     assert math.isfinite(found["auroc"].low) and found["auroc"].note.endswith("of NV")
     assert not found["auroc:MEL"].note
+    groups = [f"patient:{i if i < 30 else i % 4}" for i in range(62)]  # 32 lesions of MEL and NV, of four patients
+    found = score_intervals(replace(base, labels={"diagnosis": labels}, groups=groups), "diagnosis", resamples=100)
+    assert math.isnan(found["auroc:MEL"].low) and "fewer than 5" in found["auroc:MEL"].note
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -188,14 +193,16 @@ def test_patients_that_one_side_alone_knows_are_drawn_as_one():
     assert first["accuracy"] == second["accuracy"] and first["accuracy"].low != plain["accuracy"].low
     renamed = replace(other, groups=[f"patient:{'abcdef'[i % 6]}" for i in range(60)])
     assert paired_difference(patients, renamed, "diagnosis", resamples=200)["diagnosis"] == first
-    with pytest.raises(ConfigError, match="same patients on both sides"):
-        paired_difference(patients, replace(other, groups=[f"patient:{i % 5}" for i in range(60)]))
+    for number in (lambda i: i % 5, lambda i: min(i % 6, 4)):  # others, or two of them taken for one
+        with pytest.raises(ConfigError, match="same patients on both sides"):
+            paired_difference(patients, replace(other, groups=[f"patient:{number(i)}" for i in range(60)]))
 
 
 def test_classes_in_another_order_are_compared():
     cases = make(50)
+    cases.labels["diagnosis"][-1] = -1  # unknown in any order
     order = [2, 0, 1]
-    labels = np.array([{2: 0, 0: 1, 1: 2}[label] for label in cases.labels["diagnosis"]])
+    labels = np.array([{2: 0, 0: 1, 1: 2, -1: -1}[label] for label in cases.labels["diagnosis"]])
     other = replace(
         cases,
         tasks={"diagnosis": [CLASSES[i] for i in order]},
@@ -234,3 +241,12 @@ def test_a_gain_on_a_handful_of_cases_has_no_interval():
         one = found[f"{score}:{CLASSES[1]}"]
         assert one.value > 0 and all(map(math.isnan, (one.low, one.high, one.p))) and "fewer than 5" in one.note
     assert math.isfinite(found[f"auroc:{CLASSES[0]}"].low) and math.isfinite(found["accuracy"].low)
+
+
+def test_draws_without_a_value_or_a_difference():
+    mostly_undefined = np.r_[np.full(60, np.nan), np.arange(40.0)]
+    assert all(map(math.isnan, percentile(mostly_undefined))) and percentile(mostly_undefined[30:])[0] < 2
+    draws = np.r_[np.zeros(60), np.ones(30), -np.ones(10)]  # no difference on most, which speaks for neither side
+    points = [{"score": Score(value)} for value in (0.5, 0.6)]
+    found = differences(*points, lambda weights: {"score": draws}, [str(i) for i in range(10)], resamples=1)["score"]
+    assert found.p == 1 and not found.note and few_groups(9)

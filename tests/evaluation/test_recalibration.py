@@ -28,10 +28,11 @@ def model() -> PairNetwork:
 
 
 def lesions(folder, count: int) -> LesionSet:
-    """Random labels; every fourth lesion has one image, and streaks are known of a few."""
+    """Random labels; every fourth lesion has one image, this or that, and streaks are known of a few."""
     pictures(folder)
     labels = np.random.default_rng(0).integers(2, size=count)
-    files = itertools.cycle([("c0.jpg", "d0.jpg"), ("c1.jpg", "d1.jpg"), ("c0.jpg", "d1.jpg"), (None, "d0.jpg")])
+    pairs = [("c0.jpg", "d0.jpg"), ("c1.jpg", "d1.jpg"), ("c0.jpg", "d1.jpg")]
+    files = itertools.cycle([*pairs, (None, "d0.jpg"), *pairs, ("c1.jpg", None)])
     return LesionSet(
         "ours",
         tuple(
@@ -55,9 +56,10 @@ def test_what_was_fitted_is_what_predict_then_answers(model, tmp_path):
     assert model.config.temperatures == {**OLD, **found} and model.config.conformal["streaks"].coverage == 0.8
     after = evaluate_model(model, ours, modes=["both"])["both"]
     assert fit_temperatures(after)["diagnosis"] == pytest.approx(1, abs=0.02)  # nothing is left to be fitted
-    complete = np.array([lesion.clinical is not None for lesion in ours])
+    complete = np.array([len(lesion.images) == 2 for lesion in ours])
     expected = fit_conformal(after.select(complete), "diagnosis", coverage=0.75)
     assert model.config.conformal["diagnosis"].thresholds == pytest.approx(expected.thresholds, abs=1e-6)
+    assert model.config.conformal["diagnosis"].cases == expected.cases
     # what was there before has no influence
     assert recalibrate(model, ours, coverage=0.75)["diagnosis"] == pytest.approx(found["diagnosis"])
     copy = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "model"))

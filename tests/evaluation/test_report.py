@@ -191,6 +191,11 @@ def test_checklist_is_in_every_output(monkeypatch):
     assert any("AVG" in line and average in line for line in to_text(result).splitlines())
     assert "both,checklist,,,avg_accuracy,,60," in to_csv(result)
     assert result["modes"]["both"]["rule_counts"]["3"].keys() == {"TP", "FN", "FP", "TN"}
+    streaks = result["modes"]["both"]["tasks"]["streaks"]
+    assert streaks["majority_share"] == max(streaks["counts"].values()) / 60
+    gain = result["comparison"]["both"]["tasks"]["streaks"]["accuracy"]
+    assert gain["first"] == streaks["scores"]["accuracy"]["value"] != gain["second"]
+    assert gain["value"] == pytest.approx(gain["second"] - gain["first"])
     page, expected = Page(html_report.render_html(result, {"both": cases}, title="x")), figures(result)
     assert {key: page.cells.get(key) for key in expected} == expected
 
@@ -233,13 +238,15 @@ def test_errors(tmp_path):
 def test_a_task_whose_cases_all_lack_one_image_says_so():
     """One task of pairs, one of dermoscopy alone: "both images" must not claim a photo that nobody had."""
     rng = np.random.default_rng(0)
-    pairs, alone = rng.dirichlet((1, 1), (2, 40)), rng.dirichlet((1, 1), 40)
+    pairs, alone = rng.dirichlet((1, 1), 40), rng.dirichlet((1, 1), 40)
+    pairs = (pairs, 0.99 * pairs + 0.005)  # the photo makes a little difference
     labels = {"pairs": np.arange(40) % 2, "alone": np.arange(40) // 2 % 2}
     tasks, ids = dict.fromkeys(labels, ("x", "y")), [f"L{i}" for i in range(40)]
     modes = {
         mode: Cases(ids, tasks, labels, {"pairs": pairs[i], "alone": alone}, mode=mode)
         for i, mode in enumerate(("both", "dermoscopy"))
     }
+    modes["dermoscopy"] = modes["dermoscopy"].select(np.arange(40)[::-1])  # the order of the lesions does not matter
     result = evaluate(modes, resamples=0)
     assert [result["modes"]["both"]["tasks"][task]["images"] for task in tasks] == ["both", "dermoscopy"]
     told = '"both images" has the answers of "dermoscopy only" here: no case has another image, or the network makes no use of it'

@@ -11,8 +11,9 @@ import pytest
 from evaluation_cases import make, make_derm7pt
 
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import Cases
+from amfzoo.evaluation import Cases, weighted
 from amfzoo.evaluation.checklist import checklist_differences, checklist_scores
+from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.evaluation.leaderboard import OFFICIAL, PUBLISHED, leaderboard
 from amfzoo.evaluation.metrics import task_scores
 from amfzoo.evaluation.seeds import seed_scores
@@ -71,9 +72,21 @@ def test_the_row_stands_beside_the_published_ones(scores):
         row = rows[names.index(f"| {published.method}")]
         assert ("second-hand" in row[-1]) is published.second_hand
         assert row[1] == ("images and metadata" if published.metadata else "images")
+
+    def told(name: str, factor: int = 100, digits: int = 2) -> str:
+        mean, sd, low, high = (
+            f"{factor * getattr(scores[name], key):.{digits}f}" for key in ("mean", "sd", "low", "high")
+        )
+        return f"{mean} sd {sd} [{low}, {high}]"
+
     own = rows[names.index("| **mine**")]
-    assert f"{100 * scores['avg_accuracy'].mean:.2f} sd {100 * scores['avg_accuracy'].sd:.2f}" in own[2]
-    assert "> drawn" in text and "24 labels" in text
+    assert own[2:4] == [f"**{told('avg_accuracy')}**", f"**{told('diagnosis/accuracy')}**"]
+    assert f"| **AVG** | {told('avg_accuracy')} | {told('avg_balanced_accuracy')} |" in text
+    for count in (12, 24):
+        assert f"| {count} labels |  |  |  | {told(f'auc_{count}', 1, 3)} |" in text
+    rates = (told(f"streaks/{kind}:irregular") for kind in ("sensitivity", "specificity", "precision"))
+    assert f"| streaks | irregular | {told('streaks/auroc:irregular', 1, 3)} | {' | '.join(rates)} |" in text
+    assert "> drawn" in text
     assert sum(OFFICIAL.values()) == 1011
 
 
@@ -85,3 +98,20 @@ def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
     (row,) = (line for line in text.splitlines() if line.startswith("| streaks | irregular"))
     assert set(row.split("|")[3:-1]) == {" – "}
     assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)
+
+
+def test_the_interval_is_of_the_mean_of_all_runs_on_the_same_patients():
+    groups = [f"patient:{i // 3}" for i in range(120)]
+    runs = [make_derm7pt(seed=seed, groups=groups) for seed in range(2)]
+    for run in runs:
+        run.labels["streaks"][20:50] = -1
+        run.labels["diagnosis"][run.labels["diagnosis"] == 2] = 1
+        run.labels["diagnosis"][[0, 30]] = 2  # a class of two patients
+    found = seed_scores(runs, resamples=60)
+    known = runs[0].known("streaks")
+    right = [(run.labels["streaks"] == run.probabilities["streaks"].argmax(1))[known] for run in runs]
+    draws = resample(lambda w: {"x": sum(weighted.mean(one, w[:, known]) for one in right) / 2}, groups, resamples=60)[
+        "x"
+    ]
+    assert (found["streaks/accuracy"].low, found["streaks/accuracy"].high) == pytest.approx(percentile(draws))
+    assert math.isnan(found["diagnosis/auroc:MEL"].low) and "fewer than 5" in found["diagnosis/auroc:MEL"].note

@@ -8,7 +8,7 @@ from evaluation_cases import make
 
 from amfzoo.data.records import Lesion
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import Cases, subgroup_scores, task_scores
+from amfzoo.evaluation import Cases, score_intervals, subgroup_scores
 from amfzoo.evaluation.cases import UNKNOWN
 from amfzoo.evaluation.subgroups import MINIMUM, NOT_RECORDED, all_subgroups, default_columns, members
 from amfzoo.inference import Prediction
@@ -49,15 +49,18 @@ def test_default_columns_are_those_recorded():
 
 def test_scores_are_those_of_the_cases_alone_and_small_groups_have_counts_only():
     sex = np.array(["f"] * 70 + ["m"] * (MINIMUM - 1) + ["x"] * MINIMUM)
-    cases = make(len(sex), metadata={"sex": sex.tolist()})
+    groups = [f"patient:{i // 2}" for i in range(len(sex))]
+    cases = make(len(sex), metadata={"sex": sex.tolist()}, groups=groups)
+    last = cases.labels["diagnosis"][-MINIMUM:]
+    last[last == 2], last[0] = 0, 2  # of one patient of the last group alone
     rows = {row["subgroup"]: row for row in subgroup_scores(cases, "diagnosis", "sex", resamples=50)}
     assert [rows[name]["cases"] for name in "fmx"] == [70, MINIMUM - 1, MINIMUM]
     assert rows["m"]["scores"] == {} and sum(rows["m"]["counts"].values()) == MINIMUM - 1
     for name in "fx":
-        alone = task_scores(cases.select(sex == name), "diagnosis")
+        alone = score_intervals(cases.select(sex == name), "diagnosis", resamples=50)
         assert {"accuracy", "auroc", "sensitivity:MEL"} <= set(rows[name]["scores"])
-        for score, found in rows[name]["scores"].items():
-            assert found.value == alone[score].value and found.low <= found.value <= found.high
+        assert rows[name]["scores"] == {score: alone[score] for score in rows[name]["scores"]}
+    assert "uncertain" in rows["x"]["scores"]["auroc"].note and not rows["f"]["scores"]["auroc"].note
 
 
 def test_only_known_labels_count():

@@ -65,6 +65,8 @@ def test_a_class_that_was_not_drawn():
         and np.isnan(found["average_precision:MEL"][0])
         and np.isnan(found["sensitivity:MEL"][0])
     )
+    positive, score = cases.labels["diagnosis"] == 1, cases.probabilities["diagnosis"][:, 1]
+    assert np.isnan(weighted.specificity_at(positive, score, weights, 0.9)).all()
     assert found["auroc"][0] == pytest.approx((found["auroc:BCC"][0] + found["auroc:NV"][0]) / 2)
     assert found["balanced_accuracy"][0] == pytest.approx(
         (found["sensitivity:BCC"][0] + found["sensitivity:NV"][0]) / 2
@@ -78,3 +80,9 @@ def test_no_case_has_no_ranking():
         weighted.specificity_at(nothing > 0, nothing, weights, 0.9),
     ):
         assert found.shape == (3,) and np.isnan(found).all()
+
+
+def test_a_true_class_of_probability_zero_has_a_finite_loss():
+    labels, p = np.array([0, 1]), np.array([[0.0, 1.0], [0.5, 0.5]])
+    found = weighted.task_scores(labels, p, np.ones((1, 2)), ("a", "b"))["log_loss"]
+    assert found[0] == pytest.approx(sk.log_loss(labels, p))

@@ -67,11 +67,18 @@ def test_every_block_is_there():
         for one in attention:
             heat = one.drawn_from(30, 30).array()
             assert heat.shape == ((60, 80) if one.source == "clinical" else (90, 70))
+            width, height = {"clinical": (80, 60), "dermoscopy": (70, 90)}[one.reader]
+            cell = int(30 / height * one.weights.shape[1]), int(30 / width * one.weights.shape[2])
+            np.testing.assert_allclose(
+                one.drawn_from(30, 30).cells, one.weights[(slice(None), *cell)].mean(0), rtol=1e-5
+            )
             assert one.weights.sum((3, 4)) == pytest.approx(1, abs=1e-4)
             np.testing.assert_allclose(
                 one.overall().cells, one.weights.reshape(-1, *one.weights.shape[3:]).mean(0), rtol=1e-5
             )
     assert explain(network, CLINICAL).attention == ()
+    finer = build(tasks=TASKS, clinical_strides=(8, 32), **SMALL).eval()
+    assert [one.stride for one in explain(finer, CLINICAL, DERMOSCOPY).attention] == [16, 32]  # the reader's
     assert explain(build(tasks=TASKS, fusion="none", **SMALL), CLINICAL, DERMOSCOPY).attention == ()
 
 

@@ -53,7 +53,8 @@ def test_evidence_is_the_gradient_times_the_map():
     """Against finite differences of the log-odds: what each cell of a linear network adds."""
     network = red_network()
     picture = with_square((128, 128), (32, 64, 64, 96))
-    found = explain(network, BLANK, picture).class_map("dermoscopy", "red", "yes", stride=32).cells
+    seen = explain(network, BLANK, picture)
+    found = seen.class_map("dermoscopy", "red", "yes", stride=32).cells
 
     def odds(pixels: np.ndarray) -> float:
         p = network.predict(BLANK, pixels).probabilities["red"]["yes"]
@@ -65,6 +66,8 @@ def test_evidence_is_the_gradient_times_the_map():
     # that cell of the map at stride 32; blackening it takes the two maps' evidence of it away, of equal share
     assert found[2, 1] == pytest.approx((whole - odds(without)) / 2, rel=0.02)
     assert found.shape == (4, 4) and np.count_nonzero(found > 1e-6) == 1
+    both = seen.class_map("dermoscopy", "red", "yes").cells  # evidence adds up, however fine the grid
+    assert both.sum() == pytest.approx(whole - odds(without), rel=0.02)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,7 @@ def test_works_where_gradients_are_off():
 
 
 def test_the_same_picture_in_any_form():
-    network = settle(build(tasks=TASKS, **SMALL))
+    network = settle(build(tasks=TASKS, temperatures={"diagnosis": 2.0}, **SMALL))
     clinical, dermoscopy = example_pair()
     expected = explain(network, clinical, dermoscopy)
     with open(clinical, "rb") as file:
@@ -159,6 +162,7 @@ def test_overlays():
     assert difference[100:150, 40:90].min() > 30 and difference[:60, 150:].max() < 3
     assert found.overlay(max_side=60).size == (60, 40) and found.layer(max_side=60).mode == "RGBA"
     assert found.overlay(max_side=9000).size == (300, 200)
+    assert np.asarray(found.layer(opacity=0.2))[..., 3].max() == 51
     nothing = explain(red_network(), BLANK, BLANK).class_map("clinical", "red", "yes")
     assert np.asarray(nothing.layer())[..., 3].max() == 0
 

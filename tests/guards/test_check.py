@@ -12,6 +12,8 @@ from amfzoo import read_image
 from amfzoo.data.example import example_pair
 from amfzoo.data.synthetic import draw_pair, random_findings
 from amfzoo.guards import InputWarning, check_images
+from amfzoo.guards.check import _kinds
+from amfzoo.guards.detectors import bundled
 from amfzoo.guards.drawings import KINDS, draw_other
 
 Pictures = dict[str, Image.Image]
@@ -109,6 +111,16 @@ def test_what_is_no_lesion_is_not_called_swapped(pairs):
     for pictures in ({"clinical": page, "dermoscopy": pairs[0]["clinical"]}, {"clinical": page}):
         assert {code for code, _ in found(pictures)} & {"swapped", "wrong_kind"} <= {"wrong_kind"}
         assert ("no_lesion", ("clinical",)) in found(pictures)
+
+
+def test_of_what_may_be_no_lesion_it_is_not_said_that_it_is_of_the_wrong_kind():
+    limits = bundled().limits
+    (warning,) = _kinds({"clinical": limits.clinical + 1}, set(), limits)
+    assert (warning.code, warning.images) == ("wrong_kind", ("clinical",))
+    assert _kinds({"clinical": limits.clinical + 1}, {"clinical"}, limits) == []
+    nearly = {"clinical": 0.0, "dermoscopy": limits.pair - 1e-3}
+    assert [one.code for one in _kinds(nearly, set(), limits)] == ["swapped"]
+    assert _kinds(nearly, {"clinical"}, limits) == []
 
 
 def test_any_picture_that_can_be_read_can_be_checked():

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from amfzoo.errors import ImageError
-from amfzoo.images import read_image
+from amfzoo.images import colour, read_image
 
 
 def _pixels(source) -> np.ndarray:
@@ -92,6 +92,8 @@ def test_palette(small, encode):
     clear = encode(image, "PNG", transparency=3)
     expected = np.where((np.asarray(image) == 3)[..., None], 255, expected)
     np.testing.assert_array_equal(_pixels(clear), expected)
+    image.putpalette(np.c_[colours, np.where(np.arange(16) == 3, 0, 255)].astype(np.uint8).tobytes(), "RGBA")
+    np.testing.assert_array_equal(_pixels(image), expected)
 
 
 def test_transparent_colour_of_an_rgb_png(encode):
@@ -117,6 +119,23 @@ def test_cmyk(encode, kind):
     parts = ink.astype(float)
     expected = (255 - parts[..., :3]) * (255 - parts[..., 3:]) / 255
     assert np.abs(_pixels(source) - expected).max() <= 3
+
+
+def test_a_cmyk_profile_is_used(encode, monkeypatch):
+    """Which colour it gives is up to littlecms."""
+    profile = bytes(16) + b"CMYK" + bytes(108)
+
+    class Green:
+        def apply(self, image):
+            assert image.mode == "CMYK"
+            return Image.new("RGB", image.size, (0, 200, 0))
+
+    monkeypatch.setattr(
+        colour, "_transform", lambda found, mode: Green() if (found, mode) == (profile, "CMYK") else None
+    )
+    image = Image.new("CMYK", (20, 20), (200, 30, 10, 20))
+    assert (_pixels(encode(image, "JPEG", icc_profile=profile)) == (0, 200, 0)).all()
+    assert (_pixels(encode(image, "JPEG", icc_profile=bytes(16) + b"RGB " + bytes(108))) != (0, 200, 0)).any()
 
 
 @pytest.mark.parametrize("kind", ["TIFF", None])
@@ -212,6 +231,8 @@ def test_16_bit_gray(deep, encode, kind):
     image = Image.fromarray(deep)
     source = image if kind is None else encode(image, kind)
     np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
+    black = Image.fromarray(np.zeros_like(deep))
+    assert not _pixels(black if kind is None else encode(black, kind)).any()  # no 8-bit numbers by mistake
 
 
 def test_16_bit_gray_where_white_is_zero(deep):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import build
 
-from amfzoo import AmfzooError, predict_stream
+from amfzoo import AmfzooError, PredictionError, predict_stream
 from amfzoo.inference.batch import Started
 from amfzoo.inference.torch_logits import torch_logits
 
@@ -63,6 +63,20 @@ def test_an_error_comes_after_the_answers_before_it(network, pairs):
     assert len([next(answers) for _ in range(3)]) == 3
     with pytest.raises(AmfzooError, match="both images are missing"):
         next(answers)
+
+
+def test_an_answer_that_is_not_a_number_costs_its_own_pair_alone(network, pairs):
+    class Damaged:
+        config, tasks, preprocess = network.config, network.tasks, network.preprocess
+
+        def logits(self, batch):
+            logits = torch_logits(network, batch)
+            logits["diagnosis"][1] = np.nan
+            return logits
+
+    found = list(predict_stream(Damaged(), pairs, batch_size=5, errors="return", guards=False))
+    assert isinstance(found.pop(1), PredictionError)
+    assert found == [one for i, one in enumerate(predict_stream(network, pairs, batch_size=5, guards=False)) if i != 1]
 
 
 def test_a_batch_of_bad_pairs_asks_the_network_nothing(network):

@@ -30,6 +30,10 @@ def edit(folder, change):
     path.write_text(json.dumps(golden))
 
 
+def turned(row):
+    return dict(reversed(row.items()))
+
+
 def test_files_are_the_format_that_is_checked(model, folder, tmp_path):
     golden = json.loads((folder / "example" / "golden.json").read_text())
     assert (golden["clinical"], golden["dermoscopy"], golden["tolerance"]) == ("clinical.jpg", "dermoscopy.jpg", 1e-3)
@@ -69,10 +73,17 @@ def test_other_weights_fail_and_the_worst_class_is_named(model, folder):
         (lambda golden: golden.update(tolerance=float("nan")), "'tolerance' must be a number"),
         (lambda golden: golden.update(clinical="../../c0.jpg"), "'clinical' must name"),
         (lambda golden: golden.update(clinical="other.jpg"), "other.jpg cannot be read"),
+        (lambda golden: golden.update(tolerance=2), "'tolerance' must be a number"),  # which would let all pass
+        (lambda golden: golden.update(tolerance=True), "'tolerance' must be a number"),
         (lambda golden: golden.update(outputs={}), "'outputs'"),
         (lambda golden: golden["outputs"].update(none={}), "'outputs'"),
         (lambda golden: golden["outputs"]["both"].pop("streaks"), "other tasks"),
         (lambda golden: golden["outputs"]["both"]["streaks"].pop("absent"), "other classes"),
+        (lambda golden: golden["outputs"].update(both=turned(golden["outputs"]["both"])), "other tasks"),
+        (
+            lambda golden: golden["outputs"]["both"].update(streaks=turned(golden["outputs"]["both"]["streaks"])),
+            "order",
+        ),
         (lambda golden: golden["outputs"]["both"]["streaks"].update(absent=float("nan")), "not a number"),
         (lambda golden: golden["outputs"]["both"]["streaks"].update(absent="0.5"), "not a number"),
     ],

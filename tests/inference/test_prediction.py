@@ -6,11 +6,13 @@ import html.parser
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from amfzoo import Prediction, PredictionError
+from amfzoo.guards import InputWarning
 from amfzoo.labels import CHECKLIST, DERM7PT, seven_point_score
 
 # class -> points, in the order of the seven-point rule; every criterion's most probable class is marked
@@ -183,6 +185,9 @@ def test_text(prediction):
     assert "seven-point score 3" in lines[-2] and "the clinical image was missing" in lines[-2]
     assert "not a medical device" in lines[-1]
     assert len([line for line in lines if "%" in line]) == sum(len(t.classes) for t in DERM7PT.tasks.values())
+    warned = replace(prediction, warnings=(InputWarning("dark", ("clinical",), "the photo is <too> dark"),))
+    assert str(warned).splitlines()[-3] == "warning: the photo is <too> dark"
+    assert "Warning: the photo is &lt;too&gt; dark" in warned._repr_html_()
 
 
 class Tags(html.parser.HTMLParser):
@@ -223,10 +228,7 @@ def test_without_dermoscopy_there_is_no_score():
     told = alone.to_dict()["seven_point"]
     assert (told["score"], told["bounds"], told["refer"]) == (None, None, None)
     headings = [line for line in str(alone).splitlines() if not line.startswith(" ")]
-    assert (
-        "streaks (dermoscopic: a guess)" in headings
-        and "diagnosis" in headings
-    )
+    assert "streaks (dermoscopic: a guess)" in headings and "diagnosis" in headings
     assert Prediction({"diagnosis": DIAGNOSIS}, missing=("dermoscopy",)).seven_point_note.endswith("no checklist tasks")
 
 

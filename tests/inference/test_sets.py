@@ -96,6 +96,7 @@ def test_other_heads_drop_the_sets(network, tmp_path):
     [
         {"other": ConformalSets("lac", 0.9, dict.fromkeys(CLASSES, 0.5), dict.fromkeys(CLASSES, 9))},
         {"diagnosis": ConformalSets("lac", 0.9, {"NV": 0.5}, {"NV": 9})},
+        {"diagnosis": ConformalSets("lac", 0.9, dict.fromkeys(CLASSES[::-1], 0.5), dict.fromkeys(CLASSES, 9))},
         {"diagnosis": {"method": "lac"}},
         {"diagnosis": {"method": "no", "coverage": 0.9, "thresholds": {}, "cases": {}}},
     ],

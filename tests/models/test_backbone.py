@@ -160,9 +160,13 @@ def test_impossible_backbones_are_refused(name, strides, args, message):
         Backbone(name, strides, args)
 
 
-@pytest.mark.parametrize("key", ["checkpoint_path", "pretrained", "pretrained_cfg", "cache_dir", "num_classes"])
-def test_a_configuration_cannot_name_files_or_fetch(key, tmp_path):
-    with pytest.raises(ConfigError, match=key):
+REFUSED = ["checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes",
+           "features_only", "global_pool", "in_chans"]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", REFUSED)
+def test_a_configuration_cannot_name_files_or_fetch_or_change_what_comes_out(key, tmp_path):
+    with pytest.raises(ConfigError, match=f"{key} cannot be set"):
         Backbone("test_resnet", args={key: str(tmp_path / "weights.pth")})
 
 

@@ -67,19 +67,23 @@ def test_a_backbone_that_takes_one_size_alone():
 
 
 class _Twice(nn.Module):
-    """A convolution whose output is read by a norm and by a sum, one that is called twice, and one like any other."""
+    """Convolutions whose output something else reads besides a norm, one that is called twice, and one like any other."""
 
     preprocess = dict.fromkeys(("clinical", "dermoscopy"), Preprocess((8, 8)))
 
     def __init__(self):
         super().__init__()
         self.read_twice, self.called_twice, self.plain = (nn.Conv2d(3, 3, 1) for _ in range(3))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(4))
+        self.joined, self.cut = (nn.Conv2d(3, 3, 1) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(3) for _ in range(6))
 
     def forward(self, clinical, dermoscopy, present=None):
         x = self.read_twice(clinical)
         x = self.norms[0](x) + x
         x = self.norms[1](self.called_twice(x)) + self.norms[2](self.called_twice(dermoscopy))
+        joined, cut = self.joined(clinical), self.cut(clinical)
+        x = x + self.norms[4](joined) + torch.cat([joined, joined])[: len(joined)]
+        x = x + self.norms[5](cut) + torch.cat(torch.chunk(cut, 3, 1)[::-1], 1)
         return self.norms[3](self.plain(x))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from amfzoo.data import example_pair
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES
+from amfzoo.runtimes.int8 import _quiet
 from amfzoo.runtimes.parity import picture_batch
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_amfzoo.py"
@@ -126,6 +128,22 @@ def test_no_int8_without_images(tiny, tmp_path):
     with pytest.raises(ConfigError, match="belongs to the format 'int8'"):
         export_model(tiny, "onnx", tmp_path / "model", calibration=PAIRS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_few_pairs_are_told_of_and_a_pair_of_nothing_is_refused(tiny, caplog):
+    needs("onnx")
+    with pytest.raises(PredictionError, match="has no image that the network reads"):
+        create_predictor(tiny, "onnx", precision="int8", calibration=[(None, None)])
+    assert "int8 is calibrated on 1 pairs" in caplog.text
+
+
+def test_what_the_quantiser_says_is_kept_back_and_logging_is_as_before():
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    with pytest.raises(ZeroDivisionError), _quiet():
+        assert root.level == logging.ERROR
+        raise ZeroDivisionError
+    assert (root.level, list(root.handlers)) == before
 
 
 def test_one_pair_is_no_list_of_pairs(tiny):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from networks import TASKS, build
 
-from amfzoo import Predictor, create_model, create_predictor
+from amfzoo import Predictor, WeightsError, create_model, create_predictor
 from amfzoo.cli import main
 from amfzoo.folder import check_folder
 from amfzoo.inference.batch import calibrated
@@ -110,6 +110,19 @@ def test_recording_keeps_the_folder_valid(folder, found, tiny):
     assert set(config["info"].pop("precisions")) == {"openvino/bf16", "onnx/int8"}
     assert config == before | {"info": before["info"]}
     assert measured_for(create_model(f"local-dir:{folder}"))["onnx/int8"].macro_f1_change == 0.25
+
+
+def test_a_damaged_folder_or_half_a_record_is_not_relied_on(folder, found, tiny):
+    network = build("amf_test", tasks=TASKS)
+    for lesions in (0, 12):
+        stated = {**asdict(found), "weights": fingerprint(network), "lesions": lesions}
+        network.config = network.config.replace(info={"precisions": {"openvino/bf16": stated}})
+        assert bool(measured_for(network)) == bool(lesions)
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(WeightsError):
+        record(folder, {"openvino/bf16": found})
+    assert (folder / "config.json").read_bytes() == before
 
 
 def test_unmeasured_precisions_are_warned_of(tiny, caplog):

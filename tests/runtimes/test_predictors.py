@@ -196,9 +196,11 @@ def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, g
     assert list(graphs.glob(f"{cache._key(tiny)}-*.onnx"))
     monkeypatch.setattr(OnnxRuntime, "logits", wrong)
     with monkeypatch.context() as patch:
-        patch.setattr(create, "forget", lambda network: None)  # the other tests want the graph
+        forgotten = []
+        patch.setattr(create, "forget", forgotten.append)  # only noted: the other tests want the graph
         with pytest.raises(WeightsError, match="does not answer as torch does"):
             create_predictor(tiny, "onnx")
+        assert [cache._key(network) for network in forgotten] == [cache._key(tiny)]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,29 @@ def test_flips_are_mirror_images_and_happen_about_half_of_the_time():
     assert all(a != b for a, b in zip(same, mirrored)) and 20 < sum(mirrored) < 44
 
 
+def test_geometry_and_gains_are_as_asked():
+    def draw(**settings) -> Augmentation:
+        return Augmentation.draw(TrainConfig(**{**STILL, **settings}), 300, generator("as asked"))
+
+    turned = draw(rotate=30.0, flip=True).geometry[:, :, :2]
+    torch.testing.assert_close(turned.transpose(1, 2) @ turned, torch.eye(2).expand(300, 2, 2))  # nothing is sheared
+    angles = torch.atan2(-turned[:, 0, 1], turned[:, 1, 1]).rad2deg()
+    assert 28 < angles.abs().max() <= 30.001 and angles.mean().abs() < 4
+    stretched = draw(stretch=0.3).geometry[:, :, :2]
+    torch.testing.assert_close(stretched.det(), torch.ones(300))  # wider, and as much lower
+    assert 0.28 < stretched[:, 0, 0].log().abs().max() <= 0.3001
+    shift = draw(shift=0.2).geometry[:, :, 2]
+    assert 0.18 < shift.abs().max() <= 0.2 and torch.corrcoef(shift.T)[0, 1].abs() < 0.2
+    light, gains = draw(light=0.3).gain, draw(channel_gain=0.1).gain
+    assert torch.equal(light[:, :1].expand(300, 3), light) and 0.28 < (light - 1).abs().max() <= 0.3001
+    assert torch.corrcoef(gains.T)[0, 1:].abs().max() < 0.2 and 0.09 < (gains - 1).abs().max() <= 0.1001
+
+
+def test_beyond_the_picture_it_is_mirrored_not_black():
+    grey = torch.full((8, 24, 32, 3), 100, dtype=torch.uint8)
+    torch.testing.assert_close(_apply(grey, rotate=180, shift=0.9), _plain(grey), atol=1e-4, rtol=0)
+
+
 def test_a_rotation_keeps_shapes_in_pixels_also_on_oblong_pictures():
     pixels = torch.zeros(1, 40, 80, 3, dtype=torch.uint8)
     pixels[0, 15:25, 35:45] = 255  # a square in the middle
@@ -92,9 +115,9 @@ def _draw(epoch: int = 2, step: int = 1, **settings) -> StepDraw:
 
 def test_draws_depend_on_seed_epoch_and_step_and_on_nothing_else():
     torch.manual_seed(1)
-    first = _draw(mixup=0.4)
+    first = _draw(mixup=0.4, recompress=0.5)
     torch.manual_seed(2)
-    again = _draw(mixup=0.4)
+    again = _draw(mixup=0.4, recompress=0.5)
     assert (
         torch.equal(first.rows, again.rows)
         and torch.equal(first.hide, again.hide)
@@ -103,8 +126,10 @@ def test_draws_depend_on_seed_epoch_and_step_and_on_nothing_else():
     assert all(
         torch.equal(first.augmentations[b].geometry, again.augmentations[b].geometry) for b in first.augmentations
     )
-    for other in (_draw(epoch=3), _draw(step=0), _draw(seed=1)):
-        assert not torch.equal(first.rows, other.rows)
+    for change in ({"epoch": 3}, {"step": 0}, {"seed": 1}):
+        other = _draw(**change, mixup=0.4, recompress=0.5)
+        assert not torch.equal(first.rows, other.rows) and not torch.equal(first.share, other.share)
+        assert not torch.equal(first.recompressions["clinical"].quality, other.recompressions["clinical"].quality)
         assert not torch.equal(first.hide, other.hide)
         assert not torch.equal(first.augmentations["clinical"].geometry, other.augmentations["clinical"].geometry)
     assert not torch.equal(first.augmentations["clinical"].geometry, first.augmentations["dermoscopy"].geometry)
@@ -123,6 +148,12 @@ def test_modality_dropout_hides_each_image_as_often_as_asked_and_never_the_only_
     has = torch.tensor([[True, False], [False, True], [True, True], [False, False]]).repeat(300, 1)
     seen = shown(has, hide)
     assert torch.equal(seen.any(1), has.any(1)) and not (seen & ~has).any()
+
+
+def test_lesions_are_mixed_with_others_as_much_as_they_are_kept():
+    draws = [_draw(step=0, mixup=0.4, batch_size=20, seed=seed) for seed in range(30)]
+    assert all((draw.partners != torch.arange(20)).all() for draw in draws)
+    assert torch.cat([draw.share for draw in draws]).mean() == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_lesion_keeps_its_label_where_nothing_of_it_is_mixed():

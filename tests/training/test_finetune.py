@@ -276,6 +276,19 @@ def test_values_that_are_not_finite_are_said_at_validation(data):
         )
 
 
+def test_means_are_over_the_tasks_that_have_a_score_and_the_lesions_that_count(data):
+    more = replace(data, tasks={**data.tasks, "other": ("a", "b")})
+    dataset = PairDataset(more, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0)
+    logits = {"colour": torch.randn(48, 3, generator=torch.Generator().manual_seed(0)), "other": torch.zeros(48, 2)}
+    found = scores_of(logits, dataset)
+    assert math.isnan(found["other/loss"])
+    assert all(found[name] == found[f"colour/{name}"] for name in ("loss", "accuracy", "macro_f1"))
+    first = PairDataset(replace(data, lesions=data.lesions[:9]), dataset.preprocess, cache_gb=0)
+    expected = scores_of({"colour": logits["colour"][:9]}, first)
+    part = scores_of({"colour": logits["colour"]}, dataset, torch.arange(48) < 9)
+    assert {name: part[name] for name in expected} == pytest.approx(expected)
+
+
 def test_a_patient_on_both_sides_and_a_task_without_labels_are_warned_of(data, tiny, tmp_path, caplog):
     sides = tuple(replace(lesion, split="valid" if i % 4 == 1 else "train") for i, lesion in enumerate(data))
     with caplog.at_level(logging.WARNING):

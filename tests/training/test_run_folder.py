@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 
-from amfzoo import create_model
+import amfzoo
+from amfzoo.data.records import LesionSet
 from amfzoo.data.split import make_split
 from amfzoo.data.split_file import read_split, write_split
 from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.files import alone
-from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
+from amfzoo.training import TrainConfig, TrainingError, TrainingStopped, finetune, loop
 from amfzoo.training.checkpoint import load_checkpoint, save_checkpoint
+from amfzoo.training.identity import differences, fingerprint
+from amfzoo.training.report import BOARD_FOLDER
+from amfzoo.training.run_folder import clear
 
 
 def test_the_same_call_again_finds_the_run_finished(data, tiny, tmp_path, monkeypatch):
@@ -92,6 +99,63 @@ def test_a_damaged_checkpoint_is_a_clear_error(data, tiny, tmp_path):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
 
 
+class _Code:
+    """Would make a file, were it unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return (open, (str(self.file), "w"))
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    torch.save({"network": _Code(tmp_path / "ran")}, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        load_checkpoint(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_run_was_begun_with(data, tmp_path):
+    network, config = amfzoo.create_model("amf_test", tasks=data.tasks), TrainConfig()
+    lesions = replace(data, lesions=data.lesions[:3])
+
+    def changes(found=lesions, net=network, **settings) -> list[str]:
+        return differences(before, fingerprint(net, "amf_test", found, replace(config, **settings)))
+
+    def with_first(**change) -> LesionSet:
+        return replace(lesions, lesions=(replace(lesions.lesions[0], **change), *lesions.lesions[1:]))
+
+    before = fingerprint(network, "amf_test", lesions, config)
+    assert changes(workers=3, cache_gb=1.0, eval_batch_size=7) == []  # how it is run may change
+    assert changes(lr=0.5) == [f"lr was {config.lr!r}, is 0.5"]
+    copied = Path(shutil.copy(lesions.lesions[0].clinical, tmp_path))
+    assert changes(with_first(clinical=copied)) == []  # and so may the folder of the images
+    copied.write_bytes(copied.read_bytes() + b"0")
+    for change in ({"clinical": copied}, {"split": "valid"}, {"labels": {"colour": "blue"}}, {"labels": {}}):
+        assert changes(with_first(**change)) == ["the lesions, labels, splits or image files differ"]
+    other = amfzoo.create_model("amf_test", tasks=data.tasks, dropout=0.5)
+    assert changes(net=other) == ["the network has other settings"]
+
+
+def test_clearing_a_folder_leaves_what_is_not_of_the_run(tmp_path):
+    for name in (
+        "checkpoint.pt",
+        "split.csv",
+        "validation.csv",
+        "config.yaml",
+        "history.csv",
+        "summary.md",
+        "notes.txt",
+    ):
+        (tmp_path / name).write_text("")
+    for name in ("model", BOARD_FOLDER, ".decoded"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+    clear(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", ".decoded"}
+
+
 def test_a_run_is_thrown_away_only_for_one_that_can_begin(data, tiny, tmp_path):
     settings, go = {**tiny, "epochs": 1}, {"out": tmp_path / "run", "device": "cpu", "progress": False}
     finetune("amf_test", data, **go, **settings)
@@ -136,7 +200,7 @@ def test_the_card_says_what_was_never_learned(data, tiny, tmp_path):
         "No training lesion had a label for streaks: do not use those answers"
         in found.model.config.info["training_data"]
     )
-    assert found.model.untrained == create_model(tmp_path / "model").untrained == ("streaks",)
+    assert found.model.untrained == amfzoo.create_model(tmp_path / "model").untrained == ("streaks",)
     assert "for streaks: do not use" in (tmp_path / "model" / "README.md").read_text().replace("\n", " ")
 
 

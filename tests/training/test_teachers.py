@@ -102,6 +102,20 @@ def test_useless_teachers_are_refused(teacher):
         load_config(teachers=[3])
 
 
+def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path):
+    tasks = {"colour": ("red", "green", "blue"), "shade": ("light", "dark")}
+    student, one = (amfzoo.create_model("amf_test", tasks=tasks) for _ in range(2))
+    other = amfzoo.create_model("amf_test", tasks={**tasks, "colour": ("blue", "green", "red")})
+    folders = [f"local-dir:{net.save_pretrained(tmp_path / name)}" for name, net in (("one", one), ("other", other))]
+    present = torch.ones(2, 2, dtype=torch.bool)
+    alone, both = (
+        Teachers(names, student, torch.device("cpu")).probabilities(pair(2), present)
+        for names in (folders[:1], folders)
+    )
+    torch.testing.assert_close(both["colour"], alone["colour"])
+    assert not torch.allclose(both["shade"], alone["shade"])
+
+
 def test_a_teacher_says_nothing_of_images_that_it_does_not_read(tmp_path):
     both, one = network(), network(clinical=None)
     folders = [f"local-dir:{net.save_pretrained(tmp_path / name)}" for name, net in (("both", both), ("one", one))]
