@@ -63,6 +63,15 @@ class ExportedModel:
             answer[name] = dict(zip(task["classes"], (powers / powers.sum()).tolist()))
         return answer
 
+    def prediction_set(self, task: str, row: dict[str, float]) -> list[str]:
+        """The classes among which the true one is with the stated coverage, of a whole pair; [] where the model has no sets."""
+        sets = self.description["prediction_sets"].get(task)
+        if sets is None:
+            return []
+        ranked = sorted(row, key=row.get, reverse=True)
+        score = {"lac": lambda p: 1 - p, "aps": lambda p: sum(q for q in row.values() if q >= p)}[sets["method"]]
+        return [name for name in ranked if name == ranked[0] or score(row[name]) <= sets["thresholds"][name] + 1e-9]
+
 
 if __name__ == "__main__":
     if len(sys.argv) != 4 or sys.argv[2:] == ["-", "-"]:
@@ -72,4 +81,6 @@ if __name__ == "__main__":
     for task, row in model.predict(*images).items():
         print(task)
         for name, p in sorted(row.items(), key=lambda item: -item[1]):
-            print(f"  {p:6.1%}  {model.description['tasks'][task]['titles'][name]}")
+            print(f"  {'<0.1%' if 0 < p < 0.0005 else f'{p:.1%}':>6}  {model.description['tasks'][task]['titles'][name]}")
+        if None not in images and model.prediction_set(task, row):
+            print(f"  among {', '.join(model.prediction_set(task, row))}")

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("folder", metavar="FOLDER", help="a model folder: config.json, model.safetensors, README.md")
     parser.add_argument("repo", metavar="ORG/REPO", type=_repo, help="made if it is not there")
-    parser.add_argument("--private", action="store_true", help="only you may see a repository that is made")
+    parser.add_argument("--private", action="store_true", help="only you may see it; refused if it is there and public")
     parser.add_argument("--no-create", action="store_true", help="fail if there is no such repository")
     parser.add_argument("--message", metavar="TEXT", help="of the commit")
     parser.set_defaults(run=run)

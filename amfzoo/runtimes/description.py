@@ -31,8 +31,9 @@ _NOTES = {
     "missing": "Columns of `present` are clinical, dermoscopy; false marks a missing image, whose pixels (zeros, say) "
     "have no effect. At least one image of a pair must be there.",
     "answers": "Probabilities are softmax(logits / temperature), for each task by itself.",
-    "prediction_sets": "A class is in the set of its task if 1 - probability is at most its threshold; the most probable class "
-    "always is. They hold where no image is missing.",
+    "prediction_sets": "A class is in the set of its task if its score is at most its threshold; the most probable class always "
+    "is. Scores of method 'lac' are 1 - probability, of 'aps' the sum of all probabilities that are not below its own. They hold where "
+    "no image is missing.",
     "use": "Research software, not a medical device.",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -17,6 +18,7 @@ from amfzoo import ConfigError, WeightsError, export_model
 from amfzoo.cli import export as command
 from amfzoo.cli import main, predict
 from amfzoo.data import example_pair
+from amfzoo.inference.sets import ConformalSets
 from amfzoo.runtimes import FORMATS, RUNTIMES, cache, export
 
 FILES = {
@@ -150,6 +152,24 @@ def test_example_answers_as_the_package(example, name, request, tmp_path):
         expected = network.predict(*pair).probabilities
         for task, row in model.predict(*pair).items():
             assert row == pytest.approx(dict(expected[task]), abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+def test_example_has_the_sets_of_the_package(example, tiny, tmp_path, method):
+    network = copy.deepcopy(tiny)
+    sets = {
+        task: ConformalSets(
+            method, 0.9, {name: 0.55 + 0.15 * i for i, name in enumerate(classes)}, dict.fromkeys(classes, 9)
+        )
+        for task, classes in network.tasks.items()
+    }
+    network.config = network.config.replace(conformal=sets)
+    model = example.ExportedModel(export_model(network, "onnx", tmp_path / "model").folder)
+    expected = network.predict(*map(str, example_pair()))
+    found = {task: tuple(model.prediction_set(task, dict(row))) for task, row in expected.probabilities.items()}
+    assert found == {task: of.classes for task, of in expected.sets.items()}
+    assert len({len(classes) for classes in found.values()}) > 1 or max(map(len, found.values())) > 1
+    assert "'lac' are 1 - probability" in model.description["notes"]["prediction_sets"]
 
 
 def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):
