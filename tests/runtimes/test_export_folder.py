@@ -49,6 +49,8 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     assert {task: tuple(t["classes"]) for task, t in description["tasks"].items()} == tiny.tasks
     assert {task: t["temperature"] for task, t in description["tasks"].items()} == tiny.config.temperatures
     assert description["inputs"]["present"]["columns"] == ["clinical", "dermoscopy"]
+    # which would else compute in bf16
+    assert ("INFERENCE_PRECISION_HINT" in description["notes"].get("openvino", "")) == (format == "openvino")
 
 
 def test_nothing_is_written_where_the_answers_differ(tiny, tmp_path, monkeypatch):
