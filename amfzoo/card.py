@@ -81,13 +81,21 @@ def _what(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
 
 def _usage(fields: Mapping[str, Any]) -> str:
     name = json.dumps(str(fields.get("load_as") or PLACEHOLDER), ensure_ascii=False)
-    return (
+    code = (
         "```python\n"
         "import amfzoo\n"
         f"model = amfzoo.create_model({name}, pretrained=True)\n"
         'print(model.predict("clinical.jpg", "dermoscopy.jpg"))\n'
         "```"
     )
+    listed = ":" not in name
+    return code + ("\n\n" + _ELSEWHERE if listed else "")
+
+
+_ELSEWHERE = (
+    "If the installed package does not have these weights (`amfzoo list` says where they are), clone its repository and "
+    "`pip install -e .` there, or load this folder: `local-dir:/path/to/this/folder`."
+)
 
 
 def _tasks(config: Mapping[str, Any]) -> str:
@@ -117,6 +125,10 @@ def _subgroups(rows: object) -> str:
         "Both images, value [95 % interval]; macro averages run over the classes that occur in the subgroup, so "
         "compare them with care. Subgroups with too few lesions get no figures."
     )
+    if any(row.get("by") == "skin tone" for row, _ in scores):
+        words += (
+            " Skin tone runs from 0 (very dark) to 5 (very light), as in MILK10k; this is not the Fitzpatrick scale."
+        )
     return f"{words}\n\n" + table(("By", "Subgroup", "Cases", *names), lines)
 
 

@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS, help=f"of {', '.join(PARTS)} (default: {' '.join(QUICK)})")  # fmt: skip
     parser.add_argument("--runtimes", metavar="NAME", nargs="+",
                         help="torch, onnx, openvino or auto, with a precision or a switch of torch behind colons: "
-                        "openvino:bf16, openvino:int8, torch:bf16:channels_last:compile (default: all in fp32)")  # fmt: skip
+                        "openvino:bf16, openvino:int8, torch:bf16:channels_last:compile (default: torch:channels_last onnx openvino auto)")  # fmt: skip
     parser.add_argument("--no-weights", action="store_true", help="random values in the networks, which cost the same")
     parser.add_argument("--no-peers", action="store_true", help="the models alone")
     parser.add_argument("--pairs", metavar="TABLE", type=Path, help="read the files of this table, not drawn pictures")

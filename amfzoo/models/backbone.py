@@ -116,7 +116,7 @@ def load_backbone_weights(backbone: Backbone, state: dict[str, Tensor]) -> None:
     """Load weights of the bare timm network; keys of removed layers are left out, all else is strict.
 
     Args:
-        state: state dict of ``timm.create_model(name, num_classes=0)``.
+        state: state dict of ``timm.create_model(name, pretrained=True, num_classes=0)``.
 
     Raises:
         ConfigError: a layer of the backbone has no value, or one of another shape.
