@@ -36,7 +36,9 @@ def main() -> None:
     shares = args.shares or [1 / count] * count
     if len(shares) != count or abs(sum(shares) - 1) > 1e-6:
         parser.error(f"--shares must be {count} numbers that sum to 1, got {shares}")
-    model = average([PairNetwork.from_pretrained(args.run / "model"), *map(create_model, args.others)], shares)
+    # a bare name means its default weights
+    others = [create_model(name, pretrained=None if "." in name or ":" in name else True) for name in args.others]
+    model = average([PairNetwork.from_pretrained(args.run / "model"), *others], shares)
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
     model.config = model.config.replace(temperatures={}, conformal={})
     recalibrate(model, valid)

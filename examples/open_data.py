@@ -21,7 +21,7 @@ from amfzoo.data.checking.check import check
 from amfzoo.data.export import write_csv
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.sources import load_source
-from amfzoo.data.split import make_split
+from amfzoo.data.split import groups, make_split
 from amfzoo.labels import DIAGNOSIS
 
 SOURCE = "source"  # metadata column
@@ -40,9 +40,28 @@ def main() -> None:
     together = check(LesionSet("open", (*pairs, *criteria), {**pairs.tasks, **criteria.tasks})).copies
     pairs = make_split(pairs, valid=0.2, stratify=DIAGNOSIS, together=together)
     criteria = make_split(criteria, valid=0.2, stratify="streaks", together=together)
+    pairs, criteria = copies_held_out(pairs, criteria, together)
     criteria = with_diagnosis(criteria, pairs.tasks[DIAGNOSIS] if args.shared_diagnosis else ())
     lesions = (*_from("milk10k", pairs), *_from("criteria", criteria))
     write_csv(LesionSet("open", lesions, {**pairs.tasks, **criteria.tasks}), args.out)
+
+
+def copies_held_out(
+    pairs: LesionSet, criteria: LesionSet, together: Iterable[Iterable[str]]
+) -> tuple[LesionSet, LesionSet]:
+    """Both with what is a copy of a held-out image of the other held out as well, in a chain if need be."""
+    split = {lesion.id: lesion.split for lesion in (*pairs, *criteria)}
+    out = {
+        name
+        for group in groups((*pairs, *criteria), together)
+        if any(split[member] == "valid" for member in group.members)
+        for name in group.members
+    }
+    first, second = (
+        replace(one, lesions=tuple(replace(lesion, split="valid") if lesion.id in out else lesion for lesion in one))
+        for one in (pairs, criteria)
+    )
+    return first, second
 
 
 def _from(source: str, lesions: Iterable[Lesion]) -> list[Lesion]:

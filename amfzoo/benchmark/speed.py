@@ -56,6 +56,7 @@ def compare_networks(
         size: side of the input in pixels, the same for all.
         peaks: label -> peak memory in MB; empty if it was not measured.
     """
+    networks, refused = taking(networks, size)
     times = network_times(
         {subject.label: (network, size) for subject, network in networks.items()},
         batch_size=batch_size, rounds=rounds, device=device,
@@ -77,7 +78,21 @@ def compare_networks(
             "Memory: the most that a process took on the CPU to build the network and answer one such batch, "
             "imports not counted."
         )
+    notes += refused
     return Section("networks", "Networks", rows, notes)
+
+
+def taking(networks: Mapping[Subject, Any], size: int) -> tuple[dict[Subject, Any], list[str]]:
+    """Those that take pictures of a size, and why each other one does not; Transformers may take one size alone."""
+    found, refused = {}, []
+    for subject, network in networks.items():
+        try:
+            with torch.inference_mode():
+                network.cpu().eval()(*noise(network, 1, size))
+            found[subject] = network
+        except (RuntimeError, AssertionError, ValueError) as error:  # whatever the backbone checks
+            refused.append(f"Left out: {subject.label}: {error}.")
+    return found, refused
 
 
 def compare_runtimes(
@@ -134,6 +149,7 @@ def compare_controls(
         networks: the models first.
         size: side of the input in pixels, the same for all.
     """
+    networks, refused = taking(networks, size)
     made = {
         subject.label: predictors_of(_reading(network, size), list(runtimes), device)
         for subject, network in networks.items()
@@ -155,7 +171,7 @@ def compare_controls(
         ]
     notes = [f"{size} x {size} pixels for all, batch {batch_size}, arrays in memory."]
     left_out = ((label, name, reason) for label, (_, missing) in made.items() for name, reason in missing.items())
-    notes += [f"Left out: {name} of {label}: {reason}." for label, name, reason in left_out]
+    notes += [*refused, *(f"Left out: {name} of {label}: {reason}." for label, name, reason in left_out)]
     return Section("controls", "Models and their controls by runtime", rows, notes)
 
 

@@ -171,7 +171,7 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer
-    from ..training.prepare import build_model, split_lesions, with_advice
+    from ..training.prepare import build_model, split_lesions, task_names, with_advice
 
     lesions = _lesions(args)
     if args.seeds:
@@ -181,6 +181,8 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     lesions = split_lesions(lesions, config.valid, config.seed)
     config = with_advice(config, lesions)
     check_task_names(lesions.tasks)
+    task_names(lesions.tasks, config.task_weights, "task_weights")
+    task_names(lesions.tasks, config.class_weights_kept, "class_weights_kept")
     network, described = build_model(args.model, lesions.tasks, config, **start)
     make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)

@@ -55,9 +55,17 @@ def _relative(path: Path | None, folder: Path) -> str:
     if path is None:
         return ""
     try:
-        return Path(os.path.relpath(path, folder)).as_posix()
+        text = os.path.relpath(path, folder)
+        if os.pardir in Path(text).parts:  # which leads, for a reader, from where a link leads
+            text = os.path.relpath(_real(path), os.path.realpath(folder))
+        return Path(text).as_posix()
     except ValueError:  # another drive
         return Path(os.path.abspath(path)).as_posix()
+
+
+def _real(path: Path) -> str:
+    """Links of its folder followed, not that of the file itself."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _compare(wanted: LesionSet, found: LesionSet, file: Path) -> None:
@@ -80,7 +88,7 @@ def _compare(wanted: LesionSet, found: LesionSet, file: Path) -> None:
 def _facts(lesion: Lesion) -> dict[str, object]:
     return {
         "id": lesion.id,
-        **{kind: os.path.abspath(path) for kind, path in lesion.images.items()},
+        **{kind: _real(path) for kind, path in lesion.images.items()},
         **{kind: None for kind in MODALITIES if kind not in lesion.images},
         "labels": dict(lesion.labels),
         "patient": lesion.patient,

@@ -46,14 +46,18 @@ def fit_conformal(
         thresholds = [_quantile(own[labels == c], coverage) for c in range(len(classes))]
     else:
         if _rank(len(own), coverage) > len(own):
-            least = math.ceil(coverage / (1 - coverage) - 1e-9)
             raise ConfigError(
-                f"task {task!r}: a coverage of {coverage} needs at least {least} cases of known class, got {len(own)}"
+                f"task {task!r}: a coverage of {coverage} needs at least {least_cases(coverage)} cases of known class, got {len(own)}"
             )
         thresholds = [_quantile(own, coverage)] * len(classes)
     return ConformalSets(
         method, coverage, dict(zip(classes, thresholds)), dict(zip(classes, counts.tolist())), by_class
     )
+
+
+def least_cases(coverage: float) -> int:
+    """How many cases of known class a coverage needs."""
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def coverage_report(sets: ConformalSets, cases: Cases, task: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..inference.sets import ConformalSets
 from .calibration import apply_temperatures, fit_temperatures
 from .cases import Cases
-from .conformal import fit_conformal
+from .conformal import fit_conformal, least_cases
 from .run import evaluate_model
 
 if TYPE_CHECKING:
@@ -75,18 +75,20 @@ def recalibrate(
 def calibration(
     cases: Cases, complete: np.ndarray, coverage: float = 0.9
 ) -> tuple[dict[str, float], dict[str, ConformalSets]]:
-    """Temperatures and prediction sets of every task with at least `LEAST_CASES` cases of known class.
+    """Temperatures and prediction sets of every task with at least `LEAST_CASES` cases of known class; sets only where these
+    are as many as the coverage needs.
 
     Args:
         cases: predicted without temperatures.
         complete: (N,) bool, the cases with every image that the network reads: `predict` gives sets for these alone.
     """
 
-    def enough(cases: Cases, task: str) -> bool:
-        return int(cases.known(task).sum()) >= LEAST_CASES
+    def known(cases: Cases, task: str) -> int:
+        return int(cases.known(task).sum())
 
-    temperatures = {task: value for task, value in fit_temperatures(cases).items() if enough(cases, task)}
+    temperatures = {task: value for task, value in fit_temperatures(cases).items() if known(cases, task) >= LEAST_CASES}
     whole = apply_temperatures(cases, temperatures).select(complete)
+    least = max(LEAST_CASES, least_cases(coverage))
     return temperatures, {
-        task: fit_conformal(whole, task, coverage=coverage) for task in whole.tasks if enough(whole, task)
+        task: fit_conformal(whole, task, coverage=coverage) for task in whole.tasks if known(whole, task) >= least
     }

@@ -108,7 +108,7 @@ def finetune(
         TrainingError: `out` holds another run, cannot be written, or the loss is not finite.
         WeightsError, UnknownModelError: see `create_model`.
     """
-    settings = _settings(recipe, config, overrides)
+    settings = settings_of(recipe, config, overrides)
     folder = Path(out).expanduser()
     accelerator = make_accelerator(settings, folder, device)
     if accelerator.device.type == "cpu":
@@ -183,7 +183,7 @@ def datasets(
             **keep,
         )
         for task, masks in train.targets.items():
-            if not informative(masks).any():
+            if not informative(masks).any() and not config.teachers:
                 logger.warning(
                     "%s: no training lesion has a label for the task %r; its head stays as it is", lesions.name, task
                 )
@@ -248,9 +248,10 @@ def _communicating() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def _settings(
+def settings_of(
     recipe: str, config: TrainConfig | str | os.PathLike[str] | None, overrides: Mapping[str, Any]
 ) -> TrainConfig:
+    """The settings that arguments of `finetune` come to; ConfigError for a wrong one."""
     if isinstance(config, TrainConfig):
         return TrainConfig.create({**config.to_dict(), **overrides})
     return load_config(recipe, config, **overrides)
@@ -261,6 +262,7 @@ class _determinism:
 
     def __init__(self, wanted: bool) -> None:
         self._wanted, self._before = wanted, torch.are_deterministic_algorithms_enabled()
+        self._warned = torch.is_deterministic_algorithms_warn_only_enabled()
         self._tried = torch.backends.cudnn.benchmark
 
     def __enter__(self) -> None:
@@ -270,5 +272,5 @@ class _determinism:
             torch.backends.cudnn.benchmark = True  # crops change their size a few times in a run, not in each step
 
     def __exit__(self, *exception: object) -> None:
-        torch.use_deterministic_algorithms(self._before)
+        torch.use_deterministic_algorithms(self._before, warn_only=self._warned)
         torch.backends.cudnn.benchmark = self._tried

@@ -65,7 +65,7 @@ class TrainConfig:
             than 1, since a crop that is not shrunk is blurred by its rotation.
         flip, rotate, zoom, shift, stretch: geometry of the augmentation: flips; degrees;
             smallest share of the side that is shown; shift as a share of half the side;
-            log of the aspect ratio.
+            log of what one side is multiplied and the other divided by, which may show less than `zoom` says.
         light, contrast, saturation, channel_gain: largest relative change.
         recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them.
         mixup: alpha of the Beta distribution; 0 is off.

@@ -25,6 +25,7 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
             {kind: _file(path) for kind, path in lesion.images.items()},
         ]
         for lesion in lesions
+        if lesion.split != "test"  # which no training sees
     ]
     settings = {name: value for name, value in config.to_dict().items() if name not in HOW_IT_IS_RUN}
     described = {

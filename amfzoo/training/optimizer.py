@@ -60,7 +60,8 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
 def make_schedule(optimizer: torch.optim.Optimizer, config: TrainConfig, steps: int) -> Any:
     """timm's scheduler, a function of the number of the step: ``step_update(1)`` before the first, up to `steps`."""
     warmup = min(round(config.warmup * steps), steps - 1)
-    name = "constant" if config.schedule == "wsd" and steps == 1 else config.schedule  # nothing is left to decay over
+    # of wsd, timm wants three steps besides the warm-up to decay over
+    name = "constant" if config.schedule == "wsd" and steps + 1 - warmup < 3 else config.schedule
     # one more than there are steps, so that the last has a rate above the end's
     schedule, _ = create_scheduler_v2(
         optimizer, name, num_epochs=steps + 1 - warmup, warmup_epochs=warmup, warmup_prefix=True, warmup_lr=0.0,

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from .errors import TrainingError
 _VERSION = 1  # of the files; other numbers are not read
 _RESERVE = 1 << 30  # bytes of disk that stay free
 _DEVICE_SHARE = 0.1  # of a device's free memory, at most, for decoded pictures; the rest is for training
+
+# limit and use of memory of the container that the process may be in (cgroups, version 2 and 1)
+_CONTAINER = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 
 Progress = Callable[[Iterable, str, int], Iterable]
 
@@ -180,7 +187,11 @@ def fits(bytes_needed: int, budget_gb: float, folder: Path | None) -> bool:
         return True  # `_open_file` looks, since the file may be there already
     import psutil  # comes with accelerate
 
-    return bytes_needed < 0.8 * psutil.virtual_memory().available
+    free = psutil.virtual_memory().available
+    for limit, used in _CONTAINER:
+        with suppress(OSError, ValueError):  # no such file, or "max": no limit
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return bytes_needed < 0.8 * free
 
 
 def _open_file(
@@ -202,6 +213,7 @@ def _open_file(
             array = np.lib.format.open_memmap(partial, "w+", np.uint8, pictures.shape)
             bad = _decode_all(pictures, array, workers, find_bad, progress)
             array.flush()
+            del array  # Windows renames no file that is still mapped
             faults.write_text(json.dumps(bad), encoding="utf-8")  # before the rename, which says that all is there
             os.replace(partial, target)
         bad = {int(row): reason for row, reason in json.loads(faults.read_text(encoding="utf-8")).items()}

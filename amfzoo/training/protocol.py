@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..data.records import LesionSet
-from ..errors import ConfigError
+from ..errors import ConfigError, ImageError
 from ..processes import is_first
-from .api import FinetuneResult, finetune
+from .api import FinetuneResult, finetune, settings_of
 from .checkpoint import write_whole
+from .config import TrainConfig
+from .dataset import labelled
 from .prepare import read_lesions
 from .report import shown_progress
 from .run import MODEL_FOLDER
@@ -77,11 +79,19 @@ def train_seeds(
         The result; None in the processes of a torchrun that write nothing.
 
     Raises:
-        ConfigError: no lesion is for training, validation or testing; no seed, or one twice.
+        ConfigError: no lesion is for training, validation or testing; no test lesion has a label; no seed, or one twice.
+        ImageError: a test image cannot be read, unless `on_bad_image` leaves such lesions out.
         TrainingError, TrainingStopped, and others: see `finetune`.
     """
     lesions = lesions_with_split(read_lesions(source), seeds)
-    folder = Path(out).expanduser()
+    folder, test = Path(out).expanduser(), lesions.split("test")
+    known = {name: value for name, value in settings.items() if name in TrainConfig.__dataclass_fields__}
+    bad_image = settings_of(settings.get("recipe", "default"), config, known).on_bad_image
+    if is_first():
+        _check_test(test, bad_image)  # before hours are spent
+        if settings.get("overwrite"):
+            for name in (LEADERBOARD_FILE, SCORES_FILE):  # of the runs that are thrown away
+                (folder / name).unlink(missing_ok=True)
     runs = {
         seed: finetune(
             model,
@@ -97,7 +107,7 @@ def train_seeds(
     }
     if not is_first():
         return None
-    predicted = [_predict(run, lesions.split("test"), device, progress, resamples) for run in runs.values()]
+    predicted = [_predict(run, test, device, progress, resamples, bad_image) for run in runs.values()]
     scores = _scores(predicted, resamples)
     _write(folder, lesions, runs, scores)
     return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
@@ -123,15 +133,32 @@ def lesions_with_split(lesions: LesionSet, seeds: Sequence[int]) -> LesionSet:
     return kept
 
 
+def _check_test(test: LesionSet, on_bad_image: str) -> None:
+    """Raise ConfigError or ImageError unless the test split can be predicted and scored."""
+    from ..data.checking.fingerprints import fingerprints
+
+    if not len(labelled(test)):
+        raise ConfigError(
+            f"{test.name}: no test lesion has a label, so nothing can be compared; give the labels, or train one seed"
+        )
+    if on_bad_image == "raise":
+        for found in fingerprints(path for lesion in test for path in lesion.images.values()).values():
+            if found.problem is not None:
+                raise ImageError(f"test split: {found.problem}")
+
+
 def _predict(
-    run: FinetuneResult, lesions: LesionSet, device: str | None, progress: bool, resamples: int
+    run: FinetuneResult, lesions: LesionSet, device: str | None, progress: bool, resamples: int, on_bad_image: str
 ) -> dict[str, Cases]:
     """Predictions of the test split in every mode, written beside the run; their figures go into its card."""
     from ..evaluation.cases_file import write_cases
     from ..evaluation.run import evaluate_model
 
     network = run.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    found = evaluate_model(network, lesions, ignore_other_classes=True, progress=shown_progress if progress else None)
+    found = evaluate_model(
+        network, lesions, ignore_other_classes=True, on_bad_image=on_bad_image,
+        progress=shown_progress if progress else None,
+    )  # fmt: skip
     network.to("cpu")
     for mode, cases in found.items():
         write_cases(cases, run.folder / f"test_{mode}.csv")

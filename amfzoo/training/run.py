@@ -70,6 +70,8 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
     finally:
         bar.close()
         board.close()
+    if trainer.accelerator.is_main_process:  # a kill after the last checkpoint may have been before it
+        report.write_history(trainer.folder, progress.history)
     trainer.accelerator.wait_for_everyone()
 
 
@@ -107,7 +109,9 @@ def finish(
                 LEAST_CASES,
             )
         cases = _cases(logits, valid, network)
-    network.config = network.config.replace(info={**network.config.info, "metrics": _metrics(scores, valid, about)})
+    network.config = network.config.replace(
+        info={**network.config.info, "metrics": _metrics(scores, valid, about, trainer.config.keep)}
+    )
     network = network.to("cpu")
     if accelerator.is_main_process:
         network.save_pretrained(folder / MODEL_FOLDER, overwrite=True)
@@ -147,7 +151,7 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
     copy = PairNetwork(source.config)
     copy.load_state_dict(source.state_dict())
     copy.remove_auxiliary_heads()
-    unlearned = [task for task, masks in trainer.train.targets.items() if not informative(masks).any()]
+    unlearned = _unlearned(trainer)
     copy.config = copy.config.replace(
         dropout=0.0,
         info={
@@ -155,15 +159,23 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
             # the weights too: two runs on the same data must not pass for one model
             "name": f"{copy.config.architecture}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
             "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
-            + (
-                f" No training lesion had a label for {', '.join(unlearned)}: do not use those answers."
-                if unlearned
-                else ""
-            ),
+            + (f" Nothing was learned for {', '.join(unlearned)}: do not use those answers." if unlearned else ""),
         },
     )
     copy.mark_untrained(task for task in about.fresh if task in unlearned)
     return copy.eval()
+
+
+def _unlearned(trainer: Trainer) -> list[str]:
+    """The tasks that neither a label nor a teacher taught anything of, or that weigh nothing."""
+    config, targets = trainer.config, trainer.train.targets
+    taught = set(trainer.teachers.tasks) if trainer.teachers is not None and config.distill else set()
+    labels = trainer.teachers is None or config.distill < 1
+    return [
+        task
+        for task, masks in targets.items()
+        if not trainer.loss.task_weights[task] or not (task in taught or (labels and informative(masks).any()))
+    ]
 
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
@@ -190,14 +202,14 @@ def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
 
 
 def _metrics(
-    scores: Mapping[str, Mapping[str, float]], valid: PairDataset | None, about: About
+    scores: Mapping[str, Mapping[str, float]], valid: PairDataset | None, about: About, keep: str
 ) -> list[dict[str, Any]]:
     """Figures for the model card."""
     if valid is None:
         return []
     return [
         {"task": task, "name": name, "value": scores["both"][f"{task}/{name}"],
-         "data": f"{about.data}, validation (chose the epoch)", "cases": int(exact(valid.targets[task]).sum())}
+         "data": f"{about.data}, validation ({'fitted the temperatures' if keep == 'last' else 'chose the epoch'})", "cases": int(exact(valid.targets[task]).sum())}
         for task in valid.tasks
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
         if math.isfinite(scores["both"].get(f"{task}/{name}", math.nan))

@@ -93,7 +93,8 @@ def is_run(folder: Path) -> bool:
 
 def clear(folder: Path) -> None:
     """Remove what a run wrote, and nothing else; decoded pictures stay, of which the new one may have some already."""
-    for name in (FILE, SPLIT_FILE, *_WRITTEN):
-        (folder / name).unlink(missing_ok=True)
     for name in (MODEL_FOLDER, report.BOARD_FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
+    # config.yaml last: by it a folder that was cleared by half is known as a run's
+    for name in sorted((FILE, SPLIT_FILE, *_WRITTEN), key=lambda name: name == report.CONFIG_FILE):
+        (folder / name).unlink(missing_ok=True)

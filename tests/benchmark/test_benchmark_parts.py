@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cli_case import pictures, tiny_model, write_table
+from networks import build
 from torch import nn
 
 from amfzoo import AmfzooError, ConfigError, TableError, create_model
@@ -16,6 +17,7 @@ from amfzoo.benchmark.cost import gmac, noise_batch, parameters
 from amfzoo.benchmark.ordinary import PairFiles, ScriptProcess
 from amfzoo.benchmark.pictures import cycled, drawn_files, table_files
 from amfzoo.benchmark.result import Report, Section, shown
+from amfzoo.benchmark.speed import taking
 from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
 from amfzoo.benchmark.timing import Spread, interleaved, percentile, times_as_fast
 from amfzoo.benchmark.variants import options_of, predictors_of
@@ -181,3 +183,15 @@ def test_a_child_that_fails_is_named():
         children.run_child(
             "network_memory", subject=Subject("x", "timm", ("no_such_network",) * 2).to_dict(), size=64, batch_size=1, threads=1
         )  # fmt: skip
+
+
+def test_networks_that_do_not_take_the_size_are_left_out_by_name():
+    tiny, fixed = Subject("amf_test", "model", ("amf_test",)), Subject("fixed", "model", ("fixed",))
+
+    def refuse(*images):
+        raise AssertionError("Input height (64) doesn't match model (224)")
+
+    network = build()
+    network.forward = refuse
+    found, refused = taking({tiny: build(), fixed: network}, 64)
+    assert list(found) == [tiny] and refused == ["Left out: fixed: Input height (64) doesn't match model (224)."]

@@ -112,3 +112,13 @@ def test_errors(lesions, tmp_path):
         write_csv(lesions, tmp_path / "nowhere" / "x.csv")
     with pytest.raises(ConfigError, match="only CSV is written"):
         write_csv(lesions, tmp_path / "x.parquet")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_a_table_reached_through_a_link_finds_its_images(tmp_path):
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "deep")
+    image = tmp_path / "pictures" / "a.jpg"
+    write_csv(LesionSet("x", (Lesion("a", image),), {}), tmp_path / "link" / "t.csv")
+    (found,) = read_csv(tmp_path / "link" / "t.csv")
+    assert os.path.realpath(found.clinical) == os.path.realpath(image)

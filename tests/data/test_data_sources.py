@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from amfzoo.data.readers.paths import ImageIndex
 from amfzoo.data.sources import READERS, load_source
 from amfzoo.errors import ConfigError
 from amfzoo.labels import CHECKLIST
@@ -308,3 +311,36 @@ def test_the_real_tables_of_criteria(shared):
         "regression_structures": 184,
     }
     assert all(lesion.dermoscopy.is_file() for lesion in (*masks, *human))
+
+
+def test_marks_of_empty_cells_are_no_lesion_and_no_patient(table, touch):
+    rows = [("ISIC_1", "IL_1", "clinical: close-up"), ("ISIC_2", "IL_1", "clinical: close-up"), ("ISIC_3", "NA", "dermoscopic"),
+            ("ISIC_4", "NA", "dermoscopic")]  # fmt: skip
+    table(
+        "metadata.csv",
+        [
+            {
+                "isic_id": isic,
+                "lesion_id": lesion,
+                "patient_id": "NA",
+                "image_type": kind,
+                "diagnosis_3": ("Nevus", "Melanoma")[isic == "ISIC_4"],
+            }
+            for isic, lesion, kind in rows
+        ],  # fmt: skip
+    )
+    lesions = load_source(f"hiba:{touch(*(f'ISIC_{n}.jpg' for n in range(1, 5)))}")
+    assert [(one.id, one.group) for one in lesions] == [
+        ("IL_1", "patient:IL_1"), ("IL_1#2", "patient:IL_1"), ("ISIC_3", "lesion:ISIC_3"), ("ISIC_4", "lesion:ISIC_4")
+    ]  # fmt: skip
+    assert [one.labels["diagnosis"] for one in lesions][2:] == ["Nevus", "Melanoma"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_images_behind_a_link_are_found_and_links_in_a_ring_end(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "I1.jpg").touch()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "pictures").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "back").symlink_to(tmp_path / "root")
+    assert ImageIndex(tmp_path / "root").find("I1") == tmp_path / "root" / "pictures" / "I1.jpg"

@@ -12,7 +12,8 @@ from cli_case import pictures, tiny_model
 
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import ConformalSets, evaluate_model, fit_conformal, fit_temperatures, recalibrate
+from amfzoo.evaluation import Cases, ConformalSets, evaluate_model, fit_conformal, fit_temperatures, recalibrate
+from amfzoo.evaluation.recalibration import calibration
 from amfzoo.models.network import PairNetwork
 
 TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
@@ -82,3 +83,12 @@ def test_sets_go_with_the_temperatures_that_they_were_fitted_with(model, tmp_pat
     recalibrate(model, replace(ours, lesions=(*few, *alone)))
     assert model.config.temperatures["diagnosis"] != OLD["diagnosis"]
     assert list(model.config.conformal) == ["streaks"]  # neither its temperature nor its sets were fitted
+
+
+def test_a_coverage_that_a_task_has_too_few_lesions_for_costs_its_sets_alone():
+    rng = np.random.default_rng(0)
+    labels = {"much": rng.integers(0, 2, 200), "few": np.where(np.arange(200) < 50, rng.integers(0, 2, 200), -1)}
+    p = rng.dirichlet([1, 1], 200)
+    cases = Cases(list(map(str, range(200))), {"much": ("a", "b"), "few": ("a", "b")}, labels, {"much": p, "few": p})
+    temperatures, sets = calibration(cases, np.ones(200, bool), coverage=0.99)
+    assert set(temperatures) == {"much", "few"} and set(sets) == {"much"}

@@ -330,3 +330,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tiny, tmp_path):
             progress=False,
             **{**tiny, "lr": 1e30, "warmup": 0.0, "clip_grad": 0.0},
         )
+
+
+def test_determinism_is_as_it_was_before(data, tiny, tmp_path):
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1})
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])

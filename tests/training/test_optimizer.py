@@ -49,3 +49,8 @@ def test_what_is_frozen_is_not_optimised():
     held = {id(p) for group in make_optimizer(network, TrainConfig()).param_groups for p in group["params"]}
     assert not held & {id(p) for p in network.branches["clinical"].parameters()}
     assert held >= {id(p) for p in network.branches["dermoscopy"].parameters()}
+
+
+@pytest.mark.parametrize("steps, warmup", [(10, 0.9), (2, 0.5), (3, 0.5)])
+def test_a_warm_up_that_leaves_nothing_to_decay_over(steps, warmup):
+    assert all(min(step) > 0 for step in _rates(steps, schedule="wsd", warmup=warmup))

@@ -142,3 +142,13 @@ def test_ahead_keeps_the_order_and_raises_in_place():
         for value in ahead(lambda n: 1 / (3 - n), range(9)):
             got.append(value)
     assert got == [1 / 3, 1 / 2, 1.0]
+
+
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
+    (tmp_path / "max").write_text("5000000000\n")
+    (tmp_path / "current").write_text("1000000000\n")
+    limits = [(tmp_path / "none", tmp_path / "none"), (tmp_path / "max", tmp_path / "current")]
+    monkeypatch.setattr(pixels, "_CONTAINER", [(str(limit), str(used)) for limit, used in limits])
+    assert not pixels.fits(3_300_000_000, 10, None)
+    (tmp_path / "max").write_text("max\n")
+    assert pixels.fits(1_000_000, 10, None)

@@ -13,7 +13,7 @@ from amfzoo import create_model
 from amfzoo.cli import exit_codes, main
 from amfzoo.data.sources import load_source
 from amfzoo.data.synthetic import draw_set
-from amfzoo.errors import ConfigError
+from amfzoo.errors import ConfigError, ImageError
 from amfzoo.evaluation import Cases
 from amfzoo.evaluation.checklist import checklist_scores
 from amfzoo.folder_check import check_folder
@@ -134,3 +134,23 @@ def test_a_drawn_copy_has_the_real_labels_and_can_be_trained_on(copy_of_the_real
     result = train_seeds("amf_test", lesions, out=tmp_path, seeds=[7], device="cpu", progress=False, resamples=20,
                          **{**tiny, "epochs": 1, "metric": "accuracy"})  # fmt: skip
     assert list(result.runs) == [7] and 0 < result.scores["avg_accuracy"].mean < 1
+
+
+def test_a_test_split_that_cannot_be_judged_is_refused_before_training(release, tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "finetune", lambda *_, **__: pytest.fail("trained"))
+    lesions = load_source(f"derm7pt:{release}")
+    unlabelled = replace(
+        lesions, lesions=tuple(replace(one, labels={} if one.split == "test" else one.labels) for one in lesions)
+    )
+    with pytest.raises(ConfigError, match="no test lesion has a label"):
+        train_seeds("amf_test", unlabelled, out=tmp_path, seeds=[0])
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    chosen = lesions.split("test").lesions[0].id
+    damaged = replace(
+        lesions,
+        lesions=tuple(replace(one, clinical=tmp_path / "bad.jpg") if one.id == chosen else one for one in lesions),
+    )
+    with pytest.raises(ImageError, match="test split: .*bad.jpg"):
+        train_seeds("amf_test", damaged, out=tmp_path, seeds=[0])
+    with pytest.raises(pytest.fail.Exception, match="trained"):  # such a lesion is left out
+        train_seeds("amf_test", damaged, out=tmp_path, seeds=[0], on_bad_image="skip")

@@ -134,6 +134,8 @@ def test_what_a_run_was_begun_with(data, tmp_path):
     copied.write_bytes(copied.read_bytes() + b"0")
     for change in ({"clinical": copied}, {"split": "valid"}, {"labels": {"colour": "blue"}}, {"labels": {}}):
         assert changes(with_first(**change)) == ["the lesions, labels, splits or image files differ"]
+    tested = LesionSet(lesions.name, (*lesions, replace(lesions.lesions[0], id="x", split="test")), lesions.tasks)
+    assert changes(tested) == []  # of lesions that no training sees
     other = amfzoo.create_model("amf_test", tasks=data.tasks, dropout=0.5)
     assert changes(net=other) == ["the network has other settings"]
 
@@ -196,10 +198,7 @@ def test_the_card_says_what_was_never_learned(data, tiny, tmp_path):
     found = finetune(
         "amf_test", replace(data, tasks=tasks), out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1}
     )
-    assert (
-        "No training lesion had a label for streaks: do not use those answers"
-        in found.model.config.info["training_data"]
-    )
+    assert "Nothing was learned for streaks: do not use those answers" in found.model.config.info["training_data"]
     assert found.model.untrained == amfzoo.create_model(tmp_path / "model").untrained == ("streaks",)
     assert "for streaks: do not use" in (tmp_path / "model" / "README.md").read_text().replace("\n", " ")
 

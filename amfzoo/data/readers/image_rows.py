@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...csv_mark import NO_PATIENT
 from ...labels import Task
 from ..faults import FaultLog
 from ..records import MODALITIES, Lesion
@@ -41,7 +42,7 @@ def to_lesions(images: Iterable[ImageRow]) -> tuple[Lesion, ...]:
     lesions = []
     for name, kinds in by_lesion.items():
         everything = [image for of_kind in kinds.values() for image in of_kind]
-        patient = next((image.patient for image in everything if image.patient), None)
+        patient = next((image.patient for image in everything if (image.patient or "") not in NO_PATIENT), None)
         records = max(map(len, kinds.values()))
         labels, metadata = _merged_labels(everything), _merged(everything)
         for k in range(records):

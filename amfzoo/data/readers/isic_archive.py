@@ -55,7 +55,7 @@ def read_isic_archive(
             continue
         rows.append(
             ImageRow(
-                row.cells.get("lesion_id") or row.cells["isic_id"],
+                row.cells["isic_id"] if row.cells.get("lesion_id", "") in MISSING else row.cells["lesion_id"],
                 kind,
                 files.find(row.cells["isic_id"]),
                 known,

@@ -86,7 +86,13 @@ class ImageIndex:
         self.root = root
         self._names: dict[str, Path] = {}
         self._stems: dict[str, Path] = {}
-        for folder, folders, files in os.walk(root):
+        seen: set[str] = set()
+        for folder, folders, files in os.walk(root, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in seen:  # a link that leads back
+                folders.clear()
+                continue
+            seen.add(real)
             folders.sort()
             for name in sorted(files):
                 stem, suffix = os.path.splitext(name.lower())

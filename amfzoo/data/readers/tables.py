@@ -102,7 +102,8 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
 def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every row that is not blank."""
     try:
-        start = file.read_bytes()[:2]
+        with open(file, "rb") as raw:
+            start = raw.read(2)
         encoding = "utf-16" if start in _UTF16_MARKS else "utf-8-sig"
         with open(file, encoding=encoding, newline="") as stream:
             if delimiter is None:

@@ -85,7 +85,7 @@ def draw_set(
     try:
         _open(root, settings, prefix)
         tasks = [(root, case, files, size) for case, files in cases]
-        done = _drawn(tasks, workers or os.cpu_count() or 1)
+        done = _drawn(tasks, workers or min(os.cpu_count() or 1, 61))  # more processes than Windows waits for
         truth = [row for found in (progress(done, "drawing", count) if progress else done) for row in found]
         write_truth(root, truth)
         return write_lesions(root, cases) if layout == "csv" else write_release(root, cases)
