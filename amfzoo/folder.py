@@ -103,11 +103,14 @@ def write_folder(
 
     target = Path(folder).expanduser().resolve()
     name = f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
-    stays = os.path.isdir(target) and _must_stay(target)
+    stays = os.path.isdir(target) and must_stay(target)
     temporary = target / name if stays else target.with_name(name)
     try:
-        recover(target)
-        check_replaceable(target, overwrite)
+        if stays:
+            _check_empty(target)
+        else:
+            recover(target)
+            check_replaceable(target, overwrite)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         _fill(temporary, dict(config), state, card, half, examples or {})
@@ -180,7 +183,7 @@ def _single(tensor: Tensor) -> Tensor:
 
 def _flush(file: Path) -> None:
     # Without it a power cut after the rename can leave the new name on empty files.
-    with open(file, "rb") as handle:
+    with open(file, "r+b") as handle:  # Windows flushes nothing that cannot be written
         os.fsync(handle.fileno())
 
 
@@ -200,7 +203,7 @@ def _replace(temporary: Path, target: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
-def _must_stay(folder: Path) -> bool:
+def must_stay(folder: Path) -> bool:
     """Whether a folder is one that no other may take the place of."""
     try:
         current = Path.cwd()
@@ -209,13 +212,19 @@ def _must_stay(folder: Path) -> bool:
     return os.path.ismount(folder) or current.is_relative_to(folder)
 
 
+def _check_empty(target: Path) -> None:
+    """Raise WeightsError unless a folder that stays has nothing in it but what a killed write of ours left."""
+    for left in target.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+    if {child.name for child in target.iterdir()} - _NOBODYS:
+        raise WeightsError(
+            f"{target} is the current folder, or a disk of its own, and cannot be replaced as a whole; name a folder in it, "
+            "or empty it."
+        )
+
+
 def _move_into(temporary: Path, target: Path) -> None:
     """Rename the files of `temporary` into `target`, config.json last, and back after an error."""
-    foreign = {child.name for child in target.iterdir()} - _NOBODYS - {temporary.name}
-    if foreign:
-        raise WeightsError(
-            f"{target} is the current folder, or a disk of its own, and cannot be replaced as a whole; name a folder in it."
-        )
     moved: list[Path] = []
     try:
         for child in sorted(temporary.iterdir(), key=lambda path: path.name == CONFIG_FILE):

@@ -145,9 +145,10 @@ def fetch_examples(place: Place, folder: Path) -> None:
     if known is not None and not isinstance(known, str):
         return  # the cache knows that there is no such file
     try:
-        found = json.loads(_download(place, golden, folder.name).read_text()) if known is None else {}
+        file = _download(place, golden, folder.name) if known is None else Path(known)
+        found = json.loads(file.read_text(encoding="utf-8"))
         for name in filter(is_plain_name, found.values()):
-            if name.endswith(_PICTURES):
+            if name.endswith(_PICTURES) and not (folder / EXAMPLE_FOLDER / name).exists():
                 _download(place, f"{EXAMPLE_FOLDER}/{name}", folder.name)
     except (WeightsError, ValueError, AttributeError) as error:
         _log.debug("no golden outputs: %s", error)

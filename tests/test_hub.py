@@ -54,6 +54,9 @@ def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
     server.requests.clear()
     hub.download(pinned(commit))
     assert server.requests == []
+    (found / "example" / "c.jpg").unlink()  # as after a download that was broken off
+    hub.download(pinned(commit))
+    assert (found / "example" / "c.jpg").read_bytes() == b"jpeg"
 
 
 # --- revisions

@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     options |= {name: value for name, value in numbers.items() if value is not None}
     plan = Plan(peers=not args.no_peers, weights=not args.no_weights, device=args.device, **options)
 
-    if args.out is not None and not args.out.expanduser().absolute().parent.is_dir():
+    args.out = args.out and args.out.expanduser()
+    if args.out is not None and not args.out.absolute().parent.is_dir():
         args.parser.error(f"--out {args.out}: the folder {args.out.parent} does not exist")
 
     def note(what: str) -> None:

@@ -166,14 +166,17 @@ def load_model(args: argparse.Namespace) -> LoadedModel:
     """
     _check_device(args)
     from .. import hub
-    from ..factory import create_model
+    from ..factory import moved
     from ..folder import sha256_of
     from ..manifest import CONFIG_FILE
+    from ..models.loading import build_loaded
+    from ..models.network import PairNetwork
+    from ..registry import model_entry
 
-    network = create_model(
-        args.model, True, device=args.device, cache_dir=args.cache_dir, local_files_only=args.offline
-    )
-    found = hub.resolve(args.model, cache_dir=args.cache_dir, local_files_only=True)  # it is here now
+    if ":" not in args.model and "/" not in args.model:
+        model_entry(args.model.partition(".")[0])  # a wrong model name gets its own message
+    found = hub.resolve(args.model, cache_dir=args.cache_dir, local_files_only=args.offline)  # once: a branch may move
+    network = moved(build_loaded(PairNetwork, found, {}), args.device)
     if found.record is not None:
         return LoadedModel(network, found.record.name, network)
     # Weights that are not listed may share a name; config.json holds the hash of its weights.

@@ -62,10 +62,12 @@ def build(model: str = DEFAULT_MODEL, *, cache_dir: str | None = None, local_fil
         # one at a time: an explanation puts hooks on the network
         alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "network"}
         show = {"fn": _told(gr, _shown(answers)), "inputs": inputs, "outputs": outputs, "api_visibility": "private"}
+        pressed = go.click(**show, **alone)
         taken = example.click(
-            lambda: [str(path) for path in example_pair()], None, inputs[:2], api_visibility="private"
-        )
-        running = [go.click(**show, **alone), taken.then(**show, **alone)]
+            lambda: [*map(str, example_pair()), _framed(_WAITING), None], None, [*inputs[:2], *outputs], cancels=[pressed],
+            api_visibility="private",
+        )  # fmt: skip
+        running = [pressed, taken.then(**show, **alone)]
         # an answer must not stand beside images that it is not of, nor one that is on its way arrive there
         changes = [event for box in (clinical, dermoscopy) for event in (box.upload, box.clear, box.delete)]
         gr.on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -37,6 +38,7 @@ _ORIENTATION = 0x0112
 _PHOTOMETRIC, _SUBFILE, _BITS, _COMPRESSION, _PLANES = 262, 254, 258, 259, 284  # of TIFF
 _PAGES = 16  # of a TIFF that are looked at for the picture itself
 _SCANS = 100
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # of JPEG, neither a stuffed zero nor a restart
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -143,7 +145,12 @@ def _refuse_wide_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None
 
 def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
     """A progressive JPEG costs a pass over the picture for each of its scans, of which files have about ten."""
-    if data.count(b"\xff\xda", start) > _SCANS:
+    scans, place = 1, start  # the header of the first has been read
+    # marker by marker: behind the picture there may be anything, such as the film of a phone's photo
+    while scans <= _SCANS and (found := _MARKER.search(data, place)) and found[1] != b"\xd9":
+        scans += found[1] == b"\xda"
+        place = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+    if scans > _SCANS:
         raise ImageError(f"{name}: this JPEG is built of more than {_SCANS} scans; save the picture again")
 
 

@@ -38,6 +38,9 @@ class Augmented(nn.Module):
             for mirror in (False, True):
                 views = (None if image is None else _view(image, turn, mirror) for image in (clinical, dermoscopy))
                 for task, logits in self.model(*views, present).items():
+                    logits = (
+                        logits.float().cpu() if logits.device.type == "mps" else logits
+                    )  # which has no double precision
                     p = (logits.double() / self._temperature(task)).softmax(1)
                     sums[task] = sums.get(task, 0) + p
         least = torch.finfo(torch.float64).tiny

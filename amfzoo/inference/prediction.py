@@ -47,6 +47,7 @@ class Prediction:
             image is missing.
         warnings: what the input guards found, where they were not turned off; and "untrained" where a
             task's head was never trained.
+        reads: the images that the network reads.
 
     Raises:
         PredictionError: a probability is not a number in [0, 1], or a task's do not
@@ -58,6 +59,7 @@ class Prediction:
     missing: tuple[str, ...] = ()
     sets: Mapping[str, PredictionSet] = field(default_factory=dict)
     warnings: tuple[InputWarning, ...] = ()
+    reads: tuple[str, ...] = ("clinical", "dermoscopy")
 
     def __post_init__(self) -> None:
         for task, row in self.probabilities.items():
@@ -91,14 +93,17 @@ class Prediction:
 
     @property
     def lacks_dermoscopy(self) -> bool:
-        """Whether the image that the seven-point criteria are defined on was missing."""
-        return "dermoscopy" in self.missing
+        """Whether the image that the seven-point criteria are defined on was missing, or is not read."""
+        return "dermoscopy" in self.missing or "dermoscopy" not in self.reads
 
     @property
     def seven_point_note(self) -> str | None:
         """Why there is no seven-point score; None if there is one."""
         if self.checklist and self.lacks_dermoscopy:
-            return "no seven-point score: its criteria are dermoscopic, and the dermoscopy image was missing"
+            reason = (
+                "the dermoscopy image was missing" if "dermoscopy" in self.reads else "the network reads no dermoscopy"
+            )
+            return f"no seven-point score: its criteria are dermoscopic, and {reason}"
         absent = [name for name in CHECKLIST if name not in self.probabilities]
         if len(absent) == len(CHECKLIST):
             return "no seven-point score: these weights have no checklist tasks"

@@ -272,6 +272,7 @@ def _answer(
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
             },
             warnings=(*untrained, *pair.warnings),
+            reads=tuple(model.preprocess),
         )
     except PredictionError as error:
         return error

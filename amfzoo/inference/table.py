@@ -96,7 +96,7 @@ class AnswerColumns:
         self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
-        self.has_score = Prediction(even).seven_point_note is None
+        self.has_score = Prediction(even, reads=tuple(model.preprocess)).seven_point_note is None
         added: list[tuple[str, type]] = [("model", str)]
         for task, classes in self.tasks.items():
             added += [(task, str), *((f"{task}:{name}", float) for name in classes)]

@@ -86,6 +86,12 @@ class PairNetwork(Pretrained, nn.Module):
         """The tasks whose heads still have the random values that they were made with: their answers mean nothing."""
         return tuple(task for task, made in self._made.items() if made and made == head_sum(self.heads[task]))
 
+    def _apply(self, fn: Any, recurse: bool = True) -> PairNetwork:
+        untrained = self.untrained  # another device or precision teaches nothing
+        super()._apply(fn, recurse)
+        self.mark_untrained(untrained)
+        return self
+
     def mark_untrained(self, tasks: Iterable[str]) -> None:
         """Say that the values that the heads of `tasks` have now were not learned, and those of all others were."""
         self._made = {task: head_sum(self.heads[task]) for task in tasks if task in self.heads}

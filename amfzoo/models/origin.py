@@ -43,7 +43,7 @@ def origin_of(network: PairNetwork, config: NetworkConfig, source: str) -> Origi
     Args:
         config: as the folder has it, before any changes.
     """
-    says_more = len(config.info) > len(licence_of(config.info))
+    says_more = len(config.info) > len(licence_of(config.info)) or bool(config.conformal)
     return Origin(source, config, checksum(network)) if says_more else None
 
 
@@ -67,9 +67,9 @@ def _bits(tensors: Iterable[Tensor]) -> int:
 
 
 def settle_info(network: PairNetwork) -> None:
-    """`PairNetwork.settle_info`: drop from `config.info` what the weights were loaded with, but for their licence, if they were changed since.
+    """See `PairNetwork.settle_info`.
 
-    Also if its images are prepared otherwise, or its layers do something else. What was added to `info` since is kept.
+    Other preprocessing, or other settings of the layers, count as other weights. What was added since is kept.
     """
     _note_untrained(network)
     origin = network.origin
@@ -78,12 +78,14 @@ def settle_info(network: PairNetwork) -> None:
     if _computes(network.config) == _computes(origin.config) and checksum(network) == origin.checksum:
         return
     info, licence = network.config.info, licence_of(network.config.info)
-    kept = {key: value for key, value in info.items() if key in licence or origin.config.info.get(key) != value}
+    loaded, sets = origin.config, network.config.conformal
+    kept = {k: value for k, value in info.items() if k in (*licence, UNTRAINED) or loaded.info.get(k) != value}
+    fitted = {task: own for task, own in sets.items() if loaded.conformal.get(task) != own}
     network.origin = None
-    if len(kept) < len(info):
-        network.config = network.config.replace(info=kept)
+    if len(kept) < len(info) or len(fitted) < len(sets):
+        network.config = network.config.replace(info=kept, conformal=fitted)
         logger.warning(
-            "the network is no longer that of %s, so its name and figures are left out; its licence is kept",
+            "the network is no longer that of %s, so its name, figures and prediction sets are left out; its licence is kept",
             origin.source,
         )
 

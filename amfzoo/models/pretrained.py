@@ -67,7 +67,8 @@ class Pretrained:
         return self._save(folder, {}, half=half, overwrite=overwrite, examples=examples)
 
     def settle_info(self: PairNetwork) -> None:
-        """Drop from `config.info` the name and the figures of the weights that were loaded, if this is another network now.
+        """Drop the name, the figures (`config.info`) and the prediction sets of the weights that were loaded, if this is
+        another network now; their licence stays.
 
         Saving, exporting, `create_predictor` and bulk prediction do so first.
         """

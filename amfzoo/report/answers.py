@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import TableError
 from ..inference.table import SET_SEPARATOR, AnswerColumns
 from ..inference.table_earlier import WARNINGS, EarlierAnswers
-from ..inference.table_files import IMAGE_COLUMNS
+from ..inference.table_files import IMAGE_COLUMNS, image_columns
 from ..inference.table_folder import ShardFolder
 from ..inference.table_parquet import ParquetPairs
 from ..inference.table_shards import open_pairs
@@ -84,13 +84,15 @@ class Answers:
     def __iter__(self) -> Iterator[Answer]:
         for row, cells in zip(self.table.rows(), self._added()):
             # of a Parquet table only the paths are read
-            names = IMAGE_COLUMNS if isinstance(self.table, ParquetPairs) else self.table.columns
+            parquet = isinstance(self.table, ParquetPairs)
+            names = IMAGE_COLUMNS if parquet else self.table.columns
+            pictures = IMAGE_COLUMNS if parquet else image_columns(names, self.table.path.name)
             given = dict(zip(names, row.cells))
             answer = dict(zip(self._names, cells))
             label, classes = answer[self.task], answer.get(f"{self.task} set")
             yield Answer(
                 line=row.line,
-                images=tuple(given.pop(name).strip() for name in IMAGE_COLUMNS),
+                images=tuple(given.pop(name).strip() for name in pictures),
                 others=tuple(given.items()),
                 pair=self.table.pair(row),
                 label=label,

@@ -43,9 +43,10 @@ def case_section(case: CaseView, number: int = 0, *, level: int = 2) -> list[str
 def _warnings(prediction: Prediction) -> list[str]:
     if not prediction.warnings:
         return []
+    first = "Check the pictures first: this" if any(found.images for found in prediction.warnings) else "This"
     messages = [found.message[:1].upper() + found.message[1:] for found in prediction.warnings]
     return [
-        '<div class="warning" role="note"><p><b>Check the pictures first: this answer may be worthless.</b></p><ul>',
+        f'<div class="warning" role="note"><p><b>{first} answer may be worthless.</b></p><ul>',
         *(f"<li>{escape(message)}</li>" for message in messages),
         "</ul></div>",
     ]

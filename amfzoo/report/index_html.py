@@ -48,7 +48,7 @@ def overview(tally: Tally, answers: Answers) -> list[str]:
     ]
     what = words(answers.task)
     caption = f"Rows by most probable {what}; no estimate of how frequent each is"
-    parts = f"{found} answered, {tally.failed} with an error, {tally.warned} with warnings on the pictures"
+    parts = f"{found} answered, {tally.failed} with an error, {tally.warned} with warnings"
     return [
         f"<p><b>{tally.rows} rows</b>: {parts}.</p>",
         *(table((what, "rows", ""), rows, kind="answers", caption=caption) if rows else []),

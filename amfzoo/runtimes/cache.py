@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,11 @@ def _kept(key: str) -> bytes | None:
 
 def forget(network: PairNetwork) -> None:
     """Remove the network's graph from the cache."""
-    for file in _files(_key(network)):
+    try:
+        key = _key(network)
+    except PackageNotFoundError:  # without onnx no graph was made here
+        return
+    for file in _files(key):
         with contextlib.suppress(OSError):
             file.unlink()
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ConfigError, WeightsError
+from ..folder import must_stay
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
 from ..models.network import PairNetwork
@@ -169,17 +170,22 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     target = folder.expanduser().resolve()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise WeightsError(f"{target} exists already: name another folder, or remove it first")
-    work = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    name, stays = f".{target.name}.{uuid.uuid4().hex[:8]}.tmp", target.is_dir() and must_stay(target)
+    work = target / name if stays else target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir()
         yield work
         for file in work.iterdir():  # without it a power cut can leave the name on empty files
-            with open(file, "rb") as handle:
+            with open(file, "r+b") as handle:  # Windows flushes nothing that cannot be written
                 os.fsync(handle.fileno())
-        if target.is_dir():
-            target.rmdir()  # empty
-        work.rename(target)
+        if stays:  # the description last
+            for file in sorted(work.iterdir(), key=lambda file: file.name == DESCRIPTION_FILE):
+                file.rename(target / file.name)
+        else:
+            if target.is_dir():
+                target.rmdir()  # empty
+            work.rename(target)
     except OSError as error:
         raise WeightsError(f"cannot write the folder {target}: {error.strerror or error}") from error
     finally:

@@ -159,8 +159,9 @@ def build_model(
             )
     if network.auxiliary and not config.auxiliary:
         network.remove_auxiliary_heads()
+    licences = [licence_of(network.config.info)]
     for branch, weights in _per_branch(backbone_weights, network).items():
-        _load_backbone(network, branch, weights)
+        licences.append(_load_backbone(network, branch, weights))
         # the folder too: every run's model is called "model"
         source = weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])
         start += f", {branch} backbone from {source}"
@@ -170,7 +171,7 @@ def build_model(
     if config.border is not None:
         changes["border"] = config.border
     network.config = network.config.with_preprocess(**changes)
-    network.config = network.config.replace(temperatures={}, conformal={}, info=licence_of(network.config.info))
+    network.config = network.config.replace(temperatures={}, conformal={}, info=_joined(licences))
     _check_crops(network, config)
     return network, start
 
@@ -202,22 +203,35 @@ def _per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) -
     return chosen
 
 
-def _load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> None:
+def _joined(licences: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Licence and attribution of all that a network starts from."""
+    found: dict[str, list[str]] = {}
+    for licence in licences:
+        for key, text in licence.items():
+            found.setdefault(key, []).append(str(text))
+    return {key: "; ".join(dict.fromkeys(texts)) for key, texts in found.items()}
+
+
+def _load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
+    """Load it; what is known of its licence."""
     try:
-        load_backbone_weights(network.branches[branch], _backbone_state(network, branch, weights))
+        state, licence = _backbone_state(network, branch, weights)
+        load_backbone_weights(network.branches[branch], state)
+        return licence
     except ConfigError as error:
         raise ConfigError(f"{branch} backbone {getattr(network.config, branch)}: {error}") from error
 
 
-def _backbone_state(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
+def _backbone_state(
+    network: PairNetwork, branch: str, weights: str | os.PathLike[str]
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if weights == FROM_TIMM:
         import timm
 
         name = getattr(network.config, branch)
         try:
-            return timm.create_model(
-                name, pretrained=True, num_classes=0, **getattr(network.config, f"{branch}_args")
-            ).state_dict()
+            body = timm.create_model(name, pretrained=True, num_classes=0, **getattr(network.config, f"{branch}_args"))
+            return body.state_dict(), {}
         except Exception as error:  # no such weights, no network, no disk: timm and the Hub raise nearly anything
             raise WeightsError(
                 f"timm's weights of {name!r} cannot be had: {error}. Give a safetensors file instead"
@@ -230,9 +244,9 @@ def _backbone_state(network: PairNetwork, branch: str, weights: str | os.PathLik
         donor = create_model(model)
         if taken not in donor.branches:
             raise ConfigError(f"{model} has no {taken} branch to start from; it has {', '.join(donor.branches)}")
-        return donor.branches[taken].body.state_dict()
+        return donor.branches[taken].body.state_dict(), licence_of(donor.config.info)
     try:
-        return load_file(weights)
+        return load_file(weights), {}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
 

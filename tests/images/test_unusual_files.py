@@ -124,3 +124,11 @@ def test_a_picture_closed_before_it_is_read_has_a_reason(small, encode):
         pass
     with pytest.raises(ImageError, match=r"cannot be loaded \(\S"):
         read_image(image)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_what_stands_behind_a_jpeg_is_not_counted(small, encode, progressive):
+    """As of phones, which append a film."""
+    data = encode(small, "JPEG", progressive=progressive)
+    film = np.random.default_rng(0).integers(0, 256, 1 << 16, dtype=np.uint8).tobytes() + b"\xff\xda\x00\x02" * 200
+    assert np.array_equal(read_image(data + film), read_image(data))

@@ -240,3 +240,9 @@ def test_small_and_large_probabilities_do_not_look_certain():
         "100.0%",
         "0.0%",
     ]
+
+
+def test_a_network_that_reads_no_dermoscopy_gives_no_score():
+    alone = Prediction(checklist(streaks="irregular"), reads=("clinical",))
+    assert alone.seven_point_score is None and "the network reads no dermoscopy" in alone.seven_point_note
+    assert Prediction(checklist(streaks="irregular"), reads=("dermoscopy",)).seven_point_score == 1

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from networks import TASKS, build, settle
 
 from amfzoo import ConfigError, create_model
@@ -104,3 +105,13 @@ def test_other_heads_drop_the_sets(network, tmp_path):
 def test_sets_of_other_classes_or_without_meaning_are_refused(network, sets):
     with pytest.raises(ConfigError):
         network.config.replace(conformal=sets)
+
+
+def test_changed_weights_lose_the_sets_and_new_ones_stay(network, tmp_path, caplog):
+    folder = network.save_pretrained(tmp_path / "with sets")
+    loaded = create_model(folder)
+    assert loaded.config.conformal
+    with torch.no_grad():
+        loaded.heads["diagnosis"].bias += 0.1
+    assert create_model(loaded.save_pretrained(tmp_path / "changed")).config.conformal == {}
+    assert "prediction sets are left out" in caplog.text

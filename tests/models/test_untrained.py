@@ -54,3 +54,23 @@ def test_new_heads_of_trained_weights(network, tmp_path):
     assert changed.untrained == ("grade",)
     changed.reset_heads(TASKS)
     assert changed.untrained == ("diagnosis", "streaks")
+
+
+def test_a_changed_network_still_says_which_head_never_learned(network, tmp_path):
+    network.mark_untrained(["streaks"])
+    folder = network.save_pretrained(tmp_path / "m")
+    for number in range(2):
+        loaded = create_model(folder)
+        with torch.no_grad():
+            loaded.heads["diagnosis"].bias += 0.1
+        folder = loaded.save_pretrained(tmp_path / str(number))
+    assert create_model(folder).untrained == ("streaks",)
+    assert said(create_predictor(loaded, "torch")) == said(loaded) != []
+
+
+@pytest.mark.parametrize("cast", ["half", "double", "bfloat16"])
+def test_another_precision_teaches_nothing(network, cast):
+    assert getattr(network, cast)().untrained == ("diagnosis", "streaks")
+    with torch.no_grad():
+        network.heads["streaks"].bias += 0.5
+    assert network.float().untrained == ("diagnosis",)

@@ -117,3 +117,11 @@ def test_without_answers(network, folder):
     source = write_table(folder / "p.csv", ROWS, HEADER)
     with pytest.raises(TableError, match="no answers"):
         write_table_report(network, folder / "t.html", source, folder / "o.csv")
+
+
+def test_columns_of_images_may_be_written_otherwise(network, folder):
+    source = write_table(folder / "p.csv", [("a", "c0.jpg", "d0.jpg")], ("id", "Clinical", "DERMOSCOPY"))
+    predict_table(network, source, folder / "o.csv")
+    write_table_report(network, folder / "t.html", source, folder / "o.csv")
+    (row,) = read(folder / "t.html").rows("One row for each lesion")
+    assert row[-3:] == ["c0.jpg", "d0.jpg", "a"]

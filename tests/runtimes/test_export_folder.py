@@ -69,6 +69,13 @@ class Wrong:
         return {task: np.eye(len(batch.present), classes, dtype=np.float32) for task, classes in sizes.items()}
 
 
+def test_the_current_folder_is_filled_and_stays(tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = export_model(tiny, "torch-export", ".")
+    assert Path.cwd() == tmp_path and {file.name for file in tmp_path.iterdir()} == {"model.pt2", "model.json"}
+    assert set(found.files) == {"model.pt2", "model.json"}
+
+
 def test_a_folder_in_the_way(tiny, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     for taken in (tmp_path, tmp_path / "note.txt"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -104,3 +105,11 @@ def test_a_fingerprint_is_of_what_answers():
     assert fingerprint(network) == found
     network.config = network.config.replace(clinical_preprocess={"size": (96, 96)})
     assert fingerprint(network) != found
+
+
+def test_without_onnx_there_is_nothing_to_forget(tiny, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(cache, "version", missing)
+    cache.forget(tiny)

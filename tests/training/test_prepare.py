@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from networks import TASKS, build
 
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
 from amfzoo.inference.sets import ConformalSets
+from amfzoo.training import TrainConfig
 from amfzoo.training.prepare import build_model, check_leaks, split_lesions, with_advice
 
 
@@ -78,3 +80,12 @@ def test_patients_and_image_files_on_both_sides_of_a_split_are_warned_of(tmp_pat
     check_leaks(LesionSet("x", lesions, {}))
     assert "1 patients are in both training and validation" in caplog.text
     assert "1 image files are in both training and test" in caplog.text and caplog.text.count("flatter") == 2
+
+
+def test_what_a_branch_starts_from_keeps_its_licence(tmp_path):
+    donor = build(tasks=TASKS)
+    donor.config = donor.config.replace(info={"license": "CC-BY-NC-4.0", "attribution": "somebody"})
+    folder = donor.save_pretrained(tmp_path / "donor")
+    starts = {branch: f"local-dir:{folder}#{branch}" for branch in ("clinical", "dermoscopy")}
+    network, _ = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts)
+    assert network.config.info == {"license": "CC-BY-NC-4.0", "attribution": "somebody"}
