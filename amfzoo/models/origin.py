@@ -48,7 +48,7 @@ def origin_of(network: PairNetwork, config: NetworkConfig, source: str) -> Origi
 
 
 def checksum(network: PairNetwork) -> int:
-    """A number that changes with the weights, in a hundredth of the time that loading them takes.
+    """A number that changes with the weights, in a few hundredths of the time that loading them takes.
 
     The sum of their bits as whole numbers: whatever order they are added in, and wherever, it is the same.
     """
@@ -62,8 +62,19 @@ def head_sum(head: nn.Module) -> int:
 
 
 def _bits(tensors: Iterable[Tensor]) -> int:
-    bits = (tensor.detach().view(_INTEGERS[tensor.element_size()]) for tensor in tensors)
-    return sum(place * int(values.sum()) for place, values in enumerate(bits, start=1))
+    small: dict[torch.dtype, list[Tensor]] = {}
+    found: list[Tensor] = []
+    for tensor in map(Tensor.detach, tensors):
+        if tensor.ndim < 2:  # hundreds, which take less time together
+            small.setdefault(tensor.dtype, []).append(tensor.reshape(-1))
+        else:
+            found.append(tensor)
+    total = 0
+    for place, tensor in enumerate([*found, *map(torch.cat, small.values())], start=1):
+        width = tensor.element_size()
+        # modulo 2**32: a third of the time of 64 bits
+        total += place * int(tensor.view(_INTEGERS[width]).sum(dtype=_INTEGERS[max(4, width)]))
+    return total
 
 
 def settle_info(network: PairNetwork) -> None:
