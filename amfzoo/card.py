@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import figures, is_number, is_plain_name
+from .checks import figures, is_number, is_plain_name, untrained_tasks
 from .text_tables import UNKNOWN, cell, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
@@ -94,7 +94,7 @@ def _usage(fields: Mapping[str, Any]) -> str:
 
 _ELSEWHERE = (
     "If the installed package does not have these weights (`amfzoo list` says where they are), clone its repository and "
-    "`pip install -e .` there, or load this folder: `local-dir:/path/to/this/folder`."
+    f"`pip install -e .` there, or load this folder: `{PLACEHOLDER}`."
 )
 
 
@@ -161,7 +161,7 @@ def _preprocessing(config: Mapping[str, Any]) -> str:
 
 
 def _limits(fields: Mapping[str, Any]) -> str:
-    untrained = fields.get("untrained")
+    untrained = untrained_tasks(fields)
     never = (
         f"**Never trained**, so that these answers mean nothing: {', '.join(map(cell, untrained))}.\n\n"
         if untrained

@@ -78,6 +78,15 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+UNTRAINED = "untrained"  # key of `NetworkConfig.info`
+
+
+def untrained_tasks(info: Mapping[str, Any]) -> list[str]:
+    """The tasks whose heads a model's description says were never trained, whoever wrote it."""
+    names = info.get(UNTRAINED)
+    return [name for name in names if isinstance(name, str)] if isinstance(names, (list, tuple)) else []
+
+
 def figures(value: object) -> list[Mapping[str, Any]]:
     """Those rows of recorded metrics that can be shown, whoever wrote them: mappings, or records such as `manifest.Metric`, whose
     value, low and high are numbers or absent."""

@@ -114,7 +114,10 @@ def write_folder(
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         _fill(temporary, dict(config), state, card, half, examples or {})
-        (_move_into if stays else _replace)(temporary, target)
+        if stays:
+            move_into(temporary, target, last=CONFIG_FILE)
+        else:
+            _replace(temporary, target)
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         reason = "the disk is full" if full else str(error)
@@ -158,7 +161,7 @@ def _fill(
     weights.chmod(stat.S_IMODE((folder / CONFIG_FILE).stat().st_mode))
     for file in folder.rglob("*"):
         if file.is_file():
-            _flush(file)
+            flush(file)
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
@@ -181,7 +184,8 @@ def _single(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def _flush(file: Path) -> None:
+def flush(file: Path) -> None:
+    """Bring a file to the disk."""
     # Without it a power cut after the rename can leave the new name on empty files.
     with open(file, "r+b") as handle:  # Windows flushes nothing that cannot be written
         os.fsync(handle.fileno())
@@ -223,11 +227,11 @@ def _check_empty(target: Path) -> None:
         )
 
 
-def _move_into(temporary: Path, target: Path) -> None:
-    """Rename the files of `temporary` into `target`, config.json last, and back after an error."""
+def move_into(temporary: Path, target: Path, *, last: str) -> None:
+    """Rename the files of `temporary` into `target`, the one named `last` at the end, and back after an error."""
     moved: list[Path] = []
     try:
-        for child in sorted(temporary.iterdir(), key=lambda path: path.name == CONFIG_FILE):
+        for child in sorted(temporary.iterdir(), key=lambda path: path.name == last):
             child.rename(target / child.name)
             moved.append(child)
     except BaseException:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
+from ..checks import UNTRAINED, untrained_tasks
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
 from ..images import ImageSource
@@ -245,14 +246,12 @@ def _started(model: Model, batch: Sequence[_Prepared | AmfzooError]) -> Started:
 
 
 def _untrained(model: Model) -> tuple[InputWarning, ...]:
-    tasks = model.untrained if hasattr(model, "untrained") else model.config.info.get("untrained", ())
+    tasks = model.untrained if hasattr(model, "untrained") else untrained_tasks(model.config.info)
     if not tasks:
         return ()
     names = ", ".join(task.replace("_", " ") for task in tasks)
     what = "these answers mean" if len(tasks) > 1 else "this answer means"
-    return (
-        InputWarning("untrained", (), f"never trained: {names}; {what} nothing until the network is trained for it"),
-    )
+    return (InputWarning(UNTRAINED, (), f"never trained: {names}; {what} nothing until the network is trained for it"),)
 
 
 def _answer(

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from ..checks import untrained_tasks
 from ..errors import WeightsError
 from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
 from .config import NetworkConfig
-from .origin import UNTRAINED, origin_of
+from .origin import origin_of
 
 logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
@@ -106,7 +107,7 @@ def build_loaded(
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
         model = build(config.replace(**changes))
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
-    model.mark_untrained(config.info.get(UNTRAINED) or ())
+    model.mark_untrained(untrained_tasks(config.info))
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)

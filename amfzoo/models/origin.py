@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ..checks import UNTRAINED, untrained_tasks
 from .config import licence_of
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from .network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
-UNTRAINED = "untrained"  # key of `NetworkConfig.info`
 _TRAINING_ONLY = ("dropout", "auxiliary_heads")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -104,7 +104,7 @@ def settle_info(network: PairNetwork) -> None:
 def _note_untrained(network: PairNetwork) -> None:
     """`info["untrained"]`: the tasks whose heads still are as they were made."""
     info, untrained = network.config.info, list(network.untrained)
-    if info.get(UNTRAINED, []) != untrained:
+    if untrained_tasks(info) != untrained:
         rest = {key: value for key, value in info.items() if key != UNTRAINED}
         network.config = network.config.replace(info={**rest, UNTRAINED: untrained} if untrained else rest)
 

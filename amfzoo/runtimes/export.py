@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ConfigError, WeightsError
-from ..folder import must_stay
+from ..folder import flush, move_into, must_stay
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
 from ..models.network import PairNetwork
@@ -176,12 +176,10 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir()
         yield work
-        for file in work.iterdir():  # without it a power cut can leave the name on empty files
-            with open(file, "r+b") as handle:  # Windows flushes nothing that cannot be written
-                os.fsync(handle.fileno())
-        if stays:  # the description last
-            for file in sorted(work.iterdir(), key=lambda file: file.name == DESCRIPTION_FILE):
-                file.rename(target / file.name)
+        for file in work.iterdir():
+            flush(file)
+        if stays:
+            move_into(work, target, last=DESCRIPTION_FILE)
         else:
             if target.is_dir():
                 target.rmdir()  # empty

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from amfzoo import create_model, create_predictor
+from amfzoo.card import render_card
 
 TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
 
@@ -74,3 +77,13 @@ def test_another_precision_teaches_nothing(network, cast):
     with torch.no_grad():
         network.heads["streaks"].bias += 0.5
     assert network.float().untrained == ("diagnosis",)
+
+
+@pytest.mark.parametrize("foreign", [5, "diagnosis", {"diagnosis": 1}, [["diagnosis"]], ["no such task"]])
+def test_what_others_wrote_there_is_passed_over(network, tmp_path, foreign):
+    network.mark_untrained(())
+    folder = network.save_pretrained(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "info": {"untrained": foreign}}))
+    assert create_model(folder).untrained == ()
+    render_card({**config, "info": {"untrained": foreign}})
