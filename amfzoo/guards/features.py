@@ -60,8 +60,9 @@ def _inner_rows(pixels: np.ndarray, other: np.ndarray) -> np.ndarray:
     found = np.flatnonzero(other.any(1))
     if len(found) < len(pixels) / 4:
         return pixels
-    ends = other[[found[0] + _BLURRED, found[-1] - _BLURRED]].mean(1)
-    return pixels[found[0] : found[-1] + 1] if ends.min() > 0.5 else pixels
+    first, last = found[0], found[-1]
+    ends = other[[min(first + _BLURRED, last), max(last - _BLURRED, first)]].mean(1)
+    return pixels[first : last + 1] if ends.min() > 0.5 else pixels
 
 
 def _flat(line: np.ndarray) -> bool:

@@ -89,3 +89,11 @@ def test_what_is_bright_or_plain_itself_is_no_frame(lesion):
     thin = np.full_like(pixels, 255)
     thin[220:230] = pixels[220:230]  # a line is no picture in a frame
     assert within_frame(thin).shape == thin.shape
+
+
+def test_a_small_picture_whose_last_rows_differ_a_little_is_no_error():
+    pixels = np.full((16, 40, 3), 100, np.uint8)
+    pixels[12:, 10:30] = 110  # more than the first row's colour may, less than would be no frame at its corners
+    pixels[15] = 104
+    pixels[15, 10:30] = 109
+    assert within_frame(pixels).shape == (16, 40, 3)
