@@ -60,7 +60,8 @@ def bulk(
     rows.append({**dict.fromkeys(rows[0]), "from JPEG files with": SCRIPT, "pairs/s": rate(theirs, pairs)})
     notes = [
         f"{pairs} pairs a round from {len(files)} pairs of files, batch {batch_size}.",
-        "Bare network: the same runtime with arrays in memory.",
+        "Bare network: the same runtime with arrays in memory, all threads on one batch. From files, on a CPU, each thread computes "
+        "the pairs that it has decoded.",
         "Script: the same network in eager fp32 torch, torchvision, and a DataLoader with "
         + f"{script.workers} workers that are running already; in a process of its own.",
     ]

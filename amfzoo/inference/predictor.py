@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
 
 from ..checks import UNTRAINED, untrained_tasks
 from ..errors import AmfzooError, PredictionError
-from ..guards import InputWarning, check_thumbnails, thumbnails
-from ..images import ImageSource
+from ..guards import InputWarning
 from ..images.own import own_copy
-from .batch import BRANCHES, ArrayModel, Inputs, Started, calibrated, stack
+from .batch import BRANCHES, Started, calibrated
+from .lanes import in_lanes, lanes_of
 from .prediction import Prediction, PredictionSet
+from .prepare import Model, Pair, Prepared, prepared, stacked
 from .table_batch import checked_count, usual_batch_size
 
-if TYPE_CHECKING:
-    from ..guards import Thumbnails
-    from ..models.network import PairNetwork
-
-Model = Union["PairNetwork", ArrayModel]
-Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
 _IN_FLIGHT = 1  # batches on a device that works by itself
-_GROUP = 8  # pairs that one thread decodes at a time; of 1, 4 and 8 the fastest on two cores
-
-
-class _Prepared(NamedTuple):
-    """A pair as the network reads it, and what the guards say of it."""
-
-    inputs: Inputs
-    warnings: tuple[InputWarning, ...]
+_MANY = 2  # batches; of fewer pairs lanes would not be worth what a runtime needs to get ready for them
 
 
 def predict(
@@ -78,7 +65,8 @@ def predict_stream(
         pairs: (clinical, dermoscopy) images; one of the two may be None. They are taken some batches ahead; arrays,
             PIL images and open files are copied as they come, so that they may be filled anew or closed afterwards.
         batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 16.
-        workers: threads that decode images; default one per core, at most 8.
+        workers: threads that decode images; default one per core, at most 8. Where many pairs are answered on a CPU, each
+            of them computes as well, with its part of a step (`amfzoo.inference.lanes`).
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
         guards: whether to look for mistakes with the images, which fills `warnings`; it
             has no influence on the probabilities.
@@ -133,21 +121,35 @@ class _Source:
 def _answers(
     model: Model, pairs: Iterable[Pair], batch_size: int, workers: int | None, errors: str, guards: bool
 ) -> Iterator[Prediction | AmfzooError]:
-    # while a device is busy with one batch, the next is stacked and handed to it
-    running: deque[tuple[list[_Prepared | AmfzooError], Started]] = deque()
     numbers, source = itertools.count(), _Source(pairs)
-    for batch in _batched(_prepared(model, source, batch_size, workers, guards), batch_size):
-        running.append((batch, _started(model, batch)))
-        while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
-            yield from _finished(model, *running.popleft(), errors, numbers)
-    for batch, started in running:
-        yield from _finished(model, batch, started, errors, numbers)
+    first = list(itertools.islice(source, _MANY * batch_size))
+    lanes = lanes_of(model, batch_size, workers) if len(first) == _MANY * batch_size else None
+    ready = itertools.chain(first, source)
+    steps = (
+        _in_turn(model, ready, batch_size, workers, guards) if lanes is None else in_lanes(model, lanes, ready, guards)
+    )
+    with closing(steps):
+        for items, started in steps:
+            yield from _finished(model, items, started, errors, numbers)
     if source.error is not None:
         raise source.error
 
 
+def _in_turn(
+    model: Model, pairs: Iterator[Pair], batch_size: int, workers: int | None, guards: bool
+) -> Iterator[tuple[list[Prepared | AmfzooError], Started]]:
+    """Batches given to the network one after the other."""
+    # while a device is busy with one batch, the next is stacked and handed to it
+    running: deque[tuple[list[Prepared | AmfzooError], Started]] = deque()
+    for batch in _batched(prepared(model, pairs, batch_size, workers, guards), batch_size):
+        running.append((batch, _started(model, batch)))
+        while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
+            yield running.popleft()
+    yield from running
+
+
 def _finished(
-    model: Model, batch: Sequence[_Prepared | AmfzooError], started: Started, errors: str, numbers: Iterator[int]
+    model: Model, batch: Sequence[Prepared | AmfzooError], started: Started, errors: str, numbers: Iterator[int]
 ) -> Iterator[Prediction | AmfzooError]:
     untrained = _untrained(model)
     rows = {task: values.tolist() for task, values in calibrated(started.logits(), model.config.temperatures).items()}
@@ -167,82 +169,19 @@ def _batched(items: Iterator, size: int) -> Iterator[list]:
         yield batch
 
 
-def _prepared(
-    model: Model, pairs: Iterator[Pair], batch_size: int, workers: int | None, guards: bool
-) -> Iterator[_Prepared | AmfzooError]:
-    """Pairs in order, decoded at most two batches ahead."""
-    first = list(itertools.islice(pairs, 2))
-    if len(first) < 2:  # a pool costs more than it gives
-        yield from _prepare(model, first, guards)
-        return
-    with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
-        ahead: deque[tuple[int, Future]] = deque()
-        try:
-            for group in _groups(itertools.chain(first, pairs), min(_GROUP, batch_size)):
-                while ahead and sum(size for size, _ in ahead) + len(group) > 2 * batch_size:
-                    yield from ahead.popleft()[1].result()
-                ahead.append((len(group), pool.submit(_prepare, model, group, guards)))
-            while ahead:
-                yield from ahead.popleft()[1].result()
-        finally:
-            for _, future in ahead:
-                future.cancel()
-
-
-def _groups(pairs: Iterator[Pair], largest: int) -> Iterator[list[Pair]]:
-    """The first ones small, so that a short list keeps all workers busy too."""
-    size = 1
-    while group := list(itertools.islice(pairs, size)):
-        yield group
-        size = min(2 * size, largest)
-
-
-def _prepare(model: Model, pairs: Sequence[Pair], guards: bool) -> list[_Prepared | AmfzooError]:
-    """Decode pairs; an error is a result here, so that others in its batch are not lost."""
-    found = [_read(model, pair, guards) for pair in pairs]
-    good = [item for item in found if not isinstance(item, AmfzooError)]
-    # several at once: Python's own share in the guards is then small, and threads wait less for each other
-    warnings = iter(check_thumbnails([thumbs for _, thumbs in good]) if guards else [()] * len(good))
-    return [item if isinstance(item, AmfzooError) else _Prepared(item[0], next(warnings)) for item in found]
-
-
-def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] | AmfzooError:
-    if isinstance(pair, (str, bytes, Mapping)) or not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
-        return PredictionError("a pair is (clinical, dermoscopy), None for an image that is missing")
-    images = dict(zip(BRANCHES, pair))
-    if all(image is None for image in images.values()):
-        return PredictionError("both images are missing: give a clinical or a dermoscopy image, or both")
-    if all(images[name] is None for name in model.preprocess):
-        names = " and ".join(model.preprocess)
-        return PredictionError(f"this network reads the {names} image alone, and it is missing")
-    pictures = {}
-    for name, preprocess in model.preprocess.items():
-        try:
-            pictures[name] = None if images[name] is None else preprocess.read(images[name])
-        except AmfzooError as error:
-            if isinstance(images[name], (str, os.PathLike)):  # then the message names the file
-                return error
-            return type(error)(f"{name} image, {error}")
-    inputs = {
-        name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
-    }
-    return inputs, thumbnails(pictures) if guards else {}
-
-
-def _started(model: Model, batch: Sequence[_Prepared | AmfzooError]) -> Started:
+def _started(model: Model, items: Sequence[Prepared | AmfzooError]) -> Started:
     """The pairs of a batch that could be read, given to the network."""
-    good = [item.inputs for item in batch if not isinstance(item, AmfzooError)]
-    if not good:
+    batch = stacked(model, items)
+    if batch is None:
         return Started(dict)
-    arrays = stack(good, model.preprocess)
     if hasattr(model, "start"):
-        return model.start(arrays)
+        return model.start(batch)
     if hasattr(model, "logits"):
-        logits = model.logits(arrays)
+        logits = model.logits(batch)
         return Started(lambda: logits)
     from .torch_logits import start_logits  # here, so that other runtimes need no torch
 
-    return start_logits(model, arrays)
+    return start_logits(model, batch)
 
 
 def _untrained(model: Model) -> tuple[InputWarning, ...]:
@@ -255,7 +194,7 @@ def _untrained(model: Model) -> tuple[InputWarning, ...]:
 
 
 def _answer(
-    model: Model, rows: dict[str, list[float]], pair: _Prepared, untrained: tuple[InputWarning, ...]
+    model: Model, rows: dict[str, list[float]], pair: Prepared, untrained: tuple[InputWarning, ...]
 ) -> Prediction | PredictionError:
     """One pair's prediction; like an unreadable image, a network's NaN must not cost the others in the batch."""
     probabilities = {task: dict(zip(classes, rows[task])) for task, classes in model.tasks.items()}

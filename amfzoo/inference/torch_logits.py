@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -59,6 +60,11 @@ def start_logits(
                 'dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. dermoscopy_args={"img_size": 192}'
             ) from error
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
+
+
+def torch_lanes(model: torch.nn.Module, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+    """`torch_logits` for lanes, which limit torch's threads themselves; None elsewhere than on a CPU."""
+    return partial(torch_logits, model) if next(model.parameters()).device.type == "cpu" else None
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -62,6 +62,13 @@ class Runtime(ABC):
         """The same, returned before they are there if the device works by itself."""
         logits = self.logits(batch)
         return Started(lambda: logits)
+
+    def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+        """`logits` for `count` threads at the same time, on so many threads each, best of so many pairs.
+
+        None where that is not to be had; see `amfzoo.inference.lanes`.
+        """
+        return None
 
 
 def imported(package: str, extra: str) -> ModuleType:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -32,22 +35,35 @@ class OnnxRuntime(Runtime):
     devices = ("cpu",)
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str]) -> None:
-        onnxruntime = imported("onnxruntime", self.extra)
+        self._graph = graph if isinstance(graph, bytes) else os.fspath(graph)
+        self._session = self._started(torch.get_num_threads())
+        self._outputs = {task: output_name(task) for task in tasks}
+        self._inputs = [entry.name for entry in self._session.get_inputs()]
+        self._of_lanes: dict[int, Any] = {}
+        self._lock = threading.Lock()
 
+    def logits(self, batch: Batch) -> Logits:
+        return self._run(self._session, batch)
+
+    def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+        with self._lock:  # callers of one session share its threads, so each brings its own, and the session few
+            if threads not in self._of_lanes:
+                self._of_lanes = {threads: self._started(threads)}
+            return partial(self._run, self._of_lanes[threads])
+
+    def _run(self, session: Any, batch: Batch) -> Logits:
+        values = session.run(list(self._outputs.values()), feed(batch, self._inputs))
+        return dict(zip(self._outputs, values))
+
+    def _started(self, threads: int) -> Any:
+        onnxruntime = imported("onnxruntime", self.extra)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         # its threads wait busily for the next operator, and by default also for the next batch: there they would take
         # the time of those that decode it
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = 3  # errors; they are raised as well
-        source = graph if isinstance(graph, bytes) else os.fspath(graph)
         try:
-            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base but this
             raise WeightsError(f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {error}") from error
-        self._outputs = {task: output_name(task) for task in tasks}
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
-
-    def logits(self, batch: Batch) -> Logits:
-        values = self._session.run(list(self._outputs.values()), feed(batch, self._inputs))
-        return dict(zip(self._outputs, values))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..errors import ConfigError, WeightsError
 from ..inference.batch import Batch, Logits
 from .base import Runtime, imported
 from .graph import feed, output_name
-from .openvino_split import InTwo, in_two
+from .openvino_split import InTwo, caller, in_two
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
 # more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
@@ -74,7 +75,7 @@ class OpenVinoRuntime(Runtime):
         }
         try:
             self._model = core().read_model(graph if isinstance(graph, bytes) else os.fspath(graph))
-            self._any_size = self._compiled(self._model)
+            self._any_size = self._compiled(self._model, self._settings)
         except RuntimeError as error:
             raise WeightsError(f"OpenVINO {openvino.__version__} cannot load the graph: {error}") from error
         self._outputs = {task: output_name(task) for task in tasks}
@@ -82,12 +83,44 @@ class OpenVinoRuntime(Runtime):
         self._lock = threading.Lock()  # a compiled model refuses a call while it is in another
         self._uses: Counter[int] = Counter()
         self._by_size: dict[int, Any] = {}
+        self._of_lanes: dict[tuple[int, int, int], SimpleQueue] = {}
 
     def logits(self, batch: Batch) -> Logits:
         arrays = feed(batch, self._inputs)
         with self._lock:
-            found = self._for_size(arrays)(arrays, share_inputs=True)
-            return {task: np.array(found[name]) for task, name in self._outputs.items()}  # its memory is used again
+            return self._answers(self._for_size(arrays), arrays)
+
+    def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+        with self._lock:
+            if (count, threads, pairs) not in self._of_lanes:  # the last that were asked for are kept
+                self._of_lanes = {(count, threads, pairs): self._callers(count, threads, pairs)}
+            callers = self._of_lanes[count, threads, pairs]
+
+        def logits(batch: Batch) -> Logits:
+            if len(batch.present) != pairs:
+                return self.logits(batch)
+            call = callers.get()
+            try:
+                return self._answers(call, feed(batch, self._inputs))
+            finally:
+                callers.put(call)
+
+        return logits
+
+    def _callers(self, count: int, threads: int, pairs: int) -> SimpleQueue:
+        """What computes batches of one size, as many at a time as there are entries."""
+        # not pinned: programs beside each other would all pin their first stream to the first core
+        settings = {"NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count * threads, "ENABLE_CPU_PINNING": False}
+        compiled = self._compiled(self._fixed(pairs), settings)
+        callers: SimpleQueue = SimpleQueue()
+        for _ in range(count):
+            callers.put(caller(compiled))
+        return callers
+
+    def _answers(self, call: Callable[..., Any], arrays: dict[str, np.ndarray]) -> Logits:
+        """The logits of what `feed` gave, by a compiled graph."""
+        found = call(arrays, share_inputs=True)
+        return {task: np.array(found[name]) for task, name in self._outputs.items()}  # its memory is used again
 
     def _for_size(self, arrays: dict[str, np.ndarray]) -> Any:
         size = len(arrays["present"])
@@ -100,17 +133,23 @@ class OpenVinoRuntime(Runtime):
                 if self._uses[size] < 2 * self._uses[least] + _WORTH:  # twice: two that are used alike do not alternate
                     return self._any_size
                 del self._by_size[least]
-            fixed = self._model.clone()
-            fixed.reshape({name: list(values.shape) for name, values in arrays.items()})
-            self._by_size[size] = self._compiled(fixed)
+            self._by_size[size] = self._compiled(self._fixed(size), self._settings)
         return self._by_size[size]
 
-    def _compiled(self, model: Any) -> Any:
+    def _fixed(self, size: int) -> Any:
+        """The network for batches of one size."""
+        fixed = self._model.clone()
+        shapes = {entry.any_name: entry.get_partial_shape() for entry in fixed.inputs}
+        fixed.reshape({name: [size, *list(shape)[1:]] for name, shape in shapes.items()})
+        return fixed
+
+    def _compiled(self, model: Any, settings: dict[str, Any]) -> Any:
         parts = in_two(model) if self._cut else None
         if parts is None:
-            return self._in(self._rest, model)
+            return _in(self._rest, model, settings)
         first, rest, middle = parts
-        return InTwo(self._in("f32", first), self._in(self._rest, rest), middle)
+        return InTwo(_in("f32", first, settings), _in(self._rest, rest, settings), middle)
 
-    def _in(self, precision: str, model: Any) -> Any:
-        return core().compile_model(model, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": precision})
+
+def _in(precision: str, model: Any, settings: dict[str, Any]) -> Any:
+    return core().compile_model(model, "CPU", {**settings, "INFERENCE_PRECISION_HINT": precision})

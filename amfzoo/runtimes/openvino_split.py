@@ -7,7 +7,8 @@ of the speed, where they stay fp32.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,14 +29,26 @@ class InTwo:
     """
 
     def __init__(self, front: Any, rest: Any, middle: Iterable[str]) -> None:
-        self._front, self._rest, self._middle = front, rest, tuple(middle)
-        self._front_inputs, self._rest_inputs = ({entry.any_name for entry in part.inputs} for part in (front, rest))
+        self._parts = front, rest
+        self._names = [{entry.any_name for entry in part.inputs} for part in self._parts]
+        self._middle = tuple(middle)
 
     def __call__(self, arrays: Mapping[str, np.ndarray], **options: Any) -> Any:
-        found = self._front({k: v for k, v in arrays.items() if k in self._front_inputs}, share_outputs=True, **options)
-        middle = {name: found[i] for i, name in enumerate(self._middle)}
-        rest = {k: v for k, v in arrays.items() if k in self._rest_inputs}
-        return self._rest({**rest, **middle}, **options)
+        return self._through(*self._parts, arrays, **options)
+
+    def caller(self) -> Callable[..., Any]:
+        """As a call of this, beside others of its kind; see `caller`."""
+        return partial(self._through, *map(caller, self._parts))
+
+    def _through(self, front: Any, rest: Any, arrays: Mapping[str, np.ndarray], **options: Any) -> Any:
+        first, second = ({k: v for k, v in arrays.items() if k in names} for names in self._names)
+        found = front(first, share_outputs=True, **options)
+        return rest({**second, **{name: found[i] for i, name in enumerate(self._middle)}}, **options)
+
+
+def caller(compiled: Any) -> Callable[..., Any]:
+    """What calls a compiled graph while others call it as well, each with one of its streams."""
+    return compiled.caller() if isinstance(compiled, InTwo) else compiled.create_infer_request().infer
 
 
 def in_two(model: openvino.Model) -> tuple[openvino.Model, openvino.Model, list[str]] | None:

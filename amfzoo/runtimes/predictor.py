@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AmfzooError
@@ -85,6 +85,10 @@ class Predictor:
     def start(self, batch: Batch) -> Started:
         """The same, returned before they are there where the runtime's device works by itself."""
         return self.runtime.start(batch)
+
+    def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+        """The same for several threads at a time, see `Runtime.lanes`."""
+        return self.runtime.lanes(count, threads, pairs)
 
     def predict(
         self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int | None = None, guards: bool = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from ..errors import ConfigError
@@ -56,6 +58,7 @@ class TorchRuntime(Runtime):
         if fold:
             fold_norms(network)  # before bf16 rounds
         self.network = network.to(dtype, memory_format=self.memory_format)
+        self._compiled = compile
         if compile:
             self.network.compile(dynamic=True)  # one graph for every batch size
         self.forward = CudaGraphs(self.network) if cuda_graphs else self.network
@@ -65,3 +68,8 @@ class TorchRuntime(Runtime):
 
     def start(self, batch: Batch) -> Started:
         return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)
+
+    def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
+        if self._compiled or next(self.network.parameters()).device.type != "cpu":
+            return None  # what is compiled has its number of threads in it
+        return self.logits

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -301,13 +302,47 @@ def test_two_threads_may_make_predictors_at_once(graphs):
     assert warnings.filters == before and logging.getLogger("torch.export").level == logging.NOTSET
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_many_pairs_are_answered_in_lanes(tiny, runtime, precision):
+    reason = RUNTIMES[runtime].refusal("cpu", precision)
+    if reason:
+        pytest.skip(reason)
+    predictor = create_predictor(tiny, runtime, precision=precision)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        lanes = predictor.lanes(2, 1, 4)
+        together = Barrier(2, timeout=60)
+        batches = [picture_batch(tiny, size, seed) for seed, size in enumerate((4, 4, 3))]
+
+        def answer(batch):
+            if len(batch.present) == 4:
+                together.wait()  # both are in it at the same time
+            return calibrated(lanes(batch), tiny.config.temperatures)
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(answer, batches))
+        pairs = [PAIRS[n % len(PAIRS)] for n in range(21)]
+        answers = list(predictor.predict_stream(pairs, batch_size=4))
+    finally:
+        torch.set_num_threads(before)
+    limit = TOLERANCE if precision == "fp32" else 0.1
+    for one, batch in zip(found, batches):
+        expected = probabilities(tiny, batch)
+        assert all(np.abs(one[task] - expected[task]).max() < limit for task in expected)
+    expected = predictor.predict([c for c, _ in PAIRS], [d for _, d in PAIRS])
+    for n, one in enumerate(answers):
+        for task, row in expected[n % len(PAIRS)].probabilities.items():
+            assert one.probabilities[task] == pytest.approx(row, abs=limit)
+
+
 def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
     needs("openvino")
     predictor = create_predictor(tiny, "openvino")
     compiled = []
     original = OpenVinoRuntime._compiled
     monkeypatch.setattr(
-        OpenVinoRuntime, "_compiled", lambda self, model: compiled.append(model) or original(self, model)
+        OpenVinoRuntime, "_compiled", lambda self, *given: compiled.append(given) or original(self, *given)
     )
     expected = tiny.predict([picture(n) for n in range(7)], None)
     for _ in range(5):

@@ -1,0 +1,103 @@
+"""Lanes: threads on a CPU that each prepare pairs and compute their logits, on a share of the cores.
+
+From files they answer more pairs than one network on all cores, for which other threads decode: there the cores wait
+for each other after every layer, and longest where one of them has an image to decode (`amfzoo benchmark`, part "bulk").
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+from ..errors import AmfzooError
+from .batch import Batch, Logits, Started
+from .prepare import Model, Pair, Prepared, prepare, stacked
+
+_MOST = 8
+_changing = threading.Lock()
+
+
+class Lanes(NamedTuple):
+    """How a network is computed in lanes.
+
+    Attributes:
+        count: of lanes.
+        threads: of torch, and of any other runtime, in each.
+        pairs: in a step of each; fewer are taken too.
+        logits: may be called by all lanes at the same time.
+    """
+
+    count: int
+    threads: int
+    pairs: int
+    logits: Callable[[Batch], Logits]
+
+
+def lanes_of(model: Model, batch_size: int, workers: int | None) -> Lanes | None:
+    """The lanes of a model that share its threads and a batch between them; None where it has none, or just one.
+
+    Args:
+        workers: lanes at most; default one per core, at most 8.
+    """
+    if hasattr(model, "lanes"):
+        make = model.lanes
+    elif hasattr(model, "start") or hasattr(model, "logits"):
+        return None
+    else:
+        from .torch_logits import torch_lanes  # here, so that other runtimes need no torch
+
+        make = partial(torch_lanes, model)
+    import torch
+
+    threads = torch.get_num_threads()
+    count = min(workers or min(_MOST, os.cpu_count() or 1), threads)
+    pairs = max(1, batch_size // count)
+    logits = None if count < 2 else make(count, threads // count, pairs)
+    return None if logits is None else Lanes(count, threads // count, pairs, logits)
+
+
+def in_lanes(
+    model: Model, lanes: Lanes, pairs: Iterator[Pair], guards: bool
+) -> Iterator[tuple[list[Prepared | AmfzooError], Started]]:
+    """Steps in order, at most two for each lane ahead."""
+    with ThreadPoolExecutor(lanes.count, initializer=_limit_threads, initargs=(lanes.threads,)) as pool:
+        ahead: deque[Future] = deque()
+        try:
+            while group := list(itertools.islice(pairs, lanes.pairs)):
+                ahead.append(pool.submit(_step, model, lanes, group, guards))
+                if len(ahead) >= 2 * lanes.count:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _step(model: Model, lanes: Lanes, pairs: list[Pair], guards: bool) -> tuple[list[Prepared | AmfzooError], Started]:
+    items = prepare(model, pairs, guards)
+    batch = stacked(model, items)
+    logits = {} if batch is None else lanes.logits(batch)
+    return items, Started(lambda: logits)
+
+
+def _limit_threads(count: int) -> None:
+    """Let torch use so many threads in this thread alone.
+
+    `torch.set_num_threads` sets this thread's number, and one for all threads that have not computed yet. The
+    latter is put back by a thread that does nothing else.
+    """
+    import torch
+
+    with _changing:
+        before = torch.get_num_threads()  # of a new thread: what is set for all
+        torch.set_num_threads(count)
+        restoring = threading.Thread(target=torch.set_num_threads, args=(before,))
+        restoring.start()
+        restoring.join()
