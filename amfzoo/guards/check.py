@@ -37,16 +37,12 @@ def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarni
         pictures: "clinical" and/or "dermoscopy" -> RGB picture of any size (`read_image`),
             or None where it is missing.
     """
-    return check_thumbnails([thumbnails(pictures)])[0]
+    return check_thumbnails([thumbnails({name: np.array(p) for name, p in pictures.items() if p is not None})])[0]
 
 
-def thumbnails(pictures: Mapping[str, Image.Image | None]) -> Thumbnails:
-    """All that `check_thumbnails` needs of the images of one lesion."""
-    return {
-        name: Thumbnail(thumbnail(picture), max(picture.size) / min(picture.size))
-        for name, picture in pictures.items()
-        if picture is not None
-    }
+def thumbnails(pixels: Mapping[str, np.ndarray]) -> Thumbnails:
+    """All that `check_thumbnails` needs of the images of one lesion, (H, W, 3) uint8 RGB each."""
+    return {name: Thumbnail(thumbnail(of), max(of.shape[:2]) / min(of.shape[:2])) for name, of in pixels.items()}
 
 
 def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, ...]]:

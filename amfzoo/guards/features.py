@@ -29,12 +29,14 @@ _LIGHT = 28 + 9
 DARKEST, LIGHT_LOW, LIGHT_HIGH, LIGHTEST = (_LIGHT + _PERCENTILES.index(p) for p in (1, 25, 75, 99))
 
 
-def thumbnail(picture: Image.Image) -> np.ndarray:
-    """An RGB picture as (SIDE, SIDE, 3) uint8, its aspect ratio given up; in memory one colour after the other.
+def thumbnail(picture: Image.Image | np.ndarray) -> np.ndarray:
+    """An RGB picture, or its pixels (H, W, 3), as (SIDE, SIDE, 3) uint8, its aspect ratio given up; in memory one colour
+    after the other.
 
     A frame of one colour is left out, such as a picture gets when it is made square.
     """
-    pixels = torch.from_numpy(within_frame(np.array(picture))).permute(2, 0, 1)[None]
+    pixels = picture if isinstance(picture, np.ndarray) else np.array(picture)
+    pixels = torch.from_numpy(within_frame(pixels)).permute(2, 0, 1)[None]
     # a third of the time that Pillow takes, and the same but for one level here and there
     small = interpolate(pixels, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
     return small[0].permute(1, 2, 0).numpy()

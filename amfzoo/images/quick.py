@@ -22,12 +22,13 @@ class QuickPreprocess(Preprocess):
     all by one of 255 levels. Other fits and filters, and pictures whose border is cut, go through Pillow.
     """
 
-    def fitted(self, picture: Image.Image) -> np.ndarray:
+    def fitted(self, picture: Image.Image, pixels: np.ndarray | None = None) -> np.ndarray:
         box, inside, _ = self.geometry(picture.size)
         if self.filter not in _ALIKE or box != (0, 0, *picture.size) or inside != self.size[::-1]:
             return super().fitted(picture)
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
-        resized = interpolate(pixels, self.size, mode=self.filter, antialias=True, align_corners=False)
+        pixels = np.array(picture) if pixels is None else pixels
+        planes = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        resized = interpolate(planes, self.size, mode=self.filter, antialias=True, align_corners=False)
         return self.normalise(resized[0].permute(1, 2, 0).numpy())
 
 

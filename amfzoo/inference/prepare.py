@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, Union
 
+import numpy as np
+
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
 from .batch import BRANCHES, ArrayModel, Batch, Inputs, stack
@@ -86,10 +88,10 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
             if isinstance(images[name], (str, os.PathLike)):  # then the message names the file
                 return error
             return type(error)(f"{name} image, {error}")
-    inputs = {
-        name: None if picture is None else model.preprocess[name].fitted(picture) for name, picture in pictures.items()
-    }
-    return inputs, thumbnails(pictures) if guards else {}
+    there = {name: picture for name, picture in pictures.items() if picture is not None}
+    pixels = {name: np.array(picture) for name, picture in there.items()} if guards else {}
+    fitted = {name: model.preprocess[name].fitted(picture, pixels.get(name)) for name, picture in there.items()}
+    return {name: fitted.get(name) for name in pictures}, thumbnails(pixels)
 
 
 def stacked(model: Model, items: Iterable[Prepared | AmfzooError]) -> Batch | None:
