@@ -22,6 +22,8 @@ from .openvino_split import InTwo, caller, in_two
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
 # more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
 _WORTH = 32
+# pinned, the first threads of all programs on a machine share its first core: two with one thread each did half of the work
+_NOT_PINNED = {"ENABLE_CPU_PINNING": False}
 
 
 @lru_cache(maxsize=1)
@@ -70,6 +72,7 @@ class OpenVinoRuntime(Runtime):
         # beside int8, whose rounding is the larger one, fp32 would cost a third of the speed and spare little
         self._rest = "bf16" if self._cut or (precision == "int8" and self.accelerates("bf16")) else "f32"
         self._settings = {
+            **_NOT_PINNED,
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
@@ -109,8 +112,7 @@ class OpenVinoRuntime(Runtime):
 
     def _callers(self, count: int, threads: int, pairs: int) -> SimpleQueue:
         """What computes batches of one size, as many at a time as there are entries."""
-        # not pinned: programs beside each other would all pin their first stream to the first core
-        settings = {"NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count * threads, "ENABLE_CPU_PINNING": False}
+        settings = {**_NOT_PINNED, "NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count * threads}
         compiled = self._compiled(self._fixed(pairs), settings)
         callers: SimpleQueue = SimpleQueue()
         for _ in range(count):

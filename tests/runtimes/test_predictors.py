@@ -20,7 +20,7 @@ from amfzoo import ConfigError, ImageError, Prediction, PredictionError, Weights
 from amfzoo.images.quick import QuickPreprocess
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
-from amfzoo.runtimes import RUNTIMES, cache, create
+from amfzoo.runtimes import RUNTIMES, cache, create, openvino_runtime
 from amfzoo.runtimes.onnx_runtime import OnnxRuntime
 from amfzoo.runtimes.openvino_runtime import OpenVinoRuntime
 from amfzoo.runtimes.parity import picture_batch
@@ -334,6 +334,20 @@ def test_many_pairs_are_answered_in_lanes(tiny, runtime, precision):
     for n, one in enumerate(answers):
         for task, row in expected[n % len(PAIRS)].probabilities.items():
             assert one.probabilities[task] == pytest.approx(row, abs=limit)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_openvino_binds_no_thread_to_a_core(tiny, monkeypatch, precision):
+    # programs beside each other would all bind their first thread to the first core, and share it
+    needs("openvino")
+    compiled = []
+    original = openvino_runtime._in
+    monkeypatch.setattr(openvino_runtime, "_in", lambda *given: compiled.append(original(*given)) or compiled[-1])
+    predictor = create_predictor(tiny, "openvino", precision=precision)
+    for _ in range(2):  # the second time the size is compiled on its own
+        predictor.predict([picture(n) for n in range(5)], None)
+    predictor.lanes(2, 1, 3)
+    assert len(compiled) >= 3 and not any(graph.get_property("ENABLE_CPU_PINNING") for graph in compiled)
 
 
 def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
