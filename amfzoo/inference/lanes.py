@@ -15,11 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
+import torch
+
 from ..errors import AmfzooError
 from .batch import Batch, Logits, Started
 from .prepare import Model, Pair, Prepared, prepare, stacked
+from .table_batch import LANES
+from .torch_logits import torch_lanes
 
-_MOST = 8
 _changing = threading.Lock()
 
 
@@ -50,13 +53,9 @@ def lanes_of(model: Model, batch_size: int, workers: int | None) -> Lanes | None
     elif hasattr(model, "start") or hasattr(model, "logits"):
         return None
     else:
-        from .torch_logits import torch_lanes  # here, so that other runtimes need no torch
-
         make = partial(torch_lanes, model)
-    import torch
-
     threads = torch.get_num_threads()
-    count = min(workers or min(_MOST, os.cpu_count() or 1), threads)
+    count = min(workers or min(LANES, os.cpu_count() or 1), threads)
     pairs = max(1, batch_size // count)
     logits = None if count < 2 else make(count, threads // count, pairs)
     return None if logits is None else Lanes(count, threads // count, pairs, logits)
@@ -93,8 +92,6 @@ def _limit_threads(count: int) -> None:
     `torch.set_num_threads` sets this thread's number, and one for all threads that have not computed yet. The
     latter is put back by a thread that does nothing else.
     """
-    import torch
-
     with _changing:
         before = torch.get_num_threads()  # of a new thread: what is set for all
         torch.set_num_threads(count)

@@ -17,6 +17,7 @@ from .lanes import in_lanes, lanes_of
 from .prediction import Prediction, PredictionSet
 from .prepare import Model, Pair, Prepared, prepared, stacked
 from .table_batch import checked_count, usual_batch_size
+from .torch_logits import start_logits
 
 _IN_FLIGHT = 1  # batches on a device that works by itself
 _MANY = 2  # batches; of fewer pairs lanes would not be worth what a runtime needs to get ready for them
@@ -64,7 +65,8 @@ def predict_stream(
         model: a network, or one behind another runtime (`create_predictor`).
         pairs: (clinical, dermoscopy) images; one of the two may be None. They are taken some batches ahead; arrays,
             PIL images and open files are copied as they come, so that they may be filled anew or closed afterwards.
-        batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 16.
+        batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 8 for each core,
+            16 to 64.
         workers: threads that decode images; default one per core, at most 8. Where many pairs are answered on a CPU, each
             of them computes as well, with its part of a step (`amfzoo.inference.lanes`).
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
@@ -179,8 +181,6 @@ def _started(model: Model, items: Sequence[Prepared | AmfzooError]) -> Started:
     if hasattr(model, "logits"):
         logits = model.logits(batch)
         return Started(lambda: logits)
-    from .torch_logits import start_logits  # here, so that other runtimes need no torch
-
     return start_logits(model, batch)
 
 

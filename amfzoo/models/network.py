@@ -269,7 +269,8 @@ class PairNetwork(Pretrained, nn.Module):
             clinical, dermoscopy: path, bytes, file object, PIL image or uint8 array
                 (H, W, 3), or a list of these. One of the two may be None (a list may
                 hold None, too): the network then answers from the other alone.
-            batch_size: pairs per step; it has no influence on the answer. Default 64 on CUDA, else 16.
+            batch_size: pairs per step; it has no influence on the answer. Default 64 on CUDA, else 8 for each
+                core, 16 to 64.
             guards: whether to look for mistakes with the images (swapped, blurred, no
                 lesion, ...), which fills `Prediction.warnings`.
 

@@ -7,7 +7,7 @@ import torch
 from cli_case import tiny_model
 
 from amfzoo import PredictionError, create_predictor
-from amfzoo.inference.table_batch import MOST, ON_CPU, fitting_batch_size, largest_power
+from amfzoo.inference.table_batch import MOST, fitting_batch_size, largest_power, usual_batch_size
 
 
 @pytest.mark.parametrize(("pairs", "size"), [(0.2, 1), (1, 1), (7.9, 4), (8, 8), (100, 64), (1e9, MOST)])
@@ -15,9 +15,15 @@ def test_powers_of_two(pairs, size):
     assert largest_power(pairs) == size
 
 
-def test_on_a_cpu():
-    model = tiny_model()
-    assert fitting_batch_size(model) == fitting_batch_size(create_predictor(model, "torch")) == ON_CPU
+@pytest.mark.parametrize(("threads", "pairs"), [(1, 16), (2, 16), (4, 32), (100, 64)])
+def test_on_a_cpu(threads, pairs):
+    model, before = tiny_model(), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert fitting_batch_size(model) == fitting_batch_size(create_predictor(model, "torch")) == pairs
+        assert usual_batch_size(model) == pairs
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_what_is_asked_for_is_taken_or_refused():

@@ -10,7 +10,7 @@ import torch
 
 from amfzoo import ConfigError, create_model, create_predictor
 from amfzoo.inference.batch import calibrated
-from amfzoo.inference.table_batch import ON_CPU, ON_CUDA, usual_batch_size
+from amfzoo.inference.table_batch import ON_CUDA, on_cpu, usual_batch_size
 from amfzoo.inference.tf32 import exact_convolutions
 from amfzoo.inference.torch_logits import start_logits, torch_logits
 from amfzoo.runtimes.parity import difference, picture_batch
@@ -33,7 +33,7 @@ def assert_close(found, expected, temperatures, tolerance=TOLERANCE):
 def test_elsewhere_nothing_is_pending_and_graphs_are_refused(tiny):
     batch = picture_batch(tiny, 3)
     started = start_logits(tiny, batch)
-    assert not started.pending and usual_batch_size(tiny) == ON_CPU
+    assert not started.pending and usual_batch_size(tiny) == on_cpu()
     assert_close(started.logits(), torch_logits(tiny, batch), {}, 0)
     with pytest.raises(ConfigError, match="need a network on a CUDA device"):
         create_predictor(tiny, "torch", device="cpu", cuda_graphs=True)
