@@ -88,12 +88,8 @@ class Preprocess:
         """The picture that `fitted` takes, with as many pixels as it needs; see `read_image`."""
         return read_image(image, min_size=self.min_size)
 
-    def fitted(self, picture: Image.Image, pixels: np.ndarray | None = None) -> np.ndarray:
-        """Network input of a picture that `read` gave; the two together are a call.
-
-        Args:
-            pixels: the same as (H, W, 3) uint8, where that was made already.
-        """
+    def fitted(self, picture: Image.Image) -> np.ndarray:
+        """Network input of a picture that `read` gave; the two together are a call."""
         return self.normalise(np.array(self._fitted(picture)))
 
     def normalise(self, pixels: np.ndarray) -> np.ndarray:

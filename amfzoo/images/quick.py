@@ -23,6 +23,11 @@ class QuickPreprocess(Preprocess):
     """
 
     def fitted(self, picture: Image.Image, pixels: np.ndarray | None = None) -> np.ndarray:
+        """As `Preprocess.fitted`.
+
+        Args:
+            pixels: of the picture, (H, W, 3) uint8, where somebody has them already.
+        """
         box, inside, _ = self.geometry(picture.size)
         if self.filter not in _ALIKE or box != (0, 0, *picture.size) or inside != self.size[::-1]:
             return super().fitted(picture)

@@ -42,7 +42,7 @@ class ArrayModel(Protocol):
     """What takes a network's place in `predict_stream`: a network behind any runtime.
 
     It may also have `start(batch)`, which returns `Started`, and `lanes(count, threads, pairs)`: logits for `count` threads
-    at the same time, on so many threads each, best of so many pairs; None where it is faster by itself.
+    at the same time, on so many threads each, best of so many pairs; None where that is not to be had.
     """
 
     config: Any

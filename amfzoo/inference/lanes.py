@@ -43,21 +43,26 @@ class Lanes(NamedTuple):
 
 
 def lanes_of(model: Model, batch_size: int, workers: int | None) -> Lanes | None:
-    """The lanes of a model that share its threads and a batch between them; None where it has none, or just one.
+    """The lanes of a model, which share its threads and a batch between them; None where it has none, or just one.
 
     Args:
-        workers: lanes at most; default one per core, at most 8.
+        workers: lanes at most; default one per core, at most 8. Of more than there are threads to compute, all decode
+            alone, which is what slow storage wants.
     """
+    threads = torch.get_num_threads()
+    most = min(workers or min(LANES, os.cpu_count() or 1), threads)
+    if most < 2 or (workers or 0) > threads:
+        return None
+    # of 12 threads six lanes use all, eight would use eight
+    count = max(range(2, most + 1), key=lambda count: (threads // count * count, count))
     if hasattr(model, "lanes"):
         make = model.lanes
     elif hasattr(model, "start") or hasattr(model, "logits"):
         return None
     else:
         make = partial(torch_lanes, model)
-    threads = torch.get_num_threads()
-    count = min(workers or min(LANES, os.cpu_count() or 1), threads)
-    pairs = max(1, batch_size // count)
-    logits = None if count < 2 else make(count, threads // count, pairs)
+    pairs = batch_size // count
+    logits = make(count, threads // count, pairs) if pairs else None
     return None if logits is None else Lanes(count, threads // count, pairs, logits)
 
 
@@ -94,7 +99,11 @@ def _limit_threads(count: int) -> None:
     """
     with _changing:
         before = torch.get_num_threads()  # of a new thread: what is set for all
-        torch.set_num_threads(count)
-        restoring = threading.Thread(target=torch.set_num_threads, args=(before,))
-        restoring.start()
-        restoring.join()
+        changed = threading.Event()
+        restoring = threading.Thread(target=lambda: changed.wait() and torch.set_num_threads(before))
+        restoring.start()  # first, since a container may refuse one more thread
+        try:
+            torch.set_num_threads(count)
+        finally:
+            changed.set()
+            restoring.join()

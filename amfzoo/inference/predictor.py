@@ -68,7 +68,8 @@ def predict_stream(
         batch_size: pairs per step; it has no influence on the answer; default 64 on CUDA, else 8 for each core,
             16 to 64.
         workers: threads that decode images; default one per core, at most 8. Where many pairs are answered on a CPU, each
-            of them computes as well, with its part of a step (`amfzoo.inference.lanes`).
+            of them computes as well, with its part of a step (`amfzoo.inference.lanes`), unless they are more than torch has
+            threads: so give more where files come slowly.
         errors: "raise" stops at a bad pair; "return" gives its error in its place.
         guards: whether to look for mistakes with the images, which fills `warnings`; it
             has no influence on the probabilities.

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
+from ..images.quick import QuickPreprocess
 from .batch import BRANCHES, ArrayModel, Batch, Inputs, stack
 
 if TYPE_CHECKING:
@@ -90,8 +91,12 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
             return type(error)(f"{name} image, {error}")
     there = {name: picture for name, picture in pictures.items() if picture is not None}
     pixels = {name: np.array(picture) for name, picture in there.items()} if guards else {}
-    fitted = {name: model.preprocess[name].fitted(picture, pixels.get(name)) for name, picture in there.items()}
-    return {name: fitted.get(name) for name in pictures}, thumbnails(pixels)
+    inputs: Inputs = dict.fromkeys(pictures)
+    for name, picture in there.items():
+        preprocess = model.preprocess[name]
+        given = (pixels.get(name),) if isinstance(preprocess, QuickPreprocess) else ()
+        inputs[name] = preprocess.fitted(picture, *given)
+    return inputs, thumbnails(pixels)
 
 
 def stacked(model: Model, items: Iterable[Prepared | AmfzooError]) -> Batch | None:

@@ -63,8 +63,19 @@ def start_logits(
 
 
 def torch_lanes(model: torch.nn.Module, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-    """`torch_logits` for lanes, which limit torch's threads themselves; None elsewhere than on a CPU."""
-    return partial(torch_logits, model) if next(model.parameters()).device.type == "cpu" else None
+    """`torch_logits` for lanes, which limit torch's threads themselves.
+
+    None elsewhere than on a CPU, and for what threads beside the caller's would not compute as it would: within autocast, with
+    hooks, compiled (its number of threads is in it), or in training mode, in which somebody else may need it meanwhile.
+    """
+    if next(model.parameters()).device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return None
+    for module in model.modules():
+        hooks = module._forward_hooks or module._forward_pre_hooks
+        compiled = module._compiled_call_impl is not None or hasattr(module, "_orig_mod")
+        if module.training or hooks or compiled:
+            return None
+    return partial(torch_logits, model)
 
 
 @dataclass

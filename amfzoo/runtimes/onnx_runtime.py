@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 import torch
@@ -39,17 +39,34 @@ class OnnxRuntime(Runtime):
         self._session = self._started(torch.get_num_threads())
         self._outputs = {task: output_name(task) for task in tasks}
         self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self._of_lanes: dict[int, Any] = {}
+        self._of_lanes: dict[tuple[int, int], SimpleQueue] = {}
         self._lock = threading.Lock()
 
     def logits(self, batch: Batch) -> Logits:
         return self._run(self._session, batch)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-        with self._lock:  # callers of one session share its threads, so each brings its own, and the session few
-            if threads not in self._of_lanes:
-                self._of_lanes = {threads: self._started(threads)}
-            return partial(self._run, self._of_lanes[threads])
+        with self._lock:
+            if (count, threads) not in self._of_lanes:  # the last that were asked for are kept
+                self._of_lanes = {(count, threads): self._sessions(count, threads)}
+            sessions = self._of_lanes[count, threads]
+
+        def logits(batch: Batch) -> Logits:
+            session = sessions.get()
+            try:
+                return self._run(session, batch)
+            finally:
+                sessions.put(session)
+
+        return logits
+
+    def _sessions(self, count: int, threads: int) -> SimpleQueue:
+        """One for each caller at a time; callers of one session share its threads, but each brings one of its own."""
+        sessions: SimpleQueue = SimpleQueue()
+        one = self._started(threads)
+        for number in range(count):
+            sessions.put(one if threads == 1 or number == 0 else self._started(threads))
+        return sessions
 
     def _run(self, session: Any, batch: Batch) -> Logits:
         values = session.run(list(self._outputs.values()), feed(batch, self._inputs))

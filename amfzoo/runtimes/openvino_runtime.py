@@ -20,6 +20,7 @@ from .graph import feed, output_name
 from .openvino_split import InTwo, caller, in_two
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
+_KEPT_LANES = 2  # two streams of other batch sizes in turn compile nothing
 # more uses than a compiled size had, by which another one takes its place: compiling takes as long as some tens
 _WORTH = 32
 # pinned, the first threads of all programs on a machine share its first core: two with one thread each did half of the work
@@ -95,9 +96,11 @@ class OpenVinoRuntime(Runtime):
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with self._lock:
-            if (count, threads, pairs) not in self._of_lanes:  # the last that were asked for are kept
-                self._of_lanes = {(count, threads, pairs): self._callers(count, threads, pairs)}
-            callers = self._of_lanes[count, threads, pairs]
+            wanted = (count, threads, pairs)
+            callers = self._of_lanes.pop(wanted, None) or self._callers(*wanted)
+            self._of_lanes[wanted] = callers  # used last
+            while len(self._of_lanes) > _KEPT_LANES:
+                del self._of_lanes[next(iter(self._of_lanes))]
 
         def logits(batch: Batch) -> Logits:
             if len(batch.present) != pairs:

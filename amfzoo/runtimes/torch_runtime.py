@@ -8,7 +8,7 @@ import torch
 
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
-from ..inference.torch_logits import start_logits
+from ..inference.torch_logits import start_logits, torch_lanes
 from ..models.folding import fold_norms, folding_pays
 from .base import Runtime
 from .cuda_graphs import CudaGraphs
@@ -57,8 +57,7 @@ class TorchRuntime(Runtime):
             fold = not plain and folding_pays(next(network.parameters()).device)
         if fold:
             fold_norms(network)  # before bf16 rounds
-        self.network = network.to(dtype, memory_format=self.memory_format)
-        self._compiled = compile
+        self.network = network.to(dtype, memory_format=self.memory_format).eval()  # folding put new modules in
         if compile:
             self.network.compile(dynamic=True)  # one graph for every batch size
         self.forward = CudaGraphs(self.network) if cuda_graphs else self.network
@@ -70,6 +69,4 @@ class TorchRuntime(Runtime):
         return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-        if self._compiled or next(self.network.parameters()).device.type != "cpu":
-            return None  # what is compiled has its number of threads in it
-        return self.logits
+        return self.logits if torch_lanes(self.network, count, threads, pairs) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 
 import pytest
@@ -51,20 +52,29 @@ def some_pairs(count: int = 11) -> list[tuple]:
     return pairs
 
 
-@pytest.mark.parametrize("batch_size, workers", [(4, 2), (5, 2), (4, 4), (1, 2), (3, 3)])
-def test_lanes_answer_as_the_network_does(model, batch_size, workers):
+@pytest.mark.parametrize(
+    "batch_size, workers, asked",
+    [(4, 2, (2, 2, 2)), (5, 2, (2, 2, 2)), (4, 4, (4, 1, 1)), (5, 3, (2, 2, 2))],  # three lanes would leave a core idle
+)
+def test_lanes_answer_as_the_network_does(model, batch_size, workers, asked):
     pairs = some_pairs()
     expected = [model.predict(*images) for images in pairs]
     assert not close(expected[0], expected[1])  # the pairs do differ
     laned = Laned(model)
     found = list(predict_stream(laned, pairs, batch_size=batch_size, workers=workers))
     assert len(found) == len(pairs) and all(map(close, found, expected))
-    share = max(1, batch_size // workers)
-    assert laned.asked == [(workers, 4 // workers, share)]
-    assert sum(pairs for *_, pairs in laned.steps) == len(pairs)
-    assert {(threads, pairs) for _, threads, pairs in laned.steps[:-workers]} <= {(4 // workers, share)}
+    count, threads, share = asked
+    assert laned.asked == [asked] and sum(pairs for *_, pairs in laned.steps) == len(pairs)
+    assert {of for _, of, _ in laned.steps} == {threads} and {pairs for *_, pairs in laned.steps} <= {share, 11 % share}
     assert threading.current_thread().name not in {name for name, *_ in laned.steps}
     assert all(map(close, predict_stream(model, pairs, batch_size=batch_size, workers=workers), expected))
+
+
+@pytest.mark.parametrize(("threads", "lanes"), [(2, (2, 1)), (6, (6, 1)), (12, (6, 2)), (15, (5, 3)), (16, (8, 2))])
+def test_no_thread_is_left_out_where_that_can_be(model, monkeypatch, threads, lanes):
+    monkeypatch.setattr("os.cpu_count", lambda: threads)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert lanes_of(model, 64, None)[:2] == lanes
 
 
 def test_errors_keep_their_place(model):
@@ -117,7 +127,21 @@ def test_the_process_is_left_as_it_was(model, end):
 
 def test_what_goes_without_lanes(model):
     assert lanes_of(model, 16, None) is not None
-    assert lanes_of(model, 16, 1) is None
+    assert lanes_of(model, 16, 1) is None  # one lane
+    assert lanes_of(model, 1, 2) is None  # fewer pairs than lanes
+    assert lanes_of(model, 16, 5) is None  # more workers than can compute: they decode alone
+    with torch.autocast("cpu", torch.bfloat16):  # of this thread alone
+        assert lanes_of(model, 16, None) is None
+    hook = model.register_forward_hook(lambda *given: None)  # expects one call after the other
+    assert lanes_of(model, 16, None) is None
+    hook.remove()
+    model.train()  # somebody may be training it between two answers
+    assert lanes_of(model, 16, None) is None
+    model.eval()
+    compiled = copy.deepcopy(model)
+    compiled.compile()
+    assert lanes_of(compiled, 16, None) is None
+    assert lanes_of(model, 16, None) is not None
     few, one, alone = Laned(model), Laned(model), Laned(model)
     alone.lanes = lambda count, threads, pairs: None
     pairs = some_pairs()

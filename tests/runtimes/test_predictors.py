@@ -302,16 +302,17 @@ def test_two_threads_may_make_predictors_at_once(graphs):
     assert warnings.filters == before and logging.getLogger("torch.export").level == logging.NOTSET
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_many_pairs_are_answered_in_lanes(tiny, runtime, precision):
+def test_many_pairs_are_answered_in_lanes(tiny, runtime, precision, threads):
     reason = RUNTIMES[runtime].refusal("cpu", precision)
     if reason:
         pytest.skip(reason)
     predictor = create_predictor(tiny, runtime, precision=precision)
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
+    torch.set_num_threads(2 * threads)
     try:
-        lanes = predictor.lanes(2, 1, 4)
+        lanes = predictor.lanes(2, threads, 4)
         together = Barrier(2, timeout=60)
         batches = [picture_batch(tiny, size, seed) for seed, size in enumerate((4, 4, 3))]
 
