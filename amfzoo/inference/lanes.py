@@ -2,6 +2,7 @@
 
 From files they answer more pairs than one network on all cores, for which other threads decode: there the cores wait
 for each other after every layer, and longest where one of them has an image to decode (`amfzoo benchmark`, part "bulk").
+What belongs to the caller's thread alone, such as torch's function modes, does not reach them; with ``workers=1`` there are none.
 """
 
 from __future__ import annotations
