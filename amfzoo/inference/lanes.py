@@ -7,22 +7,20 @@ What belongs to the caller's thread alone, such as torch's function modes, does 
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
 import torch
 
+from ..ahead import ahead, batched
 from ..errors import AmfzooError
 from .batch import Batch, Logits, Started
 from .prepare import Model, Pair, Prepared, prepare, stacked
 from .table_batch import LANES
-from .torch_logits import torch_lanes
+from .torch_logits import may_leave_thread, torch_logits
 
 _changing = threading.Lock()
 
@@ -56,36 +54,32 @@ def lanes_of(model: Model, batch_size: int, workers: int | None) -> Lanes | None
         return None
     # of 12 threads six lanes use all, eight would use eight
     count = max(range(2, most + 1), key=lambda count: (threads // count * count, count))
+    pairs, share = batch_size // count, threads // count
+    if not pairs:
+        return None
     if hasattr(model, "lanes"):
-        make = model.lanes
-    elif hasattr(model, "start") or hasattr(model, "logits"):
+        logits = model.lanes(count, share, pairs)
+    elif hasattr(model, "start") or hasattr(model, "logits") or not may_leave_thread(model):
         return None
     else:
-        make = partial(torch_lanes, model)
-    pairs = batch_size // count
-    logits = make(count, threads // count, pairs) if pairs else None
-    return None if logits is None else Lanes(count, threads // count, pairs, logits)
+        logits = partial(torch_logits, model)
+    return None if logits is None else Lanes(count, share, pairs, logits)
 
 
 def in_lanes(
     model: Model, lanes: Lanes, pairs: Iterator[Pair], guards: bool
 ) -> Iterator[tuple[list[Prepared | AmfzooError], Started]]:
     """Steps in order, at most two for each lane ahead."""
-    with ThreadPoolExecutor(lanes.count, initializer=_limit_threads, initargs=(lanes.threads,)) as pool:
-        ahead: deque[Future] = deque()
-        try:
-            while group := list(itertools.islice(pairs, lanes.pairs)):
-                ahead.append(pool.submit(_step, model, lanes, group, guards))
-                if len(ahead) >= 2 * lanes.count:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+    return ahead(
+        partial(_step, model, lanes, guards),
+        batched(pairs, lanes.pairs),
+        2 * lanes.count - 1,
+        workers=lanes.count,
+        initializer=partial(_limit_threads, lanes.threads),
+    )
 
 
-def _step(model: Model, lanes: Lanes, pairs: list[Pair], guards: bool) -> tuple[list[Prepared | AmfzooError], Started]:
+def _step(model: Model, lanes: Lanes, guards: bool, pairs: list[Pair]) -> tuple[list[Prepared | AmfzooError], Started]:
     items = prepare(model, pairs, guards)
     batch = stacked(model, items)
     logits = {} if batch is None else lanes.logits(batch)

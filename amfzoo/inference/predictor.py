@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+from ..ahead import batched
 from ..checks import UNTRAINED, untrained_tasks
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning
@@ -144,7 +145,7 @@ def _in_turn(
     """Batches given to the network one after the other."""
     # while a device is busy with one batch, the next is stacked and handed to it
     running: deque[tuple[list[Prepared | AmfzooError], Started]] = deque()
-    for batch in _batched(prepared(model, pairs, batch_size, workers, guards), batch_size):
+    for batch in batched(prepared(model, pairs, batch_size, workers, guards), batch_size):
         running.append((batch, _started(model, batch)))
         while running and (len(running) > _IN_FLIGHT or not running[0][1].pending):
             yield running.popleft()
@@ -165,11 +166,6 @@ def _finished(
         if errors == "raise" and isinstance(answer, AmfzooError):
             raise type(answer)(f"pair {number} (counted from 0): {answer}") from answer.__cause__
         yield answer
-
-
-def _batched(items: Iterator, size: int) -> Iterator[list]:
-    while batch := list(itertools.islice(items, size)):
-        yield batch
 
 
 def _started(model: Model, items: Sequence[Prepared | AmfzooError]) -> Started:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..ahead import batched
 from ..errors import AmfzooError, TableError
 from ..files import alone
 from .prediction import Prediction
@@ -265,7 +266,7 @@ class _Run:
                 itertools.islice(self.earlier.records(self.out), survey.in_part, None), itertools.repeat(None)
             ),
         )
-        while window := list(itertools.islice(todo, _WINDOW * self.batch_size)):
+        for window in batched(todo, _WINDOW * self.batch_size):
             window = [(row, None if retry and old and old[-1] else old) for row, old in window]
             # a row of the wrong length has no pair to answer; (None, None) keeps its place
             new = [(None, None) if row.problem else self.table.pair(row) for row, old in window if old is None]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import errno
 import io
-import itertools
 import os
 import time
 from collections.abc import Container, Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..ahead import batched
 from ..csv_mark import skip_mark
 from ..errors import TableError
 from ..image_cells import URL, called, image_file
@@ -96,11 +96,7 @@ class PairTable:
 
     def blocks(self, size: int, wanted: Container[int]) -> Iterator[Block]:
         """Those of the blocks of `size` rows (the last may have fewer) whose numbers are `wanted`, in order."""
-        rows = self.rows()
-        for number in itertools.count():
-            block = list(itertools.islice(rows, size))
-            if not block:
-                return
+        for number, block in enumerate(batched(self.rows(), size)):
             if number in wanted:
                 yield Block(number, block)
 

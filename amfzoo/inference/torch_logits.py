@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
@@ -62,20 +61,19 @@ def start_logits(
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 
-def torch_lanes(model: torch.nn.Module, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-    """`torch_logits` for lanes, which limit torch's threads themselves.
-
-    None elsewhere than on a CPU, and for what threads beside the caller's would not compute as it would: within autocast, with
-    hooks, compiled (its number of threads is in it), or in training mode, in which somebody else may need it meanwhile.
-    """
+def may_leave_thread(model: torch.nn.Module) -> bool:
+    """Whether several threads may compute a network at a time as the caller's would: on a CPU, and not within autocast, with
+    hooks, compiled (its number of threads is in it), or in training mode, in which somebody else may need it meanwhile."""
     if next(model.parameters()).device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-        return None
-    for module in model.modules():
-        hooks = module._forward_hooks or module._forward_pre_hooks
-        compiled = module._compiled_call_impl is not None or hasattr(module, "_orig_mod")
-        if module.training or hooks or compiled:
-            return None
-    return partial(torch_logits, model)
+        return False
+    return not any(
+        module.training
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        or module._compiled_call_impl is not None
+        or hasattr(module, "_orig_mod")
+        for module in model.modules()
+    )
 
 
 @dataclass

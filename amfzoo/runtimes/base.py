@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
+from queue import SimpleQueue
 from types import ModuleType
 from typing import ClassVar
 
@@ -96,3 +97,19 @@ def require(packages: Iterable[str], extra: str, what: str) -> None:
     absent = missing(packages)
     if absent:
         raise ConfigError(f"{what} needs {', '.join(absent)}: pip install 'amfzoo[{extra}]'")
+
+
+def taking_turns(callers: Iterable[Callable[[Batch], Logits]]) -> Callable[[Batch], Logits]:
+    """Several functions, each of which serves one thread at a time, as one that serves as many at a time."""
+    free: SimpleQueue[Callable[[Batch], Logits]] = SimpleQueue()
+    for caller in callers:
+        free.put(caller)
+
+    def logits(batch: Batch) -> Logits:
+        caller = free.get()
+        try:
+            return caller(batch)
+        finally:
+            free.put(caller)
+
+    return logits

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from queue import SimpleQueue
+from functools import partial
 from typing import Any
 
 import torch
 
 from ..errors import WeightsError
 from ..inference.batch import Batch, Logits
-from .base import Runtime, imported
+from .base import Runtime, imported, taking_turns
 from .graph import feed, output_name
 
 
@@ -39,7 +39,7 @@ class OnnxRuntime(Runtime):
         self._session = self._started(torch.get_num_threads())
         self._outputs = {task: output_name(task) for task in tasks}
         self._inputs = [entry.name for entry in self._session.get_inputs()]
-        self._of_lanes: dict[tuple[int, int], SimpleQueue] = {}
+        self._of_lanes: dict[tuple[int, int], Callable[[Batch], Logits]] = {}
         self._lock = threading.Lock()
 
     def logits(self, batch: Batch) -> Logits:
@@ -48,25 +48,15 @@ class OnnxRuntime(Runtime):
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with self._lock:
             if (count, threads) not in self._of_lanes:  # the last that were asked for are kept
-                self._of_lanes = {(count, threads): self._sessions(count, threads)}
-            sessions = self._of_lanes[count, threads]
+                self._of_lanes = {(count, threads): self._lanes(count, threads)}
+            return self._of_lanes[count, threads]
 
-        def logits(batch: Batch) -> Logits:
-            session = sessions.get()
-            try:
-                return self._run(session, batch)
-            finally:
-                sessions.put(session)
-
-        return logits
-
-    def _sessions(self, count: int, threads: int) -> SimpleQueue:
-        """One for each caller at a time; callers of one session share its threads, but each brings one of its own."""
-        sessions: SimpleQueue = SimpleQueue()
-        one = self._started(threads)
-        for number in range(count):
-            sessions.put(one if threads == 1 or number == 0 else self._started(threads))
-        return sessions
+    def _lanes(self, count: int, threads: int) -> Callable[[Batch], Logits]:
+        """Callers of one session share its threads, but each brings one of its own, which is enough where it shall be one."""
+        one = partial(self._run, self._started(threads))
+        if threads == 1:
+            return one
+        return taking_turns([one, *(partial(self._run, self._started(threads)) for _ in range(count - 1))])
 
     def _run(self, session: Any, batch: Batch) -> Logits:
         values = session.run(list(self._outputs.values()), feed(batch, self._inputs))

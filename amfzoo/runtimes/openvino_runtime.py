@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch
 
 from ..errors import ConfigError, WeightsError
 from ..inference.batch import Batch, Logits
-from .base import Runtime, imported
+from .base import Runtime, imported, taking_turns
 from .graph import feed, output_name
 from .openvino_split import InTwo, caller, in_two
 
@@ -87,7 +86,7 @@ class OpenVinoRuntime(Runtime):
         self._lock = threading.Lock()  # a compiled model refuses a call while it is in another
         self._uses: Counter[int] = Counter()
         self._by_size: dict[int, Any] = {}
-        self._of_lanes: dict[tuple[int, int, int], SimpleQueue] = {}
+        self._of_lanes: dict[tuple[int, int, int], Callable[[Batch], Logits]] = {}
 
     def logits(self, batch: Batch) -> Logits:
         arrays = feed(batch, self._inputs)
@@ -97,30 +96,18 @@ class OpenVinoRuntime(Runtime):
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with self._lock:
             wanted = (count, threads, pairs)
-            callers = self._of_lanes.pop(wanted, None) or self._callers(*wanted)
-            self._of_lanes[wanted] = callers  # used last
+            of_size = self._of_lanes.pop(wanted, None) or self._lanes(*wanted)
+            self._of_lanes[wanted] = of_size  # used last
             while len(self._of_lanes) > _KEPT_LANES:
                 del self._of_lanes[next(iter(self._of_lanes))]
+        return lambda batch: of_size(batch) if len(batch.present) == pairs else self.logits(batch)
 
-        def logits(batch: Batch) -> Logits:
-            if len(batch.present) != pairs:
-                return self.logits(batch)
-            call = callers.get()
-            try:
-                return self._answers(call, feed(batch, self._inputs))
-            finally:
-                callers.put(call)
-
-        return logits
-
-    def _callers(self, count: int, threads: int, pairs: int) -> SimpleQueue:
-        """What computes batches of one size, as many at a time as there are entries."""
+    def _lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits]:
+        """What computes batches of one size, `count` at a time."""
         settings = {**_NOT_PINNED, "NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count * threads}
         compiled = self._compiled(self._fixed(pairs), settings)
-        callers: SimpleQueue = SimpleQueue()
-        for _ in range(count):
-            callers.put(caller(compiled))
-        return callers
+        calls = [caller(compiled) for _ in range(count)]
+        return taking_turns([lambda batch, call=call: self._answers(call, feed(batch, self._inputs)) for call in calls])
 
     def _answers(self, call: Callable[..., Any], arrays: dict[str, np.ndarray]) -> Logits:
         """The logits of what `feed` gave, by a compiled graph."""

@@ -8,7 +8,7 @@ import torch
 
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
-from ..inference.torch_logits import start_logits, torch_lanes
+from ..inference.torch_logits import may_leave_thread, start_logits
 from ..models.folding import fold_norms, folding_pays
 from .base import Runtime
 from .cuda_graphs import CudaGraphs
@@ -69,4 +69,4 @@ class TorchRuntime(Runtime):
         return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-        return self.logits if torch_lanes(self.network, count, threads, pairs) else None
+        return self.logits if may_leave_thread(self.network) else None

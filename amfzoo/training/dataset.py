@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +22,6 @@ from .pixels import Pictures, PixelStore, Progress, fits, fits_on, open_store
 from .targets import Targets, candidate_masks, informative
 
 logger = logging.getLogger("amfzoo")
-_T, _R = TypeVar("_T"), TypeVar("_R")
 
 
 class PairDataset(Dataset):
@@ -163,26 +160,6 @@ def labelled(lesions: LesionSet) -> LesionSet:
     """The lesions that a loss can be computed of."""
     keep = torch.stack([informative(masks) for masks in candidate_masks(lesions, lesions.tasks).values()]).any(0)
     return replace(lesions, lesions=tuple(lesion for lesion, kept in zip(lesions, keep.tolist()) if kept))
-
-
-def ahead(function: Callable[[_T], _R], items: Iterable[_T], depth: int = 2) -> Iterator[_R]:
-    """`map`, computed up to `depth` results ahead in a thread.
-
-    Not torch's DataLoader: decoding and copying release the interpreter lock, so threads
-    do, and processes would need shared memory, which containers often have too little of.
-    """
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > depth:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _scaled(preprocess: Preprocess, scale: float) -> Preprocess:

@@ -15,11 +15,12 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
+from ..ahead import ahead
 from ..errors import ConfigError
 from ..models.network import PairNetwork
 from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
-from .dataset import BRANCHES, PairDataset, ahead
+from .dataset import BRANCHES, PairDataset
 from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .loss import PairLoss

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..ahead import ahead
 from ..errors import ConfigError
 from ..images import Preprocess
-from .dataset import BRANCHES, PairDataset, ahead
+from .dataset import BRANCHES, PairDataset
 from .errors import TrainingError
 from .loss import partial_label_loss
 from .targets import exact, informative

@@ -15,7 +15,7 @@ from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError, ImageError
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainingError, pixels
-from amfzoo.training.dataset import PairDataset, ahead, labelled
+from amfzoo.training.dataset import PairDataset, labelled
 
 PREPROCESS = {"clinical": Preprocess(size=(32, 48)), "dermoscopy": Preprocess(size=(40, 40))}
 
@@ -133,15 +133,6 @@ def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cache_dir"):
         PairDataset(data, PREPROCESS, cache_dir=tmp_path / "file" / "cache")
-
-
-def test_ahead_keeps_the_order_and_raises_in_place():
-    assert list(ahead(lambda n: n * n, range(20))) == [n * n for n in range(20)]
-    got = []
-    with pytest.raises(ZeroDivisionError):
-        for value in ahead(lambda n: 1 / (3 - n), range(9)):
-            got.append(value)
-    assert got == [1 / 3, 1 / 2, 1.0]
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
