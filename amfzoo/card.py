@@ -101,8 +101,19 @@ _ELSEWHERE = (
 def _tasks(config: Mapping[str, Any]) -> str:
     tasks = config.get("tasks") or {}
     temperatures = config.get("temperatures") or {}
-    rows = [(task, ", ".join(classes), temperatures.get(task, 1.0)) for task, classes in tasks.items()]
-    return table(("Task", "Classes, in order of the outputs", "Temperature"), rows) if rows else UNKNOWN
+    points = config.get("operating_points") or {}
+    rows = [
+        (task, ", ".join(classes), f"{temperatures.get(task, 1.0):.3g}", _called(points.get(task) or {}))
+        for task, classes in tasks.items()
+    ]
+    return table(("Task", "Classes, in order of the outputs", "Temperature", "Called"), rows) if rows else UNKNOWN
+
+
+def _called(point: Mapping[str, float]) -> str:
+    return ", ".join(f"{label} from {p:.3f} on" for label, p in point.items()) or "the most probable class"
+
+
+_CHOSEN = "The same lesions chose from which probability on, so these figures flatter; their cases are the lesions with and without the finding."
 
 
 def _metrics(metrics: object) -> str:
@@ -111,7 +122,9 @@ def _metrics(metrics: object) -> str:
     ]
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
-    return table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
+    called = any(row[1] == "sensitivity" for row in rows)
+    says = f"Sensitivity and specificity are those of what is called (above). {_CHOSEN}\n\n" if called else ""
+    return says + table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
 
 
 def _subgroups(rows: object) -> str:

@@ -6,7 +6,7 @@ A network that went on learning and the one it started from often lie in one bas
 what both know (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). Tensors that all have in the
 same shape are averaged, normalisation statistics too; the others, such as new heads, are those of the run. `--shares`
 gives each network its share, the run's first; without it all have the same.
-Temperatures and prediction sets are fitted on the lesions that the run held out. `--out` gets ``model/`` and
+Temperatures, prediction sets and operating points are fitted on the lesions that the run held out. `--out` gets ``model/`` and
 ``split.csv`` as a run does, so that examples/release_weights.py takes it.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     others = [create_model(name, pretrained=None if "." in name or ":" in name else True) for name in args.others]
     model = average([PairNetwork.from_pretrained(args.run / "model"), *others], shares)
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
-    model.config = model.config.replace(temperatures={}, conformal={})
+    model.config = model.config.unfitted()
     recalibrate(model, valid)
     model.save_pretrained(args.out / "model", overwrite=True)
     shutil.copy(args.run / "split.csv", args.out / "split.csv")

@@ -63,6 +63,12 @@ class ExportedModel:
             answer[name] = dict(zip(task["classes"], (powers / powers.sum()).tolist()))
         return answer
 
+    def called(self, task: str, row: dict[str, float]) -> str:
+        """The class that the model calls: from its operating point on, where it has one, else the most probable."""
+        for name, threshold in self.description["operating_points"].get(task, {}).items():
+            return name if row[name] >= threshold else next(other for other in row if other != name)
+        return max(row, key=row.get)
+
     def prediction_set(self, task: str, row: dict[str, float]) -> list[str]:
         """The classes among which the true one is with the stated coverage, of a whole pair; [] where the model has no sets."""
         sets = self.description["prediction_sets"].get(task)
@@ -79,7 +85,7 @@ if __name__ == "__main__":
     images = [None if path == "-" else path for path in sys.argv[2:]]
     model = ExportedModel(sys.argv[1])
     for task, row in model.predict(*images).items():
-        print(task)
+        print(f"{task}: {model.description['tasks'][task]['titles'][model.called(task, row)]}")
         for name, p in sorted(row.items(), key=lambda item: -item[1]):
             print(f"  {'<0.1%' if 0 < p < 0.0005 else f'{p:.1%}':>6}  {model.description['tasks'][task]['titles'][name]}")
         if None not in images and model.prediction_set(task, row):

@@ -63,7 +63,7 @@ def test_sections():
     code = re.search(r"```python\n(.*?)```", found["How to use it"], re.S)[1]
     assert code.count("\n") == 3 and 'create_model("hf-hub:org/name", pretrained=True)' in code
     compile(code, "card", "exec")
-    assert "| diagnosis | NV, MEL | 1.25 |" in found["Tasks and classes"]
+    assert "| diagnosis | NV, MEL | 1.25 | the most probable class |" in found["Tasks and classes"]
     assert found["Training data"] == "MILK10k"
     assert (
         "0.500 [0.450, 0.560]" in found["Metrics"]
@@ -75,6 +75,18 @@ def test_sections():
     assert "not a medical device" in found["Intended use and limits"] and "children" in found["Intended use and limits"]
     assert "CC-BY-NC-4.0" in found["Licence and attribution"] and "ISIC" in found["Licence and attribution"]
     assert "2407.09999" in found["Citation"] and "reimplementation of the published idea" in found["Citation"]
+
+
+def test_operating_points_are_said():
+    config = {
+        **CONFIG,
+        "tasks": {"streaks": ["absent", "present"]},
+        "operating_points": {"streaks": {"present": 0.125}},
+    }
+    assert (
+        "| streaks | absent, present | 1 | present from 0.125 on |"
+        in sections(render_card(config))["Tasks and classes"]
+    )
 
 
 def test_nothing_known_is_said_to_be_so():

@@ -102,15 +102,21 @@ def _weights_text(record: WeightsRecord) -> list[str]:
     ]
     lines = [record.name, *(f"  {line}" for line in columns(facts)), "  tasks and classes"]
     lines += [f"    {task}: {', '.join(classes)}" for task, classes in record.tasks.items()]
-    lines.append("  metrics")
-    lines += [f"    {line}" for line in _metrics(record)] or ["    none measured"]
+    lines.append("  metrics, with 95 % intervals")
+    lines += _metrics(record) or ["    none measured"]
     return [*lines, f"  not validated for: {record.not_validated_for}"]
 
 
 def _metrics(record: WeightsRecord) -> list[str]:
-    rows = []
+    """A heading for each set of lesions, and the figures on it."""
+    found: dict[str, list[tuple[str, ...]]] = {}
     for metric in record.metrics:
-        interval = "" if metric.low is None else f"(95 % interval {metric.low:.3f} to {metric.high:.3f})"
-        cases = "" if metric.cases is None else f", {metric.cases} cases"
-        rows.append((metric.task, metric.name, f"{metric.value:.3f}", interval, f"{metric.data}{cases}"))
-    return columns(rows)
+        interval = "" if metric.low is None else f"[{metric.low:.3f}, {metric.high:.3f}]"
+        cases = "" if metric.cases is None else f"{metric.cases} cases"
+        row = (metric.task, metric.name, f"{metric.value:.3f}", interval, cases)
+        found.setdefault(metric.data, []).append(row)
+    return [
+        line
+        for data, rows in found.items()
+        for line in (f"    on {data}", *(f"      {text}" for text in columns(rows)))
+    ]

@@ -33,7 +33,7 @@ two. Research software, not a medical device.
 
 A table is a CSV file (UTF-8; comma, semicolon or tab) with the columns clinical and
 dermoscopy: paths relative to the table, empty where an image is missing. The answers
-are the table's columns, then model, for each task its most probable class and the
+are the table's columns, then model, for each task the class that is called and the
 probability of every class and its prediction set, missing, seven_point_score (sets and
 score where the weights give them), warnings on the images, and error. Rows are written to
 ANSWERS.csv.part as they come; the same command goes on where a stopped run ended, and

@@ -29,6 +29,7 @@ _PUBLIC = {
     "ConformalSets": "..inference.sets",
     "fit_conformal": ".conformal",
     "coverage_report": ".conformal",
+    "fit_operating_points": ".operating_point",
     "recalibrate": ".recalibration",
     "subgroup_scores": ".subgroups",
     "evaluate": ".summary",

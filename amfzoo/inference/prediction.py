@@ -43,6 +43,8 @@ class Prediction:
             after the temperatures of the weights.
         model: which weights answered.
         missing: the images that were not given ("clinical" or "dermoscopy").
+        operating_points: {task: {class: p}} of two-class tasks: `called` says this class from this
+            probability on, and the other below.
         sets: {task: PredictionSet}, where the weights were calibrated for it and no
             image is missing.
         warnings: what the input guards found, where they were not turned off; and "untrained" where a
@@ -57,6 +59,7 @@ class Prediction:
     probabilities: Mapping[str, Mapping[str, float]]
     model: str = ""
     missing: tuple[str, ...] = ()
+    operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     sets: Mapping[str, PredictionSet] = field(default_factory=dict)
     warnings: tuple[InputWarning, ...] = ()
     reads: tuple[str, ...] = ("clinical", "dermoscopy")
@@ -91,6 +94,30 @@ class Prediction:
         best = max(row, key=row.__getitem__)
         return best, row[best]
 
+    def called(self, task: str = DIAGNOSIS) -> tuple[str, float]:
+        """The class that these weights call, and its probability.
+
+        That is the most probable one (`top`), but where the weights have an operating point for the task the class that
+        this says: a rare criterion seldom reaches one half. Operating points of criteria hold with dermoscopy, and are left out without.
+
+        Raises:
+            PredictionError: the weights do not have the task.
+        """
+        best, p = self.top(task)
+        for label, threshold in self._operating_point(task).items():
+            row = self.probabilities[task]
+            best = label if row[label] >= threshold else next(name for name in row if name != label)
+            p = row[best]
+        return best, p
+
+    def _operating_point(self, task: str) -> Mapping[str, float]:
+        return {} if task in CHECKLIST and self.lacks_dermoscopy else self.operating_points.get(task, {})
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """{criterion: class that is called} of the seven-point criteria that the weights know; may be empty."""
+        return {name: self.called(name)[0] for name in self.checklist}
+
     @property
     def lacks_dermoscopy(self) -> bool:
         """Whether the image that the seven-point criteria are defined on was missing, or is not read."""
@@ -115,10 +142,10 @@ class Prediction:
 
     @property
     def seven_point_score(self) -> int | None:
-        """Score, 0 to 10, of the most probable class of each criterion; None without it (see `seven_point_note`)."""
+        """Score, 0 to 10, of the class that is called of each criterion; None without it (see `seven_point_note`)."""
         if self.seven_point_note:
             return None
-        return seven_point_score({name: self.top(name)[0] for name in CHECKLIST})
+        return seven_point_score(self.findings)
 
     @property
     def expected_seven_point_score(self) -> float | None:
@@ -130,7 +157,7 @@ class Prediction:
 
     @property
     def seven_point_bounds(self) -> tuple[int, int] | None:
-        """Least and greatest score that the most probable classes allow; None without any checklist task, or dermoscopy.
+        """Least and greatest score that the `findings` allow; None without any checklist task, or dermoscopy.
 
         Equal where there is a score. They differ where a criterion is not answered, or answered
         only as present where the rule asks for more; `seven_point_note` says which.
@@ -141,7 +168,7 @@ class Prediction:
         for name, criterion in CHECKLIST.items():
             least, most = min(criterion.points.values()), max(criterion.points.values())
             if name in self.probabilities:
-                least, most = criterion_bounds(name, self.probabilities[name])[self.top(name)[0]]
+                least, most = criterion_bounds(name, self.probabilities[name])[self.called(name)[0]]
             low, high = low + least, high + most
         return low, high
 
@@ -165,6 +192,8 @@ class Prediction:
             "warnings": [{**found._asdict(), "images": list(found.images)} for found in self.warnings],
             "probabilities": {task: dict(row) for task, row in self.probabilities.items()},
             "top": {task: self.top(task)[0] for task in self.probabilities},
+            "called": {task: self.called(task)[0] for task in self.probabilities},
+            "operating_points": {task: dict(points) for task, points in self.operating_points.items()},
             "sets": {
                 task: {"classes": list(found.classes), "coverage": found.coverage} for task, found in self.sets.items()
             },
@@ -185,6 +214,15 @@ class Prediction:
             for label, p in sorted(row.items(), key=lambda item: -item[1])
         ]
 
+    def heading(self, task: str) -> str:
+        """A task for people, and what is called of it where that is not simply its most probable class."""
+        words = task.replace("_", " ")
+        if task in CHECKLIST and self.lacks_dermoscopy:
+            return f"{words} (dermoscopic: a guess)"
+        for label, threshold in self._operating_point(task).items():
+            words = f"{words}: {self.called(task)[0]} ({label} from {_share(threshold)} on)"
+        return words
+
     def summary(self) -> str:
         """One line on the score, the prediction sets and the missing images."""
         score = self.seven_point_score
@@ -202,8 +240,7 @@ class Prediction:
         lines, last = [f"model {self.model}"] if self.model else [], None
         for task, label, title, p in self.rows():
             if task != last:
-                guessed = " (dermoscopic: a guess)"
-                lines.append(task.replace("_", " ") + (guessed if task in CHECKLIST and self.lacks_dermoscopy else ""))
+                lines.append(self.heading(task))
                 last = task
             name = label if title == label else f"{label}  {title}"
             lines.append(f"  {_share(p):>6}  {'#' * round(20 * p):20}  {name}")
@@ -214,7 +251,7 @@ class Prediction:
         body, last = [], None
         for task, label, title, p in self.rows():
             if task != last:
-                heading = html.escape(task.replace("_", " "))
+                heading = html.escape(self.heading(task))
                 body.append(f'<tr><th colspan="3" style="text-align:left">{heading}</th></tr>')
                 last = task
             bar = f'<div style="background:#4878a8;height:0.8em;width:{100 * p:.1f}%"></div>'

@@ -203,6 +203,7 @@ def _answer(
             probabilities,
             model=model.config.info.get("name", model.config.architecture),
             missing=missing,
+            operating_points=model.config.operating_points,
             sets={
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
             },

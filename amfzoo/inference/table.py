@@ -123,7 +123,7 @@ class AnswerColumns:
         cells = [self.label]
         for task, classes in self.tasks.items():
             row = answer.probabilities[task]
-            cells += [answer.top(task)[0], *(f"{row[label]:.8f}" for label in classes)]
+            cells += [answer.called(task)[0], *(f"{row[label]:.8f}" for label in classes)]
             if task in self.conformal:
                 cells.append(SET_SEPARATOR.join(answer.sets[task].classes) if task in answer.sets else "")
         score = [_or_empty(answer.seven_point_score)] if self.has_score else []

@@ -47,7 +47,7 @@ class PairPredictor:
 
     A column of images holds paths, the bytes of image files, or uint8 arrays; None, NaN or
     "" is a missing image. Added are the columns that `predict_table` adds to a table:
-    `model`, for each task its most probable class and the probabilities of all (float64),
+    `model`, for each task the class that is called and the probabilities of all (float64),
     `missing`, `warnings`, `error` and, where the weights give them, prediction sets and
     `seven_point_score` (float64). Of a pair that cannot be answered the texts are empty but
     for `error`, and the numbers NaN.

@@ -15,8 +15,8 @@ from ..inference.batch import BRANCHES
 from ..inference.sets import ConformalSets
 from ..labels import MILK10K, as_tasks
 
-_TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", "temperatures",
-              "conformal", "info", "weights"}  # fmt: skip
+FITTED = ("temperatures", "conformal", "operating_points")  # to lesions, after training; each by task
+_TOP_LEVEL = {"schema_version", "architecture", "network", "preprocessing", "tasks", *FITTED, "info", "weights"}
 _WIDEST_ATTENTION = 8192
 FUSIONS = ("asymmetric", "mutual", "none")
 
@@ -40,6 +40,8 @@ class NetworkConfig:
         temperatures: task -> divisor of the logits, used by `predict` only.
         conformal: task -> thresholds of its prediction sets, used by `predict` only; they
             hold for the temperatures beside them.
+        operating_points: task -> {class: probability from which on `Prediction.called` calls it},
+            of tasks with two classes; it calls the other below. They, too, hold for the temperatures.
         clinical_preprocess, dermoscopy_preprocess: from file to network input.
         info: free descriptive fields (licence, training data, metrics) for cards.
 
@@ -63,6 +65,7 @@ class NetworkConfig:
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=MILK10K.classes)
     temperatures: Mapping[str, float] = field(default_factory=dict)
     conformal: Mapping[str, ConformalSets] = field(default_factory=dict)
+    operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     clinical_preprocess: Preprocess = Preprocess()
     dermoscopy_preprocess: Preprocess = Preprocess()
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -139,6 +142,19 @@ class NetworkConfig:
                     f"prediction sets are given for task {task!r} and the classes {', '.join(sets.thresholds)}, "
                     "which the network has not"
                 )
+        for task, points in self.operating_points.items():
+            self._check_operating_point(task, points)
+
+    def _check_operating_point(self, task: str, points: Mapping[str, float]) -> None:
+        classes = self.tasks.get(task, ())
+        if len(classes) != 2 or len(points) != 1 or not set(points) <= set(classes):
+            raise ConfigError(
+                f"the operating point of task {task!r} must be {{class: probability}} for one of its classes, of which "
+                f"there must be two; got {dict(points)}, and the network has {', '.join(classes) or 'no such task'}"
+            )
+        (value,) = points.values()
+        if isinstance(value, bool) or not (isinstance(value, (int, float)) and 0 < value < 1):
+            raise ConfigError(f"the operating point of task {task!r} must lie between 0 and 1, got {value!r}")
 
     @property
     def branches(self) -> tuple[str, ...]:
@@ -154,6 +170,10 @@ class NetworkConfig:
         """A copy with fields of `Preprocess` changed for every branch."""
         changed = {f"{branch}_preprocess": dataclasses.replace(p, **changes) for branch, p in self.preprocess.items()}
         return self.replace(**changed)
+
+    def unfitted(self, **changes: Any) -> NetworkConfig:
+        """A copy without what was fitted to lesions after training; see also `replace`."""
+        return self.replace(**dict.fromkeys(FITTED, {}), **changes)
 
     def replace(self, **changes: Any) -> NetworkConfig:
         """A copy with other values.
@@ -186,7 +206,7 @@ class NetworkConfig:
         """The content of config.json, less its `weights` record."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         preprocessing = {branch: values.pop(f"{branch}_preprocess").to_dict() for branch in BRANCHES}
-        top = {name: values.pop(name) for name in ("architecture", "tasks", "temperatures", "conformal", "info")}
+        top = {name: values.pop(name) for name in ("architecture", "tasks", *FITTED, "info")}
         network = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -196,6 +216,7 @@ class NetworkConfig:
             "tasks": {task: list(classes) for task, classes in top["tasks"].items()},
             "temperatures": dict(top["temperatures"]),
             "conformal": {task: sets.to_dict() for task, sets in top["conformal"].items()},
+            "operating_points": {task: dict(points) for task, points in top["operating_points"].items()},
             "info": dict(top["info"]),
         }
 
@@ -215,7 +236,7 @@ class NetworkConfig:
                 **data["network"],
                 **{f"{branch}_preprocess": preprocessing[branch] for branch in BRANCHES},
                 **{name: data[name] for name in ("architecture", "tasks", "temperatures")},
-                "conformal": data.get("conformal", {}),
+                **{name: data.get(name, {}) for name in ("conformal", "operating_points")},
                 "info": data.get("info", {}),
             }
             return cls.create(**fields)

@@ -19,7 +19,7 @@ from ..errors import WeightsError
 from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
-from .config import NetworkConfig
+from .config import FITTED, NetworkConfig
 from .origin import origin_of
 
 logger = logging.getLogger("amfzoo")
@@ -148,10 +148,7 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     if tasks == model.tasks and list(tasks) == list(model.tasks):
         return
     kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
-    fitted = {
-        name: {t: v for t, v in getattr(model.config, name).items() if t in kept}
-        for name in ("temperatures", "conformal")
-    }
+    fitted = {name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in FITTED}
     dropped = [t for t in model.tasks if t not in kept]
     learned = [task for task in kept if task not in model.untrained]
     model.reset_heads(tasks)

@@ -183,7 +183,7 @@ class PairNetwork(Pretrained, nn.Module):
         return self.heads
 
     def reset_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
-        """Replace all heads by fresh ones for other tasks. Temperatures and prediction sets are dropped, and of
+        """Replace all heads by fresh ones for other tasks. Temperatures, prediction sets and operating points are dropped, and of
         `config.info` the name, the figures and all that is not of the weights' licence.
 
         Raises:
@@ -193,7 +193,7 @@ class PairNetwork(Pretrained, nn.Module):
         where = next(self.heads.parameters())
         self.heads = make_heads(self.num_features, tasks).to(where)
         self.mark_untrained(tasks)
-        self.config = self.config.replace(tasks=tasks, temperatures={}, conformal={}, info=licence_of(self.config.info))
+        self.config = self.config.unfitted(tasks=tasks, info=licence_of(self.config.info))
         for name, parts in self.auxiliary.items():
             parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
+_CLAIMS = (
+    "conformal",
+    "operating_points",
+)  # of the fields of a config what says how often its network is right, or calls
 _TRAINING_ONLY = ("dropout", "auxiliary_heads")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
@@ -43,7 +47,7 @@ def origin_of(network: PairNetwork, config: NetworkConfig, source: str) -> Origi
     Args:
         config: as the folder has it, before any changes.
     """
-    says_more = len(config.info) > len(licence_of(config.info)) or bool(config.conformal)
+    says_more = len(config.info) > len(licence_of(config.info)) or any(getattr(config, name) for name in _CLAIMS)
     return Origin(source, config, checksum(network)) if says_more else None
 
 
@@ -89,14 +93,21 @@ def settle_info(network: PairNetwork) -> None:
     if _computes(network.config) == _computes(origin.config) and checksum(network) == origin.checksum:
         return
     info, licence = network.config.info, licence_of(network.config.info)
-    loaded, sets = origin.config, network.config.conformal
+    loaded = origin.config
     kept = {k: value for k, value in info.items() if k in (*licence, UNTRAINED) or loaded.info.get(k) != value}
-    fitted = {task: own for task, own in sets.items() if loaded.conformal.get(task) != own}
+    fitted = {
+        name: {
+            task: own for task, own in getattr(network.config, name).items() if getattr(loaded, name).get(task) != own
+        }
+        for name in _CLAIMS
+    }
     network.origin = None
-    if len(kept) < len(info) or len(fitted) < len(sets):
-        network.config = network.config.replace(info=kept, conformal=fitted)
+    changed = network.config.replace(info=kept, **fitted)
+    if changed != network.config:
+        network.config = changed
         logger.warning(
-            "the network is no longer that of %s, so its name, figures and prediction sets are left out; its licence is kept",
+            "the network is no longer that of %s, so its name, figures, prediction sets and operating points are left out; "
+            "its licence is kept",
             origin.source,
         )
 

@@ -30,7 +30,7 @@ class Answer:
         line: of the input, or the row's number where a table has no lines.
         images: the cells of the two pictures. others: (column, cell) of the rest.
         pair: the two pictures, None where there is none.
-        label: most probable class of the main task, "" after an error. p: its probability.
+        label: the class that is called of the main task, "" after an error. p: its probability.
         classes: its prediction set. score: of the seven-point checklist. All three None where there is none.
         warnings: codes of the input guards. error: "" if there is an answer.
     """

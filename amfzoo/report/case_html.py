@@ -153,10 +153,14 @@ def _checklist(prediction: Prediction, h: str) -> list[str]:
         if row is None:
             cells = f'<td>not answered by this model</td><td class="number">–</td><td class="number">{_range(min(points), max(points))}</td>'
         else:
-            label, p = prediction.top(name)
+            label, p = prediction.called(name)
             others = ", ".join(f"{other} {percent(q)}" for other, q in row.items() if other != label)
             set_ = prediction.sets.get(name)
             among = f"; set: {joined(set_.classes)}" if set_ else ""
+            among += "".join(
+                f"; {other} from {percent(point)} on"
+                for other, point in prediction.operating_points.get(name, {}).items()
+            )
             cells = (
                 f'<td><b>{escape(label)}</b> <span class="muted">({escape(others + among)})</span></td>'
                 f'<td class="number">{percent(p)}</td><td class="number">{_range(*criterion_bounds(name, row)[label])}</td>'
@@ -164,7 +168,7 @@ def _checklist(prediction: Prediction, h: str) -> list[str]:
         rows.append(f'<tr><th scope="row">{escape(words(name))}</th>{cells}</tr>')
     low, high = prediction.seven_point_bounds or (0, 0)
     foot = f'<tr><th scope="row">Score, 0 to 10</th><td></td><td></td><td class="number">{_range(low, high)}</td></tr>'
-    head = ("criterion", "most probable finding", "probability", "points")
+    head = ("criterion", "finding", "probability", "points")
     return [
         *lines,
         *table(head, rows, kind="answers", caption="What the score consists of", foot=foot),
@@ -214,11 +218,11 @@ def _contribution(case: CaseView, h: str) -> list[str]:
             head,
             rows,
             kind="answers",
-            caption="The most probable class, and how many of the 100 points of probability move to other classes without a picture",
+            caption="The class that is called, and how many of the 100 points of probability move to other classes without a picture",
         ),
     ]
 
 
 def _top(prediction: Prediction, task: str, row: Mapping[str, float]) -> str:
-    label, p = prediction.top(task)
+    label, p = prediction.called(task)
     return f"{escape(class_name(task, label, row))}, {percent(p)}"

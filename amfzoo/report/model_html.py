@@ -8,7 +8,7 @@ from ..card import main_limit
 from ..checks import figures
 from ..inference.prediction import RESEARCH_ONLY
 from ..text_tables import UNKNOWN
-from .markup import escape, table, words
+from .markup import escape, percent, table, words
 
 if TYPE_CHECKING:
     from ..models.config import NetworkConfig
@@ -67,7 +67,13 @@ def _calibration(config: NetworkConfig) -> str:
     if not config.temperatures:
         return "none: the probabilities are the network's own and may be too sure"
     found = ", ".join(f"{words(task)} {value:.2f}" for task, value in config.temperatures.items())
-    return f"temperatures fitted on held-out lesions ({found})"
+    points = ", ".join(
+        f"{words(task)} {label} from {percent(p)} on"
+        for task, row in config.operating_points.items()
+        for label, p in row.items()
+    )
+    called = f"; called as often there as by the readers: {points}" if points else ""
+    return f"temperatures fitted on held-out lesions ({found}){called}"
 
 
 def _metrics(metrics: object) -> list[str]:

@@ -34,6 +34,8 @@ _NOTES = {
     "prediction_sets": "A class is in the set of its task if its score is at most its threshold; the most probable class always "
     "is. Scores of method 'lac' are 1 - probability, of 'aps' the sum of all probabilities that are not below its own. They hold where "
     "no image is missing.",
+    "operating_points": "Of a task that has one, call its class where the probability is at least this, else the other class; of other "
+    "tasks the most probable. They hold for the temperatures, and of checklist criteria where the dermoscopy image is there.",
     "use": "Research software, not a medical device.",
 }
 
@@ -70,6 +72,7 @@ def describe(
         "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
         "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
         "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
+        "operating_points": {task: dict(points) for task, points in config.operating_points.items()},
         "notes": _NOTES | ({"openvino": _OPENVINO} if format == "openvino" else {}),
         "parity": {
             "reference": "fp32 torch",

@@ -171,7 +171,7 @@ def build_model(
     if config.border is not None:
         changes["border"] = config.border
     network.config = network.config.with_preprocess(**changes)
-    network.config = network.config.replace(temperatures={}, conformal={}, info=_joined(licences))
+    network.config = network.config.unfitted(info=_joined(licences))
     _check_crops(network, config)
     return network, start
 

@@ -96,11 +96,11 @@ def finish(
                 for branch, having in zip(BRANCHES, valid.has.unbind(1)):
                     alone = logits_of(network, valid, accelerator, size, only=branch)
                     scores[branch] = scores_of(alone, valid, having)
-        network.config = network.config.replace(temperatures={}, conformal={})
+        network.config = network.config.unfitted()
         complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
-        temperatures, sets = calibration(_cases(logits, valid, network), complete)
-        network.config = network.config.replace(temperatures=temperatures, conformal=sets)
-        left = [task for task, masks in valid.targets.items() if task in network.tasks and task not in temperatures]
+        fitted = calibration(_cases(logits, valid, network), complete)
+        network.config = network.config.replace(**fitted)
+        left = [t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"]]
         if left and accelerator.is_main_process:
             logger.warning(
                 "not calibrated: %s (fewer than %d validation lesions of known class); `amfzoo.evaluation.recalibrate` does it "

@@ -70,7 +70,7 @@ def test_info_of_a_model(run, released):
 def test_info_of_weights(run, released):
     text = run("info", "amf_test.tiny").out
     for part in (
-        "CC-BY-NC-4.0", "the test suite", "noise", "1.23 million", "0.500", "95 % interval 0.250 to 0.750", "8 cases",
+        "CC-BY-NC-4.0", "the test suite", "noise", "1.23 million", "0.500", "[0.250, 0.750]", "8 cases",
         "0.125", "not validated for: anything at all", "streaks: absent, regular, irregular",
     ):  # fmt: skip
         assert part in text

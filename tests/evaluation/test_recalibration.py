@@ -1,4 +1,4 @@
-"""Calibrating a network on other lesions changes its temperatures and sets, and nothing else."""
+"""Calibrating a network on other lesions changes its temperatures, sets and operating points, and nothing else."""
 
 from __future__ import annotations
 
@@ -90,5 +90,25 @@ def test_a_coverage_that_a_task_has_too_few_lesions_for_costs_its_sets_alone():
     labels = {"much": rng.integers(0, 2, 200), "few": np.where(np.arange(200) < 50, rng.integers(0, 2, 200), -1)}
     p = rng.dirichlet([1, 1], 200)
     cases = Cases(list(map(str, range(200))), {"much": ("a", "b"), "few": ("a", "b")}, labels, {"much": p, "few": p})
-    temperatures, sets = calibration(cases, np.ones(200, bool), coverage=0.99)
-    assert set(temperatures) == {"much", "few"} and set(sets) == {"much"}
+    found = calibration(cases, np.ones(200, bool), coverage=0.99)
+    assert set(found["temperatures"]) == {"much", "few"} and set(found["conformal"]) == {"much"}
+
+
+def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path):
+    """They come with the temperatures that they hold for, and go with them."""
+    model.config = model.config.replace(operating_points={"streaks": {"present": 0.9}, "diagnosis": {"MEL": 0.1}})
+    ours = lesions(tmp_path, 60)
+    recalibrate(model, ours)  # five lesions of known streaks: neither temperature nor operating point
+    assert model.config.operating_points == {"streaks": {"present": 0.9}}
+    known = replace(
+        ours,
+        lesions=tuple(
+            replace(lesion, labels={"streaks": TASKS["streaks"][i % 3 == 0]}) for i, lesion in enumerate(ours)
+        ),
+    )
+    recalibrate(model, known)
+    (threshold,) = model.config.operating_points["streaks"].values()
+    after = evaluate_model(model, known, modes=["both"])["both"].probabilities["streaks"][:, 1]
+    assert (after >= threshold).sum() >= 20 > (after > threshold).sum() - 20 * (len(set(after)) < len(after))
+    copy = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "model"))
+    assert copy.config.operating_points == model.config.operating_points

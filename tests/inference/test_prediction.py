@@ -246,3 +246,43 @@ def test_a_network_that_reads_no_dermoscopy_gives_no_score():
     alone = Prediction(checklist(streaks="irregular"), reads=("clinical",))
     assert alone.seven_point_score is None and "the network reads no dermoscopy" in alone.seven_point_note
     assert Prediction(checklist(streaks="irregular"), reads=("dermoscopy",)).seven_point_score == 1
+
+
+# ------------------------------------------------------------ operating points
+
+RARE = {"blue_whitish_veil": {"absent": 0.8, "present": 0.2}, "streaks": {"present": 0.3, "absent": 0.7}}
+
+
+@pytest.mark.parametrize("threshold, finding", [(0.19, "present"), (0.2, "present"), (0.21, "absent")])
+def test_a_class_is_called_from_its_operating_point_on(threshold, finding):
+    answer = Prediction(RARE, operating_points={"blue_whitish_veil": {"present": threshold}})
+    p = RARE["blue_whitish_veil"][finding]
+    assert answer.called("blue_whitish_veil") == (finding, p) and answer.top("blue_whitish_veil") == ("absent", 0.8)
+    assert answer.findings == {"blue_whitish_veil": finding, "streaks": "absent"}
+    assert answer.to_dict()["called"] == {**answer.findings}
+    assert answer.to_dict()["top"] == {"blue_whitish_veil": "absent", "streaks": "absent"}
+    # a veil scores two points; pigmentation and the other criteria that are not answered, up to seven
+    assert answer.seven_point_bounds == ((2, 9) if finding == "present" else (0, 7))
+    share = f"{threshold:.1%}"
+    assert f"blue whitish veil: {finding} (present from {share} on)\n" in str(answer)
+    assert f"blue whitish veil: {finding} (present from {share} on)<" in answer._repr_html_()
+    assert "\nstreaks\n" in str(answer)
+
+
+def test_without_dermoscopy_the_operating_point_of_a_criterion_is_left_out():
+    points = {"blue_whitish_veil": {"present": 0.1}, "grade": {"high": 0.1}}
+    rows = {**RARE, "grade": {"low": 0.8, "high": 0.2}}
+    answer = Prediction(rows, operating_points=points, missing=("dermoscopy",))
+    assert answer.called("blue_whitish_veil")[0] == "absent" and answer.called("grade")[0] == "high"
+    assert "blue whitish veil (dermoscopic: a guess)" in str(answer) and "grade: high (high from 10.0% on)" in str(
+        answer
+    )
+
+
+def test_the_score_follows_operating_points():
+    """By hand: a network that knows the whole checklist gets none by itself."""
+    rows = checklist(streaks="irregular")
+    rows["blue_whitish_veil"] = {"absent": 0.9, "present": 0.1}
+    assert Prediction(rows).seven_point_score == 1
+    called = Prediction(rows, operating_points={"blue_whitish_veil": {"present": 0.05}})
+    assert called.seven_point_score == 3 and called.refer() and called.seven_point_bounds == (3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import numpy as np
@@ -11,7 +12,8 @@ from networks import TASKS
 from PIL import Image
 from predictor_case import close, picture, pictures, trained
 
-from amfzoo import ImageError, Prediction, PredictionError, predict_stream
+from amfzoo import ImageError, Prediction, PredictionError, create_model, predict_stream
+from amfzoo.inference.table import predict_table
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,29 @@ def test_probabilities_are_the_softmax_of_divided_logits(model, temperatures):
         expected = dict(zip(classes, powers / powers.sum()))
         assert list(found.probabilities[task]) == list(classes)
         assert found.probabilities[task] == pytest.approx(expected, abs=1e-6)
+
+
+def test_operating_points_of_the_weights_are_those_of_every_answer(tmp_path):
+    """Also in a table, after loading, and with other heads beside; not once the network is another."""
+    tasks = {"veil": ("absent", "present"), "grade": ("low", "high")}
+    model = trained(tasks=tasks)
+    rows = model.predict(picture(0), picture(1)).probabilities
+    points = {"veil": {"present": rows["veil"]["present"] - 1e-3}, "grade": {"high": rows["grade"]["high"] + 1e-3}}
+    model.config = model.config.replace(operating_points=points)
+    folder = model.save_pretrained(tmp_path / "model")
+    loaded = create_model(folder)
+    for i in range(2):
+        Image.fromarray(picture(i)).save(tmp_path / f"{i}.png")
+    (tmp_path / "in.csv").write_text("clinical,dermoscopy\n0.png,1.png\n")
+    predict_table(loaded, tmp_path / "in.csv", tmp_path / "out.csv")
+    (row,) = csv.DictReader((tmp_path / "out.csv").open())
+    answer = loaded.predict(picture(0), picture(1))
+    assert (row["veil"], row["grade"]) == ("present", "low") == (answer.called("veil")[0], answer.called("grade")[0])
+    changed = create_model(folder, tasks={"grade": tasks["grade"], "new": ("a", "b")})
+    assert changed.config.operating_points == {"grade": points["grade"]}
+    with torch.no_grad():
+        loaded.heads["grade"].bias += 0.1
+    assert create_model(loaded.save_pretrained(tmp_path / "changed")).config.operating_points == {}
 
 
 def test_each_branch_has_its_own_preprocessing(model):

@@ -114,4 +114,4 @@ def test_changed_weights_lose_the_sets_and_new_ones_stay(network, tmp_path, capl
     with torch.no_grad():
         loaded.heads["diagnosis"].bias += 0.1
     assert create_model(loaded.save_pretrained(tmp_path / "changed")).config.conformal == {}
-    assert "prediction sets are left out" in caplog.text
+    assert "prediction sets and operating points are left out" in caplog.text

@@ -38,8 +38,9 @@ def test_round_trip_of_every_field():
         "attention_heads": 3,
         "auxiliary_heads": True,
         "dropout": 0.25,
-        "tasks": TASKS,
+        "tasks": {**TASKS, "veil": ("absent", "present")},
         "temperatures": {"streaks": 1.5},
+        "operating_points": {"veil": {"present": 0.125}},
         "clinical_preprocess": Preprocess(size=(96, 128), fit="pad"),
         "dermoscopy_preprocess": Preprocess(border=0.1),
         "info": {"license": "CC0-1.0", "metrics": [{"value": 0.5}]},
@@ -49,7 +50,7 @@ def test_round_trip_of_every_field():
     after = NetworkConfig.from_dict(through_json(before.to_dict()))
     assert after == before
     assert {key: getattr(after, key) for key in changes} == changes
-    assert after.tasks["diagnosis"] == ("NV", "MEL", "BCC") and list(after.tasks) == list(TASKS)
+    assert after.tasks["diagnosis"] == ("NV", "MEL", "BCC") and list(after.tasks) == [*TASKS, "veil"]
 
 
 def test_a_network_from_json_computes_the_same():
@@ -87,6 +88,14 @@ def test_a_network_from_json_computes_the_same():
         ({"temperatures": {"diagnosis": 0.0}}, "positive"),
         ({"temperatures": {"diagnosis": float("nan")}}, "positive"),
         ({"temperatures": {"diagnosis": "warm"}}, "positive"),
+        ({"operating_points": {"colour": {"red": 0.5}}}, "no such task"),
+        ({"operating_points": {"diagnosis": {"MEL": 0.5}}}, "must be two"),  # which of the other two would it be?
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": {"c": 0.5}}}, "one of its classes"),
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": {"a": 0.5, "b": 0.5}}}, "one of its classes"),
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": {"a": 1.0}}}, "between 0 and 1"),
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": {"a": float("nan")}}}, "between 0 and 1"),
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": {"a": "half"}}}, "between 0 and 1"),
+        ({"tasks": {"v": ("a", "b")}, "operating_points": {"v": 0.5}}, "0.5"),
         ({"tasks": {}}, "non-empty"),
         ({"tasks": "derm8pt"}, "derm7pt"),
         ({"clinical_args": [1]}, r"\[1\]"),

@@ -63,6 +63,17 @@ def test_a_score_that_is_known_within_bounds():
     assert rows["streaks"][-1] == "1" and rows["pigmentation"] == ["not answered by this model", "–", "0 to 1"]
 
 
+def test_a_finding_is_the_class_that_is_called():
+    rows = {"streaks": {"absent": 0.8, "present": 0.2}}
+    found = {
+        point: {row[0]: row[1:] for row in show(answer).rows("What the score consists of")}["streaks"]
+        for point in (0.15, 0.25)
+        if (answer := Prediction(rows, operating_points={"streaks": {"present": point}}))
+    }
+    assert found[0.15] == ["present (absent 80 %; present from 15 % on)", "20 %", "0 to 1"]
+    assert found[0.25] == ["absent (present 20 %; present from 25 % on)", "80 %", "0"]
+
+
 @pytest.mark.parametrize("warned", [True, False])
 def test_warnings_stand_in_a_box_before_the_answer(warned):
     found = (InputWarning("swapped", ("clinical", "dermoscopy"), "the two <b>images</b> look swapped"),)
@@ -84,7 +95,7 @@ def test_a_missing_picture_is_said():
 def test_what_each_picture_adds():
     less = Prediction({"diagnosis": {**DIAGNOSIS, "BCC": 0.0, "NEV": 0.8, "MEL": 0.2}}, missing=("dermoscopy",))
     page = show(Prediction({"diagnosis": DIAGNOSIS}), {"dermoscopy": less})
-    (row,) = page.rows("The most probable class")
+    (row,) = page.rows("The class that is called")
     assert row == ["diagnosis", "melanoma (MEL), 70 %", "nevus (NEV), 80 %50 points move"]
 
 

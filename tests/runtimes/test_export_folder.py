@@ -181,6 +181,25 @@ def test_example_has_the_sets_of_the_package(example, tiny, tmp_path, method):
     assert "'lac' are 1 - probability" in model.description["notes"]["prediction_sets"]
 
 
+def test_example_calls_what_the_package_calls(example, tiny, tmp_path):
+    network = copy.deepcopy(tiny)
+    network.reset_heads({"streaks": ("absent", "present"), "grade": ("low", "high"), "colour": ("red", "blue", "gray")})
+    images = tuple(map(str, example_pair()))
+    rows = network.predict(*images).probabilities
+    points = {
+        "streaks": {"present": rows["streaks"]["present"] - 0.001},
+        "grade": {"high": rows["grade"]["high"] + 0.001},
+    }
+    network.config = network.config.replace(operating_points=points)
+    model = example.ExportedModel(export_model(network, "onnx", tmp_path / "model").folder)
+    expected = network.predict(*images)
+    found = {task: model.called(task, dict(row)) for task, row in rows.items()}
+    assert (
+        found == {task: expected.called(task)[0] for task in rows} and model.description["operating_points"] == points
+    )
+    assert (found["streaks"], found["grade"]) == ("present", "low") and "operating_points" in model.description["notes"]
+
+
 def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):
     exported = export_model(tiny, "onnx", tmp_path / "model").folder
     code = (
@@ -189,7 +208,7 @@ def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):
         "print([name for name in ('amfzoo', 'torch', 'timm', 'onnx') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.startswith("diagnosis\n") and ended.stdout.strip().endswith("[]")
+    assert ended.stdout.startswith("diagnosis: ") and ended.stdout.strip().endswith("[]")
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])

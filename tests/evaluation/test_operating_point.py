@@ -1,0 +1,76 @@
+"""Operating points: a criterion is called as often as it is labelled, through the public answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from evaluation_cases import make_derm7pt
+
+from amfzoo import Prediction
+from amfzoo.evaluation import Cases, fit_operating_points
+
+COARSE = ("absent", "present")
+
+
+def criterion(
+    count: int, present: int, *, task: str = "streaks", classes: tuple[str, str] = COARSE, seed: int = 0
+) -> Cases:
+    """Rare, and never as probable as one half, though ranked well."""
+    rng = np.random.default_rng(seed)
+    positive = np.arange(count) < present
+    p = np.clip(rng.normal(0.1 + 0.1 * positive, 0.05), 0.01, 0.45)
+    column = classes.index("present") if "present" in classes else 1
+    probabilities = np.stack([1 - p, p] if column else [p, 1 - p], axis=1)
+    labels = np.where(positive, column, 1 - column)
+    return Cases(list(map(str, range(count))), {task: classes}, {task: labels}, {task: probabilities})
+
+
+@pytest.mark.parametrize("classes", [COARSE, COARSE[::-1]])
+@pytest.mark.parametrize("present", [5, 17, 60])
+def test_as_many_are_called_as_are_labelled(classes, present):
+    cases = criterion(200, present, classes=classes)
+    points = fit_operating_points(cases)
+    answers = [
+        Prediction({"streaks": dict(zip(classes, row))}, operating_points=points)
+        for row in cases.probabilities["streaks"].tolist()
+    ]
+    called = [answer.findings["streaks"] == "present" for answer in answers]
+    assert sum(called) == present and not any(answer.top("streaks")[0] == "present" for answer in answers)
+    # and it is the likeliest that are called
+    p = cases.probabilities["streaks"][:, classes.index("present")]
+    assert p[called].min() > p[~np.array(called)].max()
+
+
+def test_unknown_cases_have_no_part_in_it():
+    cases = criterion(100, 20)
+    labels = cases.labels["streaks"].copy()
+    labels[::2] = -1
+    some = Cases(cases.ids, cases.tasks, {"streaks": labels}, cases.probabilities)
+    known = some.known("streaks")
+    assert fit_operating_points(some) == fit_operating_points(cases.select(known)) != fit_operating_points(cases)
+
+
+@pytest.mark.parametrize("count, present", [(100, 4), (100, 96), (100, 0), (4, 2)])
+def test_few_of_a_class_choose_nothing(count, present):
+    assert fit_operating_points(criterion(count, present)) == {}
+
+
+@pytest.mark.parametrize(
+    "task, classes", [("diagnosis", COARSE), ("ulcer", COARSE), ("streaks", ("regular", "irregular"))]
+)
+def test_only_criteria_that_are_absent_or_not(task, classes):
+    assert fit_operating_points(criterion(100, 20, task=task, classes=classes)) == {}
+
+
+def test_the_published_rule_keeps_the_most_probable_classes():
+    whole = make_derm7pt()
+    assert fit_operating_points(whole) == {}
+    part = {task: classes for task, classes in whole.tasks.items() if task != "streaks"}
+    fewer = Cases(whole.ids, part, {t: whole.labels[t] for t in part}, {t: whole.probabilities[t] for t in part})
+    assert set(fit_operating_points(fewer)) == {"blue_whitish_veil", "regression_structures"}  # the two without grades
+
+
+def test_without_a_threshold_between_0_and_1_there_is_none():
+    cases = criterion(20, 10)
+    sure = np.where(np.arange(20)[:, None] < 12, [0.0, 1.0], [1.0, 0.0])
+    assert fit_operating_points(Cases(cases.ids, cases.tasks, cases.labels, {"streaks": sure})) == {}
