@@ -50,7 +50,8 @@ class TrainConfig:
         accumulate: parts into which each process cuts its share, to save memory.
         optimizer: any of timm's, by name. lr: of heads, fusion and the deepest layers.
         layer_decay: factor of lr per layer group towards the input; 1 is off.
-        fusion_lr: factor of lr of the fusion block.
+        fusion_lr: factor of lr of the fusion block. Its output projection starts at zero and sums many numbers, so at
+            the full rate what it adds outgrows the features that it is added to (benchmarks/asymmetry/README.md).
         schedule: timm's, by update. warmup: share of the run in which lr rises from 0.
         clip_grad: largest norm of all gradients; 0 is off.
         ema: decay of the averaged weights, which are what is evaluated and kept; 0 is off.
@@ -105,7 +106,7 @@ class TrainConfig:
     lr: float = number(4e-4, 0)
     weight_decay: float = number(0.05, 0)
     layer_decay: float = number(1.0, 0.01, 1)
-    fusion_lr: float = number(1.0, 0, 10)
+    fusion_lr: float = number(0.1, 0, 10)
     schedule: str = choice("cosine", SCHEDULES)
     warmup: float = number(0.15, 0, 0.9)
     min_lr: float = number(0.0, 0)

@@ -43,6 +43,22 @@ def test_layer_decay_and_weight_decay_reach_the_groups():
     assert {group["weight_decay"] for group in groups} == {0.0, 0.1}
 
 
+def test_the_attention_learns_at_a_tenth_of_the_rate_unless_told_otherwise():
+    network = build()
+    in_fusion = {id(parameter) for parameter in network.fusion.parameters()}
+
+    def rates(**settings) -> tuple[list[float], list[float]]:
+        """Of the attention, and of all else."""
+        groups = make_optimizer(network, TrainConfig(lr=1e-2, **settings)).param_groups
+        found = [(group["lr"], id(parameter) in in_fusion) for group in groups for parameter in group["params"]]
+        return sorted({rate for rate, inside in found if inside}), sorted(
+            {rate for rate, inside in found if not inside}
+        )
+
+    assert rates() == (pytest.approx([1e-3]), [1e-2])
+    assert rates(fusion_lr=1.0) == ([1e-2], [1e-2])
+
+
 def test_what_is_frozen_is_not_optimised():
     network = build()
     network.freeze("clinical")
