@@ -18,11 +18,11 @@ import amfzoo
 ROOT = Path(amfzoo.__file__).parents[1]
 
 
-def tiny_model(seed: int = 0, tasks: object = "derm7pt") -> amfzoo.PairNetwork:
+def tiny_model(seed: int = 0, tasks: object = "derm7pt", **settings: object) -> amfzoo.PairNetwork:
     import torch
 
     torch.manual_seed(seed)
-    network = amfzoo.create_model("amf_test", tasks=tasks).eval()
+    network = amfzoo.create_model("amf_test", tasks=tasks, **settings).eval()
     network.mark_untrained(())  # as if they were trained
     return network
 

@@ -18,6 +18,7 @@ from .report import (
     MODE_TITLES,
     NOTICE,
     SHOWN,
+    called_title,
     describe,
     difference_text,
     interval_sentence,
@@ -26,6 +27,7 @@ from .report import (
     score_text,
     score_title,
 )
+from .summary import CALLED
 
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
 _ECE = "resampling adds error, so for its interval the resamples are moved until their median is the value"
@@ -115,7 +117,15 @@ def _classes(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
         cells = [_Cell(str(count), f"{mode}|{task}||count:{name}")]
         cells += [_score(part["scores"][f"{score}:{name}"], f"{mode}|{task}||{score}:{name}") for score in CLASS_SCORES]
         rows.append((name, cells))
-    return _table(["class", "cases", *map(score_title, CLASS_SCORES)], rows)
+    called = [
+        (
+            called_title(name, p),
+            [_score(part["scores"][f"{of}:{name}"], f"{mode}|{task}||{of}:{name}") for of in CALLED],
+        )
+        for name, p in part["operating_point"].items()
+    ]
+    table = _table(["class", "cases", *map(score_title, CLASS_SCORES)], rows)
+    return [*table, *(_table(["operating point of the weights", *map(score_title, CALLED)], called) if called else [])]
 
 
 def _plots(cases: Cases, task: str, settings: Mapping[str, Any]) -> list[str]:
@@ -248,7 +258,8 @@ def _definitions(result: Mapping[str, Any]) -> list[str]:
     bins = result["settings"]["ece_bins"]
     return [
         "<h2>Definitions</h2><ul>",
-        "<li>The predicted class is the most probable one. Sensitivity, specificity and precision are of that class against the rest.</li>",
+        "<li>The predicted class is the most probable one. Sensitivity, specificity and precision are of that class against the rest; "
+        "where weights have an operating point, what they call by it is scored besides.</li>",
         f"<li>{_MACRO}</li>",
         "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
         f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; {_ECE}.</li>",

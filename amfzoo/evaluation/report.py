@@ -16,7 +16,7 @@ from .cases import Cases
 from .consistency import IF_CALIBRATED
 from .intervals import EXACT
 from .metrics import TASK_SCORES
-from .summary import FIELDS, as_modes, rows
+from .summary import CALLED, FIELDS, as_modes, rows
 
 FILES = ("report.html", "scores.json", "scores.csv")
 NOTICE = "Research software, not a medical device."
@@ -27,6 +27,7 @@ _TITLES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "auroc": "AUROC",
     "average_precision": "average precision", "log_loss": "log-loss", "brier": "Brier score", "ece": "calibration error (ECE)",
     IF_CALIBRATED: "ECE by chance if calibrated",
+    "called_sensitivity": "sensitivity as called", "called_specificity": "specificity as called",
     "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
     "avg_accuracy": "AVG: mean accuracy of 8 tasks", "auc_12": "mean AUROC, 12 labels", "auc_24": "mean AUROC, 24 labels",
     "rule_auc": "AUROC of the seven-point score", "rule_auc_expected": "AUROC of the expected score",
@@ -196,7 +197,19 @@ def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> li
         (name, str(count), *(cells(task["scores"][f"{column}:{name}"]) for column in columns))
         for name, count in task["counts"].items()
     ]
-    return _aligned([head, *table])
+    called = [
+        (
+            called_title(name, threshold),
+            *(f"{score_title(of)} {cells(task['scores'][f'{of}:{name}'])}" for of in CALLED),
+        )
+        for name, threshold in task["operating_point"].items()
+    ]
+    return _aligned([head, *table]) + (_aligned(called) if called else [])
+
+
+def called_title(name: str, threshold: float) -> str:
+    """From where on a class is called."""
+    return f"{name} called from a probability of {threshold:.3f} on"
 
 
 def _subgroup_tables(subgroups: Mapping[str, Any], mode: str, cells: _Cells) -> list[str]:

@@ -104,7 +104,7 @@ def test_missing_packages_are_named(tables, capsys, monkeypatch):
 def test_model_and_data(tmp_path, capsys):
     pictures(tmp_path)
     tasks = {"diagnosis": ("NV", "MEL")}
-    tiny_model(tasks=tasks).save_pretrained(tmp_path / "model")
+    tiny_model(tasks=tasks, operating_points={"diagnosis": {"MEL": 0.4}}).save_pretrained(tmp_path / "model")
     with open(tmp_path / "lesions.csv", "w", newline="") as file:
         csv.writer(file).writerows([
             ("lesion_id", "clinical", "dermoscopy", "diagnosis", "split"),
@@ -115,6 +115,7 @@ def test_model_and_data(tmp_path, capsys):
     assert (code, err) == (0, "")
     result = json.loads(out)
     assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
+    assert result["modes"]["both"]["tasks"]["diagnosis"]["operating_point"] == {"MEL": 0.4}
     (tmp_path / "split.csv").write_text("lesion_id,split\na,train\nb,valid\nc,train\n")  # as in the folder of a run
     assert "1 of 2 lesions trained this model" in run(capsys, *source, *FAST)[2]
     (tmp_path / "split.csv").write_text("file,part\na.jpg,1\n")  # somebody else's file of that name
@@ -122,7 +123,8 @@ def test_model_and_data(tmp_path, capsys):
     assert code == 0 and "trained this model" not in err
     # the tables beside the report give the same figures without the model
     again = {mode: Cases.read(tmp_path / "out" / f"predictions_{mode}.csv") for mode in result["modes"]}
-    recomputed = evaluate(again, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]
+    points = {"diagnosis": {"MEL": 0.4}}
+    recomputed = evaluate(again, operating_points=points, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]
     for name, score in result["modes"]["both"]["tasks"]["diagnosis"]["scores"].items():
         assert recomputed[name]["note"] == score["note"]
         assert np.isclose(
