@@ -43,13 +43,13 @@ class Prediction:
             after the temperatures of the weights.
         model: which weights answered.
         missing: the images that were not given ("clinical" or "dermoscopy").
-        operating_points: {task: {class: p}} of two-class tasks: `called` says this class from this
-            probability on, and the other below.
         sets: {task: PredictionSet}, where the weights were calibrated for it and no
             image is missing.
         warnings: what the input guards found, where they were not turned off; and "untrained" where a
             task's head was never trained.
         reads: the images that the network reads.
+        operating_points: {task: {class: p}} of two-class tasks: `called` says this class from this
+            probability on, and the other below.
 
     Raises:
         PredictionError: a probability is not a number in [0, 1], or a task's do not
@@ -59,10 +59,10 @@ class Prediction:
     probabilities: Mapping[str, Mapping[str, float]]
     model: str = ""
     missing: tuple[str, ...] = ()
-    operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     sets: Mapping[str, PredictionSet] = field(default_factory=dict)
     warnings: tuple[InputWarning, ...] = ()
     reads: tuple[str, ...] = ("clinical", "dermoscopy")
+    operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for task, row in self.probabilities.items():

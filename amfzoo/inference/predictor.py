@@ -203,12 +203,12 @@ def _answer(
             probabilities,
             model=model.config.info.get("name", model.config.architecture),
             missing=missing,
-            operating_points=model.config.operating_points,
             sets={
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()
             },
             warnings=(*untrained, *pair.warnings),
             reads=tuple(model.preprocess),
+            operating_points=model.config.operating_points,
         )
     except PredictionError as error:
         return error
