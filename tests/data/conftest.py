@@ -51,3 +51,16 @@ def table(tmp_path):
         return file
 
     return write
+
+
+@pytest.fixture
+def touch(tmp_path):
+    """`touch(names)`: empty files in the test's folder. Readers must not open them."""
+
+    def make(*names: str):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return make

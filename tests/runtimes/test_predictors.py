@@ -14,24 +14,17 @@ import numpy as np
 import pytest
 import torch
 from networks import TASKS, build
-from PIL import Image
+from runtime_case import PAIRS, needs, picture
 
-from amfzoo import ConfigError, ImageError, Prediction, PredictionError, WeightsError, create_predictor, predict_stream
+from amfzoo import ImageError, Prediction, PredictionError, create_predictor, predict_stream
 from amfzoo.images.quick import QuickPreprocess
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
-from amfzoo.runtimes import RUNTIMES, cache, create, openvino_runtime
-from amfzoo.runtimes.onnx_runtime import OnnxRuntime
+from amfzoo.runtimes import RUNTIMES, openvino_runtime
 from amfzoo.runtimes.openvino_runtime import OpenVinoRuntime
 from amfzoo.runtimes.parity import picture_batch
 
 TOLERANCE = 1e-3
-
-
-def needs(name: str) -> None:
-    reason = RUNTIMES[name].refusal("cpu", "fp32")
-    if reason:
-        pytest.skip(f"runtime {name}: {reason}")
 
 
 @pytest.fixture(params=["torch", "onnx", "openvino"])
@@ -43,14 +36,6 @@ def runtime(request):
 def probabilities(model, batch):
     logits = torch_logits(model, batch) if isinstance(model, torch.nn.Module) else model.logits(batch)
     return calibrated(logits, model.config.temperatures)
-
-
-def picture(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.asarray(Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8)).resize((90, 70)))
-
-
-PAIRS = [(picture(0), picture(10)), (picture(1), None), (None, picture(12)), (picture(3), picture(13))]
 
 
 def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
@@ -157,116 +142,6 @@ def test_the_network_stays_as_it_was(tiny):
     create_predictor(network, "torch", precision="bf16", channels_last=True)
     assert network.training and network.config.auxiliary_heads
     assert all(torch.equal(v, before[k]) and v.dtype == before[k].dtype for k, v in network.state_dict().items())
-
-
-# ----------------------------------------------------------------------- choice
-
-
-def test_auto_takes_the_fastest_that_is_installed(tiny, monkeypatch):
-    for name in ("openvino", "onnx"):
-        if RUNTIMES[name].available():
-            predictor = create_predictor(tiny)
-            assert (predictor.runtime.name, predictor.precision) == (name, "fp32")
-        monkeypatch.setattr(RUNTIMES[name], "requires", ("no_such_package",))
-    fallback = create_predictor(tiny)
-    assert fallback.runtime.name == "torch" and fallback.runtime.memory_format is torch.channels_last
-
-
-def test_auto_goes_on_where_a_runtime_fails(tiny, monkeypatch, caplog):
-    def refuse(network):
-        raise ConfigError("an operation has no ONNX form")
-
-    for name in ("openvino", "onnx"):
-        monkeypatch.setattr(RUNTIMES[name], "requires", ())
-    monkeypatch.setattr(create, "cached_onnx_graph", refuse)
-    with caplog.at_level(logging.WARNING, "amfzoo"):
-        assert create_predictor(tiny).runtime.name == "torch"
-    assert caplog.text.count("no ONNX form") == 2
-    with pytest.raises(ConfigError, match="no ONNX form"):
-        create_predictor(tiny, "onnx")
-
-
-def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, graphs):
-    needs("onnx")
-    real = OnnxRuntime.logits
-
-    def wrong(self, batch):
-        return {task: values[:, ::-1] for task, values in real(self, batch).items()}
-
-    create_predictor(tiny, "onnx")
-    assert list(graphs.glob(f"{cache._key(tiny)}-*.onnx"))
-    monkeypatch.setattr(OnnxRuntime, "logits", wrong)
-    with monkeypatch.context() as patch:
-        forgotten = []
-        patch.setattr(create, "forget", forgotten.append)  # only noted: the other tests want the graph
-        with pytest.raises(WeightsError, match="does not answer as torch does"):
-            create_predictor(tiny, "onnx")
-        assert [cache._key(network) for network in forgotten] == [cache._key(tiny)]
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"runtime": "tensorrt"}, "unknown runtime 'tensorrt'; known: auto, openvino, onnx, torch"),
-        ({"precision": "int4"}, "unknown precision 'int4'; known: auto, fp32, bf16, int8"),
-        ({"runtime": "auto", "compile": True}, "belong to runtime='torch'"),
-        ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, int8, not in bf16|needs"),
-        ({"runtime": "onnx", "device": "meta"}, "runs on cpu, not on meta|needs"),
-    ],
-)
-def test_bad_options(tiny, options, message):
-    with pytest.raises(ConfigError, match=message):
-        create_predictor(tiny, **options)
-
-
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_what_is_not_installed_is_named(name, tiny, monkeypatch):
-    monkeypatch.setattr(RUNTIMES[name], "requires", ("no_such_package",))
-    with pytest.raises(ConfigError, match=rf"no_such_package: pip install 'amfzoo\[{name}\]'"):
-        create_predictor(tiny, name)
-
-
-def test_a_name_without_weights_is_refused():
-    with pytest.raises(Exception, match="amf_swin"):
-        create_predictor("amf_swin")
-
-
-# ------------------------------------------------------------------------ cache
-
-
-def test_damaged_cached_graphs_are_noticed_and_made_anew(tiny, monkeypatch, tmp_path, graphs):
-    needs("onnx")
-    create_predictor(tiny, "onnx")
-    (file,) = graphs.glob(f"{cache._key(tiny)}-*.onnx")
-    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path))
-    damaged = tmp_path / "graphs" / file.name
-    damaged.parent.mkdir()
-    made = []
-    monkeypatch.setattr(cache, "onnx_graph", lambda network: made.append(network) or file.read_bytes())
-    for count, content in enumerate((b"", file.read_bytes()[:-1000], b"x" + file.read_bytes()[1:]), 1):
-        damaged.write_bytes(content)
-        assert create_predictor(tiny, "onnx").runtime.name == "onnx"
-        assert len(made) == count and damaged.read_bytes() == file.read_bytes()
-
-
-def test_the_cache_knows_weights_and_settings(tiny):
-    other = build("amf_test", seed=1, tasks=TASKS)
-    settings = build("amf_test", seed=1, tasks=TASKS, attention_heads=4)
-    assert len({cache._key(network) for network in (tiny, other, settings)}) == 3
-    assert cache._key(other) == cache._key(build("amf_test", seed=1, tasks=TASKS))
-
-
-def test_few_graphs_are_kept_and_an_unusable_cache_is_no_error(tiny, monkeypatch, tmp_path):
-    monkeypatch.setattr(cache, "require", lambda *packages: None)
-    monkeypatch.setattr(cache, "onnx_graph", lambda network: b"graph")
-    monkeypatch.setattr(cache, "_KEPT", 2)
-    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path))
-    for seed in range(4):
-        assert cache.cached_onnx_graph(build("amf_test", seed=seed)) == b"graph"
-    assert len(list((tmp_path / "graphs").iterdir())) == 2
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "file"))
-    assert cache.cached_onnx_graph(tiny) == b"graph"
 
 
 SIGNAL_AFTER_TWO = """
