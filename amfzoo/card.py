@@ -113,7 +113,10 @@ def _called(point: Mapping[str, float]) -> str:
     return ", ".join(f"{label} from {p:.3f} on" for label, p in point.items()) or "the most probable class"
 
 
-_CHOSEN = "The same lesions chose from which probability on, so these figures flatter; their cases are the lesions with and without the finding."
+_CALLED = (
+    "Figures whose names begin with `called_` are of what is called (above), the others of the probabilities and the most "
+    "probable class. The same lesions chose from which probability on, so the former flatter."
+)
 
 
 def _metrics(metrics: object) -> str:
@@ -122,8 +125,8 @@ def _metrics(metrics: object) -> str:
     ]
     if not rows:
         return "Not measured. Nothing is known about how well this model performs."
-    called = any(row[1] == "sensitivity" for row in rows)
-    says = f"Sensitivity and specificity are those of what is called (above). {_CHOSEN}\n\n" if called else ""
+    called = any(str(row[1]).startswith("called_") for row in rows)
+    says = f"{_CALLED}\n\n" if called else ""
     return says + table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
 
 

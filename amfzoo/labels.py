@@ -60,8 +60,13 @@ class Task:
         known = {**{name.lower(): name for name in self.classes}, **self.raw}
         if key in known:
             return known[key]
-        near = difflib.get_close_matches(key, known, n=1)
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)  # "absent" is no misspelt "present"
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+        if key == "present" and "absent" in known:
+            hint += (
+                f". If it is recorded only as absent or present, say so with --label '{self.name}={self.name}:absent|present' "
+                f"(and --label for the other tasks), or head the column '{self.name} [absent|present]'"
+            )
         raise ConfigError(f"task {self.name!r}: unknown label {text!r}{hint}")
 
 

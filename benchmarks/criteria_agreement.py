@@ -6,8 +6,9 @@
 labelled by both. "Agreement" is the share of equal answers; kappa is Cohen's. The network's answers are taken
 at the human operating point: as many images are called present as the other label set calls present, so that
 both stand in for a human reader who calls equally often. Validation images alone; intervals are 95 % percentile
-bootstraps over images. The last table is of what `predict` calls: each fifth of the validation images by operating
-points that the other four chose (`fit_operating_points`; stratified, mean of 50 partitions).
+bootstraps over images. The third table is of what `predict` calls: each fifth of the validation images by operating
+points that the other four chose (`fit_operating_points`; stratified, mean of 50 partitions). The last is of how often it
+calls a criterion of lesions of other data, by their diagnosis.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from amfzoo.data.sources import load_source
 from amfzoo.evaluation import Cases, fit_operating_points
 from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.evaluation.operating_point import LEAST_OF_EACH
+from amfzoo.labels import DIAGNOSIS
 from amfzoo.text_tables import table
 
 SETS = ("dermaknet", "isic2018-task2")
@@ -39,7 +41,8 @@ def main() -> None:
     print(f"All images that both have labelled\n\n{humans(labels)}\n")
     cases = Cases.read(args.cases)
     print(f"Validation images\n\n{network(labels, probabilities(cases))}\n")
-    print(f"What is called, and the most probable class\n\n{calls(cases)}")
+    print(f"What is called, and the most probable class\n\n{calls(cases)}\n")
+    print(f"What is called of lesions with a known diagnosis, whose criteria nobody labelled\n\n{by_diagnosis(cases)}")
 
 
 def presence(folder: Path, name: str) -> dict[str, dict[str, bool]]:
@@ -112,6 +115,19 @@ def calls(cases: Cases) -> str:
         rows.append((task, f"{truth.sum()} of {len(truth)}", *(f"{x:.3f}" for x in np.mean(figures, axis=0))))
     head = ("criterion", "present", "macro-F1 called", "most probable", "accuracy called", "most probable")
     return table(head, rows)
+
+
+def by_diagnosis(cases: Cases) -> str:
+    """Share of the cases of each diagnosis that are called to have a criterion; the most frequent diagnoses first."""
+    known = cases.select(cases.known(DIAGNOSIS))
+    labels, names = known.labels[DIAGNOSIS], known.tasks[DIAGNOSIS]
+    counts = np.bincount(labels, minlength=len(names))
+    shown = [i for i in np.argsort(-counts) if counts[i] >= 20]
+    rows = []
+    for task, called in known.called.items():
+        present = called == known.tasks[task].index("present")
+        rows.append((task, f"{present.mean():.2f}", *(f"{present[labels == i].mean():.2f}" for i in shown)))
+    return table(("criterion", f"all {len(known)}", *(f"{names[i]} ({counts[i]})" for i in shown)), rows)
 
 
 def macro_f1(truth: np.ndarray, called: np.ndarray) -> float:

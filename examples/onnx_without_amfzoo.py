@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -63,11 +64,14 @@ class ExportedModel:
             answer[name] = dict(zip(task["classes"], (powers / powers.sum()).tolist()))
         return answer
 
-    def called(self, task: str, row: dict[str, float]) -> str:
-        """The class that the model calls: from its operating point on, where it has one, else the most probable."""
-        for name, threshold in self.description["operating_points"].get(task, {}).items():
-            return name if row[name] >= threshold else next(other for other in row if other != name)
-        return max(row, key=row.get)
+    def called(self, task: str, row: dict[str, float], given: Collection[str]) -> str:
+        """The class that the model calls: from its operating point on, where it has one that holds for the images
+        that were given (of "clinical", "dermoscopy"), else the most probable."""
+        point = self.description["operating_points"].get(task)
+        if point is None or not set(point["needs"]) <= set(given):
+            return max(row, key=row.get)
+        ((name, threshold),) = point["classes"].items()
+        return name if row[name] >= threshold else next(other for other in row if other != name)
 
     def prediction_set(self, task: str, row: dict[str, float]) -> list[str]:
         """The classes among which the true one is with the stated coverage, of a whole pair; [] where the model has no sets."""
@@ -84,8 +88,9 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     images = [None if path == "-" else path for path in sys.argv[2:]]
     model = ExportedModel(sys.argv[1])
+    given = [name for name, image in zip(("clinical", "dermoscopy"), images) if image is not None]
     for task, row in model.predict(*images).items():
-        print(f"{task}: {model.description['tasks'][task]['titles'][model.called(task, row)]}")
+        print(f"{task}: {model.description['tasks'][task]['titles'][model.called(task, row, given)]}")
         for name, p in sorted(row.items(), key=lambda item: -item[1]):
             print(f"  {'<0.1%' if 0 < p < 0.0005 else f'{p:.1%}':>6}  {model.description['tasks'][task]['titles'][name]}")
         if None not in images and model.prediction_set(task, row):

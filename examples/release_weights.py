@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,8 @@ from amfzoo.data.example import example_pair
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
-from amfzoo.evaluation import Cases, evaluate_model, measure_threshold, score_intervals
+from amfzoo.evaluation import Cases, evaluate_model, score_intervals
+from amfzoo.evaluation.operating_point import called_scores
 from amfzoo.evaluation.plots import calibration
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
 from amfzoo.folder import check_folder
@@ -112,7 +112,6 @@ def main() -> None:
             ):  # without pairs the other modes show the same images
                 where = f"{held_out[task]}, {IMAGES[mode if pairs else 'dermoscopy']}"
                 metrics += metric_rows(found, task, where)
-                metrics += called_rows(found, task, model.config.operating_points.get(task, {}), where)
     main_task = next(iter(tasks))
     info = {
         **info,
@@ -140,27 +139,14 @@ def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
 def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
     """Entries of the manifest; a score that is not defined has none."""
     rows = []
-    scores = score_intervals(cases, task)
-    for name in METRICS:
+    scores = {**score_intervals(cases, task), **called_scores(cases, task)}
+    for name in (*METRICS, *(name for name in scores if name.startswith("called_"))):
         score = scores[name]
         low, high = (round(score.low, 6), round(score.high, 6)) if math.isfinite(score.low) else (None, None)
         print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
         if math.isfinite(score.value):
             row = {"task": task, "name": name, "data": where, "cases": int(cases.known(task).sum())}
             rows.append({**row, "value": round(score.value, 6), "low": low, "high": high})
-    return rows
-
-
-def called_rows(cases: Cases, task: str, point: Mapping[str, float], where: str) -> list[dict[str, Any]]:
-    """Entries of the manifest for what an operating point finds; none without one."""
-    rows = []
-    for label, threshold in point.items():
-        found = measure_threshold(cases, task, label, threshold)
-        for name, count in (("sensitivity", found.positives), ("specificity", found.negatives)):
-            score = getattr(found, name)
-            values = {key: round(getattr(score, key), 6) for key in ("value", "low", "high")}
-            rows.append({"task": task, "name": name, "data": where, "cases": count, **values})
-            print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] from {threshold:.3f} on")
     return rows
 
 

@@ -87,6 +87,8 @@ def test_milk10k_classes():
 
 
 def test_unknown_string_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"'present'; known: absent, .*--label 'streaks=streaks:absent\|present'"):
+        CHECKLIST["streaks"].group("present")  # which is the very contrary of what it is spelt most like
     with pytest.raises(ConfigError, match="pigmentation.*'diffuse iregular'; did you mean 'diffuse irregular'"):
         DERM7PT.tasks["pigmentation"].group("diffuse iregular")
     with pytest.raises(ConfigError, match="streaks.*'x'; known: absent, irregular, regular"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,12 +103,12 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.report import to_json, to_text, write_report
     from ..evaluation.summary import evaluate
 
-    cases, points = _predicted(args) if args.model else (_tables(args.tables, args.split), {})
+    cases = _predicted(args) if args.model else _tables(args.tables, args.split)
     against = _tables(args.against, args.split) if args.against else None
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
     with usage_errors():
-        result = evaluate(cases, against, operating_points=points, **settings)
+        result = evaluate(cases, against, **settings)
     if args.out:
         paths = write_report(result, args.out, cases, title=_title(cases))
         if args.model:  # so that every figure can be made again without the model
@@ -170,8 +170,7 @@ def read_cases(path: str, split: str | None) -> Cases:
         raise TableError(f"{path}: {error}") from error
 
 
-def _predicted(args: argparse.Namespace) -> tuple[dict[str, Cases], Mapping[str, Mapping[str, float]]]:
-    """{mode: cases}, and the operating points of the weights."""
+def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
@@ -184,7 +183,7 @@ def _predicted(args: argparse.Namespace) -> tuple[dict[str, Cases], Mapping[str,
     network = load_model(args).network
     _note_own_lesions(args, lesions)
     with usage_errors():
-        cases = evaluate_model(
+        return evaluate_model(
             network,
             lesions,
             modes=args.modes,
@@ -194,7 +193,6 @@ def _predicted(args: argparse.Namespace) -> tuple[dict[str, Cases], Mapping[str,
             on_bad_image="skip" if args.skip_unreadable else "raise",
             progress=None if args.quiet else _progress,
         )
-    return cases, network.config.operating_points
 
 
 def _progress(answers: Iterable, mode: str, count: int) -> Iterable:

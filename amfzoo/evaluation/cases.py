@@ -12,16 +12,14 @@ import numpy as np
 from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..labels import as_tasks
+from .cases_checks import UNKNOWN, checked_labels, checked_rows
 
 if TYPE_CHECKING:
     from ..data.records import Lesion
     from ..inference.prediction import Prediction
 
 MODES = ("both", "clinical", "dermoscopy")
-UNKNOWN = -1  # the label index of a case whose class is not known
 PATIENT_GROUP = "patient:"  # what the name of a group begins with that is a patient
-SUM_TOLERANCE = 0.02  # of a row of probabilities; files of other programs hold few decimals
-_ROUNDING = 0.005  # for each class: two decimals
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class Cases:
             only narrowed down to candidates.
         probabilities: task -> (N, C) float64; rows sum to 1 (they are normalised, and
             refused if they are off by more than 0.02, or than 0.005 for each class, which two decimals allow).
+        called: task -> (N,) int64 indices of the class that the model's operating point calls; only
+            tasks that have one.
         groups: N names of what was sampled as one, "patient:..." or "lesion:...";
             default each lesion alone.
         splits: N of "train", "valid", "test" or "".
@@ -57,6 +57,7 @@ class Cases:
     metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
     mode: str = "both"
     model: str = ""
+    called: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def put(name: str, value: object) -> None:
@@ -71,8 +72,12 @@ class Cases:
         for name, given in (("labels", self.labels), ("probabilities", self.probabilities)):
             if set(given) != set(self.tasks):
                 raise ConfigError(f"cases: {name} are given for {sorted(given)}, the tasks are {sorted(self.tasks)}")
-        put("labels", {task: self._checked_labels(task) for task in self.tasks})
-        put("probabilities", {task: self._checked_probabilities(task) for task in self.tasks})
+        for task in self.called:
+            self.check_task(task)
+        classes = self.tasks
+        put("labels", {t: checked_labels(t, self.ids, self.labels[t], len(classes[t])) for t in classes})
+        put("called", {t: checked_labels(t, self.ids, c, len(classes[t]), least=0) for t, c in self.called.items()})
+        put("probabilities", {t: checked_rows(t, self.ids, self.probabilities[t], len(classes[t])) for t in classes})
 
     def _check_columns(self) -> None:
         if len(set(self.ids)) != len(self.ids):
@@ -92,41 +97,6 @@ class Cases:
         for task in self.tasks:
             if ":" in task or task == "metadata":
                 raise ConfigError(f"cases: {task!r} cannot be the name of a task")
-
-    def _checked_labels(self, task: str) -> np.ndarray:
-        labels = np.asarray(self.labels[task])
-        if labels.shape != (len(self),) or (labels.size and labels.dtype.kind not in "iu"):
-            raise ConfigError(
-                f"task {task!r}: labels must be {len(self)} integers, got {labels.dtype} of shape {labels.shape}"
-            )
-        wrong = np.flatnonzero((labels < UNKNOWN) | (labels >= len(self.tasks[task])))
-        if len(wrong):
-            raise ConfigError(
-                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: no class has the index {labels[wrong[0]]}"
-            )
-        return labels.astype(np.int64)
-
-    def _checked_probabilities(self, task: str) -> np.ndarray:
-        values = np.asarray(self.probabilities[task], dtype=np.float64)
-        shape = (len(self), len(self.tasks[task]))
-        if values.shape != shape:
-            raise ConfigError(f"task {task!r}: probabilities have the shape {values.shape}, expected {shape}")
-        bad = ~((values >= 0) & (values <= 1 + SUM_TOLERANCE)).all(1)  # NaN compares false
-        if bad.any():
-            case = int(np.flatnonzero(bad)[0])
-            raise ConfigError(
-                f"task {task!r}, lesion {self.ids[case]!r}: {values[case].tolist()} are not probabilities"
-            )
-        sums = values.sum(1)
-        tolerance = max(SUM_TOLERANCE, _ROUNDING * shape[1])
-        wrong = np.flatnonzero(np.abs(sums - 1) > tolerance + 1e-9)
-        if len(wrong):
-            raise ConfigError(
-                f"task {task!r}, lesion {self.ids[wrong[0]]!r}: the probabilities sum to {sums[wrong[0]]:.4g}, not 1 "
-                f"(within {tolerance:.3g}, for rounding); a task's classes exclude each other (softmax, not sigmoid)"
-            )
-        # rows that sum to 1 stay bit by bit, so that a selection of cases has the same ties and thresholds
-        return np.where(np.abs(sums - 1)[:, None] > 1e-12, values / sums[:, None], values)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -171,6 +141,7 @@ class Cases:
             splits=[self.splits[i] for i in rows],
             labels={task: values[rows] for task, values in self.labels.items()},
             probabilities={task: values[rows] for task, values in self.probabilities.items()},
+            called={task: values[rows] for task, values in self.called.items()},
             metadata={name: [column[i] for i in rows] for name, column in self.metadata.items()},
         )
 
@@ -226,6 +197,7 @@ class Cases:
             tasks={**self.tasks, task: tuple(classes)},
             labels={**self.labels, task: np.where(labels == UNKNOWN, UNKNOWN, new[labels])},
             probabilities={**self.probabilities, task: self.probabilities[task][:, columns]},
+            called={name: new[values] if name == task else values for name, values in self.called.items()},
         )
 
     @classmethod
@@ -272,6 +244,11 @@ class Cases:
             metadata={name: [recorded(lesion.metadata.get(name, "")) for lesion in lesions] for name in names},
             mode=mode,
             model=predictions[0].model if predictions else "",
+            called={
+                task: np.array([classes.index(answer.called(task)[0]) for answer in predictions], dtype=np.int64)
+                for task, classes in tasks.items()
+                if any(answer.operating_point(task) for answer in predictions)
+            },
         )
 
     @classmethod

@@ -5,6 +5,7 @@ One row per lesion, UTF-8, comma, semicolon or tab, with the columns
     lesion_id             unique
     <task>                true class; empty where it is unknown, or candidates: A|B
     <task>:<class>        probability; one column per class, so two or more per task
+    <task> called         optional; the class that the model's operating point calls
     patient               optional, and/or patient_id; lesions of one patient are resampled together
     split                 optional; train, valid or test
     mode                  optional; both, clinical or dermoscopy, one value per file
@@ -28,10 +29,12 @@ from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
 from ..files import replacing
-from .cases import PATIENT_GROUP, UNKNOWN, Cases, recorded
+from .cases import PATIENT_GROUP, Cases, recorded
+from .cases_checks import UNKNOWN
 
 ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
 PATIENT_ID = "patient_id"  # as tables of images have it
+CALLED = " called"  # behind the name of a task
 _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
 
 
@@ -58,7 +61,11 @@ def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
         + [
             column
             for task, classes in cases.tasks.items()
-            for column in (task, *(f"{task}:{name}" for name in classes))
+            for column in (
+                task,
+                *(f"{task}:{name}" for name in classes),
+                *([task + CALLED] if task in cases.called else []),
+            )
         ]
         + [METADATA + name for name in cases.metadata]
     )
@@ -70,6 +77,7 @@ def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
             label = cases.labels[task][i]
             row.append("" if label == UNKNOWN else classes[label])
             row += [f"{p:.8g}" for p in cases.probabilities[task][i]]
+            row += [classes[cases.called[task][i]]] if task in cases.called else []
         writer.writerow(row + [column[i] for column in cases.metadata.values()])
     path = Path(path)
     try:
@@ -150,7 +158,14 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
                 f"{file} has probabilities for {task!r} but no column {task!r} with the true class; "
                 "add it (cells may be empty where the class is unknown)"
             )
-    used = {*_FIXED, PATIENT_ID, *tasks, *(f"{task}:{name}" for task, names in tasks.items() for name in names)}
+    called = {task: _called(file, task, names, table) for task, names in tasks.items() if task + CALLED in columns}
+    used = {
+        *_FIXED,
+        PATIENT_ID,
+        *tasks,
+        *(task + CALLED for task in called),
+        *(f"{task}:{name}" for task, names in tasks.items() for name in names),
+    }
     metadata: dict[str, list[str]] = {}
     for column in columns:
         name = column.removeprefix(METADATA)
@@ -172,6 +187,7 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
         metadata=metadata,
         mode=_single(file, MODE, table.get(MODE)) or "both",
         model=_single(file, MODEL, table.get(MODEL)),
+        called=called,
     )
 
 
@@ -212,6 +228,15 @@ def _labels(file: str, task: str, names: Sequence[str], table: dict[str, list[st
                 f"{file}, lesion {lesion!r}: {task} is {label!r}, but there are probabilities for {', '.join(names)}"
             )
     return np.array([index[label] for label in table[task]], dtype=np.int64)
+
+
+def _called(file: str, task: str, names: Sequence[str], table: dict[str, list[str]]) -> np.ndarray:
+    for lesion, label in zip(table[ID], table[task + CALLED]):
+        if label not in names:
+            raise TableError(
+                f"{file}, lesion {lesion!r}: {task + CALLED} is {label!r}, but there are probabilities for {', '.join(names)}"
+            )
+    return np.array([names.index(label) for label in table[task + CALLED]], dtype=np.int64)
 
 
 def _probabilities(file: str, task: str, names: Sequence[str], table: dict[str, list[str]]) -> np.ndarray:

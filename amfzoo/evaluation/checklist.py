@@ -24,7 +24,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 from ..errors import ConfigError
 from ..labels import CHECKLIST, DERM7PT, DIAGNOSIS, REFER_ORIGINAL, REFER_REVISED
 from . import weighted
-from .cases import UNKNOWN, Cases
+from .cases import Cases
+from .cases_checks import UNKNOWN
 from .intervals import FEW_POSITIVES, LEVEL, RESAMPLES, rare_classes, uncertain, with_intervals
 from .metrics import Score, undefined
 from .paired import Difference, differences, shared_groups

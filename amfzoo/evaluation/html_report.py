@@ -17,8 +17,7 @@ from .plots import PLOTS, RELIABILITY, calibration
 from .report import (
     MODE_TITLES,
     NOTICE,
-    SHOWN,
-    called_title,
+    class_columns,
     describe,
     difference_text,
     interval_sentence,
@@ -26,8 +25,8 @@ from .report import (
     p_text,
     score_text,
     score_title,
+    shown,
 )
-from .summary import CALLED
 
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
 _ECE = "resampling adds error, so for its interval the resamples are moved until their median is the value"
@@ -99,9 +98,9 @@ def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
             [_Cell(str(part["cases"]), f"{mode}|{task}||cases") for mode, part in parts.items()],
         )
     ]
-    for name in SHOWN:
+    for name in max(map(shown, parts.values()), key=len):
         better = " (lower is better)" if name in LOWER_IS_BETTER else ""
-        cells = [_score(part["scores"][name], f"{mode}|{task}||{name}") for mode, part in parts.items()]
+        cells = [_score(part["scores"].get(name), f"{mode}|{task}||{name}") for mode, part in parts.items()]
         rows.append((score_title(name) + better, cells))
     share = [
         _score({**_SHARE, "value": part["majority_share"]}, f"{mode}|{task}||majority_share")
@@ -112,20 +111,12 @@ def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
-    rows = []
+    rows, columns = [], class_columns(CLASS_SCORES, part)
     for name, count in part["counts"].items():
         cells = [_Cell(str(count), f"{mode}|{task}||count:{name}")]
-        cells += [_score(part["scores"][f"{score}:{name}"], f"{mode}|{task}||{score}:{name}") for score in CLASS_SCORES]
+        cells += [_score(part["scores"][f"{score}:{name}"], f"{mode}|{task}||{score}:{name}") for score in columns]
         rows.append((name, cells))
-    called = [
-        (
-            called_title(name, p),
-            [_score(part["scores"][f"{of}:{name}"], f"{mode}|{task}||{of}:{name}") for of in CALLED],
-        )
-        for name, p in part["operating_point"].items()
-    ]
-    table = _table(["class", "cases", *map(score_title, CLASS_SCORES)], rows)
-    return [*table, *(_table(["operating point of the weights", *map(score_title, CALLED)], called) if called else [])]
+    return _table(["class", "cases", *map(score_title, columns)], rows)
 
 
 def _plots(cases: Cases, task: str, settings: Mapping[str, Any]) -> list[str]:
@@ -259,7 +250,7 @@ def _definitions(result: Mapping[str, Any]) -> list[str]:
     return [
         "<h2>Definitions</h2><ul>",
         "<li>The predicted class is the most probable one. Sensitivity, specificity and precision are of that class against the rest; "
-        "where weights have an operating point, what they call by it is scored besides.</li>",
+        "where weights have an operating point, what they call by it is scored besides, &quot;as called&quot;.</li>",
         f"<li>{_MACRO}</li>",
         "<li>Cases whose true class is unknown, or only narrowed down, do not count.</li>",
         f"<li>Calibration error (ECE): {bins} bins of equal width in the probability of the predicted class; {_ECE}.</li>",

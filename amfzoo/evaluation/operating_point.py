@@ -1,14 +1,22 @@
-"""From which probability on a criterion of the checklist is called present."""
+"""From which probability on a criterion of the checklist is called present, and how good what is called is."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..labels import CHECKLIST, criterion_points
 from .cases import Cases
+from .intervals import score_intervals
+from .metrics import Score
 
 ABSENT = "absent"
 LEAST_OF_EACH = 5  # cases with, and without, to choose an operating point by
+CALLED_MACRO_F1 = "called_macro_f1"
+CALLED_BY_CLASS = ("called_sensitivity", "called_precision")
 
 
 def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
@@ -24,15 +32,14 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
     classes (`amfzoo.evaluation.checklist`).
 
     Args:
-        cases: not trained on, and with the temperatures that the network keeps.
+        cases: not trained on, with dermoscopy, and with the temperatures that the network keeps.
     """
     found: dict[str, dict[str, float]] = {}
     if all(criterion_points(name, cases.tasks.get(name, ())) for name in CHECKLIST):
         return found
-    for task, classes in cases.tasks.items():
-        if task not in CHECKLIST or len(classes) != 2 or ABSENT not in classes:
-            continue
-        known, column = cases.known(task), 1 - classes.index(ABSENT)
+    for task in may_have_point(cases.tasks):
+        classes, known = cases.tasks[task], cases.known(task)
+        column = 1 - classes.index(ABSENT)
         present = int((cases.labels[task][known] == column).sum())
         if min(present, int(known.sum()) - present) < LEAST_OF_EACH:
             continue
@@ -41,3 +48,37 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
         if 0 < threshold < 1:
             found[task] = {classes[column]: threshold}
     return found
+
+
+def may_have_point(tasks: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The criteria of the checklist among these tasks that are only absent or not."""
+    return [task for task, classes in tasks.items() if task in CHECKLIST and len(classes) == 2 and ABSENT in classes]
+
+
+def with_calls(cases: Cases, points: Mapping[str, Mapping[str, float]], dermoscopy: np.ndarray) -> Cases:
+    """The cases with what operating points call, as `Prediction.called` does.
+
+    Args:
+        dermoscopy: (N,) bool, whether the network saw a dermoscopy image: criteria are called by their points with it alone.
+    """
+    called = {}
+    for task, point in points.items():
+        for label, threshold in point.items():
+            column, rows = cases.class_index(task, label), cases.probabilities[task]
+            by_point = np.where(rows[:, column] >= threshold, column, 1 - column)
+            called[task] = np.where(dermoscopy | (task not in CHECKLIST), by_point, rows.argmax(1))
+    return replace(cases, called=called)
+
+
+def called_scores(cases: Cases, task: str, **settings: Any) -> dict[str, Score]:
+    """Macro-F1, and sensitivity and precision of each class, of what is called; {} where nothing is (`Cases.called`).
+
+    Args:
+        settings: of `score_intervals`.
+    """
+    if task not in cases.called:
+        return {}
+    sure = np.eye(len(cases.tasks[task]))[cases.called[task]]  # whose most probable class is the one that is called
+    scores = score_intervals(replace(cases, probabilities={**cases.probabilities, task: sure}), task, **settings)
+    names = [CALLED_MACRO_F1, *(f"{score}:{name}" for score in CALLED_BY_CLASS for name in cases.tasks[task])]
+    return {name: scores[name.removeprefix("called_")] for name in names}

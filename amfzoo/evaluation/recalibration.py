@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from ..errors import ConfigError
 from .calibration import apply_temperatures, fit_temperatures
 from .cases import Cases
 from .conformal import fit_conformal, least_cases
-from .operating_point import fit_operating_points
+from .operating_point import CALLED_BY_CLASS, CALLED_MACRO_F1, LEAST_OF_EACH, fit_operating_points
 from .run import evaluate_model
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
+logger = logging.getLogger("amfzoo")
 LEAST_CASES = 20  # of known class, to fit a temperature on
 
 
@@ -55,8 +57,8 @@ def recalibrate(
         modes = ["both" if len(network.preprocess) == 2 else next(iter(network.preprocess))]
         (cases,) = evaluate_model(network, lesions, modes=modes, batch_size=batch_size, progress=progress).values()
         kept = {lesion.id: lesion for lesion in lesions}
-        complete = [all(getattr(kept[name], branch) is not None for branch in network.preprocess) for name in cases.ids]
-        fitted = calibration(cases, np.array(complete), coverage)
+        seen = {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
+        fitted = calibration(cases, seen, coverage)
     finally:
         network.config = before
     temperatures = fitted["temperatures"]
@@ -66,23 +68,46 @@ def recalibrate(
             "too few to calibrate on"
         )
     # what is there of a task goes with its temperature: sets and operating points hold for the one that they were fitted with
+    lost = sorted(set(before.operating_points) & set(temperatures) - set(fitted["operating_points"]))
+    if lost:
+        logger.warning(
+            "the operating points of %s held for other temperatures and are dropped, so the most probable class is called: new ones "
+            "are fitted to criteria that are absent or present, with %d lesions of either that have dermoscopy",
+            ", ".join(lost),
+            LEAST_OF_EACH,
+        )
     network.config = before.replace(
         **{
             name: {**{task: old for task, old in getattr(before, name).items() if task not in temperatures}, **new}
             for name, new in fitted.items()
-        }
+        },
+        info=_without_stale(before.info, temperatures),
     )
     return temperatures
 
 
-def calibration(cases: Cases, complete: np.ndarray, coverage: float = 0.9) -> dict[str, dict[str, Any]]:
+def _without_stale(info: Mapping[str, Any], tasks: Collection[str]) -> dict[str, Any]:
+    """`info` less the figures of these tasks that were of other temperatures and operating points."""
+    if not isinstance(info.get("metrics"), list):
+        return dict(info)
+    stale = ("log_loss", "ece", CALLED_MACRO_F1, *CALLED_BY_CLASS)
+    kept = [
+        row
+        for row in info["metrics"]
+        if not (isinstance(row, Mapping) and row.get("task") in tasks and str(row.get("name")).split(":")[0] in stale)
+    ]
+    return {**info, "metrics": kept}
+
+
+def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 0.9) -> dict[str, dict[str, Any]]:
     """What is fitted to every task with at least `LEAST_CASES` cases of known class, by the names of `NetworkConfig`:
-    its temperature, its prediction sets, where these are as many as the coverage needs, and its operating point, see
-    `fit_operating_points`.
+    its temperature; its operating point, from the cases with dermoscopy, see `fit_operating_points`; and, where it has
+    none, its prediction sets, where the cases are as many as the coverage needs.
 
     Args:
         cases: predicted without temperatures.
-        complete: (N,) bool, the cases with every image that the network reads: `predict` gives sets for these alone.
+        seen: branch -> (N,) bool, the cases that have its image, for each that the network reads; `predict` gives sets for
+            cases with all of them alone.
     """
 
     def known(cases: Cases, task: str) -> int:
@@ -90,8 +115,13 @@ def calibration(cases: Cases, complete: np.ndarray, coverage: float = 0.9) -> di
 
     temperatures = {task: value for task, value in fit_temperatures(cases).items() if known(cases, task) >= LEAST_CASES}
     calibrated = apply_temperatures(cases, temperatures)
-    whole = calibrated.select(complete)
+    points = fit_operating_points(calibrated.select(seen["dermoscopy"])) if "dermoscopy" in seen else {}
+    points = {task: point for task, point in points.items() if task in temperatures}
+    whole = calibrated.select(np.logical_and.reduce(list(seen.values())))
     least = max(LEAST_CASES, least_cases(coverage))
-    sets = {task: fit_conformal(whole, task, coverage=coverage) for task in whole.tasks if known(whole, task) >= least}
-    points = {task: point for task, point in fit_operating_points(calibrated).items() if task in temperatures}
+    sets = {
+        task: fit_conformal(whole, task, coverage=coverage)
+        for task in whole.tasks
+        if task not in points and known(whole, task) >= least  # what is called could lie outside of its set
+    }
     return {"temperatures": temperatures, "conformal": sets, "operating_points": points}

@@ -16,7 +16,8 @@ from .cases import Cases
 from .consistency import IF_CALIBRATED
 from .intervals import EXACT
 from .metrics import TASK_SCORES
-from .summary import CALLED, FIELDS, as_modes, rows
+from .operating_point import CALLED_BY_CLASS, CALLED_MACRO_F1
+from .summary import FIELDS, as_modes, rows
 
 FILES = ("report.html", "scores.json", "scores.csv")
 NOTICE = "Research software, not a medical device."
@@ -27,7 +28,7 @@ _TITLES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "auroc": "AUROC",
     "average_precision": "average precision", "log_loss": "log-loss", "brier": "Brier score", "ece": "calibration error (ECE)",
     IF_CALIBRATED: "ECE by chance if calibrated",
-    "called_sensitivity": "sensitivity as called", "called_specificity": "specificity as called",
+    "called_macro_f1": "macro-F1 as called", "called_sensitivity": "sensitivity as called", "called_precision": "precision as called",
     "sensitivity": "sensitivity", "specificity": "specificity", "precision": "precision",
     "avg_accuracy": "AVG: mean accuracy of 8 tasks", "auc_12": "mean AUROC, 12 labels", "auc_24": "mean AUROC, 24 labels",
     "rule_auc": "AUROC of the seven-point score", "rule_auc_expected": "AUROC of the expected score",
@@ -92,7 +93,8 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         images = part["images"] if part else first
         note = f" ({missing_sentence(images)})" if images != first else ""
-        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, SHOWN, cells)]
+        names = shown(part) if part else SHOWN
+        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, names, cells)]
         lines += _class_table(part, images, cells)
         if subgroups and part:
             lines += _subgroup_tables(part["subgroups"], images, cells)
@@ -191,25 +193,23 @@ def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...],
 def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> list[str]:
     if not task:
         return []
-    columns = ("auroc", "sensitivity", "specificity", "precision")
+    columns = class_columns(("auroc", "sensitivity", "specificity", "precision"), task)
     head = (f"class ({MODE_TITLES[mode]})", "cases", *(score_title(name) for name in columns))
     table = [
         (name, str(count), *(cells(task["scores"][f"{column}:{name}"]) for column in columns))
         for name, count in task["counts"].items()
     ]
-    called = [
-        (
-            called_title(name, threshold),
-            *(f"{score_title(of)} {cells(task['scores'][f'{of}:{name}'])}" for of in CALLED),
-        )
-        for name, threshold in task["operating_point"].items()
-    ]
-    return _aligned([head, *table]) + (_aligned(called) if called else [])
+    return _aligned([head, *table])
 
 
-def called_title(name: str, threshold: float) -> str:
-    """From where on a class is called."""
-    return f"{name} called from a probability of {threshold:.3f} on"
+def shown(task: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scores of a task that are shown for it."""
+    return SHOWN + ((CALLED_MACRO_F1,) if CALLED_MACRO_F1 in task["scores"] else ())
+
+
+def class_columns(names: tuple[str, ...], task: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scores of each class that are shown: `names`, and those of what is called by an operating point."""
+    return names + (CALLED_BY_CLASS if CALLED_MACRO_F1 in task["scores"] else ())
 
 
 def _subgroup_tables(subgroups: Mapping[str, Any], mode: str, cells: _Cells) -> list[str]:

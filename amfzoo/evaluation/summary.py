@@ -9,13 +9,13 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ConfigError
-from ..labels import CHECKLIST, DIAGNOSIS
-from .calibration import measure_threshold
+from ..labels import DIAGNOSIS
 from .cases import Cases
 from .checklist import checklist_differences, checklist_scores, rule_counts
 from .consistency import IF_CALIBRATED, ece_if_calibrated
 from .intervals import LEVEL, RESAMPLES, score_intervals
 from .metrics import ECE_BINS, Score, confusion
+from .operating_point import called_scores
 from .paired import paired_difference
 from .subgroups import MINIMUM, all_subgroups
 
@@ -26,7 +26,6 @@ def evaluate(
     *,
     subgroups: Iterable[str] | None = None,
     minimum: int = MINIMUM,
-    operating_points: Mapping[str, Mapping[str, float]] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
@@ -39,16 +38,16 @@ def evaluate(
             the modes that both have.
         subgroups: metadata columns; default skin tone, sex, age and site as far as recorded.
         minimum: cases of known class below which a subgroup has counts only.
-        operating_points: those of the weights, see `NetworkConfig`: what they call is scored besides the most probable class.
         resamples: of the bootstrap; 0 leaves the intervals out.
 
     Returns:
         {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "splits",
-        "tasks": {task: {"images", "cases", "counts", "majority_share", "operating_point", "confusion", "scores",
+        "tasks": {task: {"images", "cases", "counts", "majority_share", "confusion", "scores",
         "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
         "comparison": {mode: {"first", "second", "tasks": {task: {score: ...}}, "checklist"}}},
         where a score is {"value", "low", "high", "note"}. "ece_if_calibrated" is what the ECE would be
-        by chance were every probability right (see `consistency`).
+        by chance were every probability right (see `consistency`); "called_macro_f1", "called_sensitivity:<class>" and
+        "called_precision:<class>" are of what the weights' operating point calls, where they have one for the task.
 
     Raises:
         ConfigError: no cases, or those of `against` are of other lesions.
@@ -67,12 +66,11 @@ def evaluate(
             **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); proportions of 0 or 1 have an exact binomial bound; draws of the ECE are moved so that their median is its value, its differences have no interval, and beside what it is by chance stands the range of that",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
-        "modes": {mode: _mode(mode, modes, subgroups, minimum, operating_points or {}, settings) for mode in modes},
+        "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},
         "comparison": {mode: _comparison(modes[mode], others[mode], settings) for mode in shared},
     }  # fmt: skip
 
 
-CALLED = {"called_sensitivity": "sensitivity", "called_specificity": "specificity"}  # at an operating point
 _ORDER = ("both", "dermoscopy", "clinical")
 
 
@@ -134,16 +132,9 @@ def _rows(scores: Mapping[str, Mapping[str, Any]], **place: Any) -> Iterator[dic
 
 
 def _mode(
-    mode: str,
-    modes: Mapping[str, Cases],
-    subgroups: list[str] | None,
-    minimum: int,
-    points: Mapping[str, Mapping[str, float]],
-    settings: Mapping[str, Any],
+    mode: str, modes: Mapping[str, Cases], subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     cases = modes[mode]
-    # as `Prediction.called`: without dermoscopy those of criteria do not hold
-    points = {task: point for task, point in points.items() if mode != "clinical" or task not in CHECKLIST}
     protocol = checklist_scores(cases, **settings)
     return {
         "model": cases.model,
@@ -151,10 +142,7 @@ def _mode(
         "groups": len(set(cases.groups)),
         "splits": {name: cases.splits.count(name) for name in sorted(set(cases.splits)) if name},
         "tasks": {
-            task: {
-                "images": _images(mode, modes, task),
-                **_task(cases, task, subgroups, minimum, points.get(task, {}), settings),
-            }
+            task: {"images": _images(mode, modes, task), **_task(cases, task, subgroups, minimum, settings)}
             for task in cases.tasks
         },
         "checklist": _plain(protocol),
@@ -179,12 +167,7 @@ def _images(mode: str, modes: Mapping[str, Cases], task: str) -> str:
 
 
 def _task(
-    cases: Cases,
-    task: str,
-    subgroups: list[str] | None,
-    minimum: int,
-    point: Mapping[str, float],
-    settings: Mapping[str, Any],
+    cases: Cases, task: str, subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     classes, labels = cases.tasks[task], cases.labels[task][cases.known(task)]
     counts = np.bincount(labels, minlength=len(classes)).tolist()
@@ -193,9 +176,8 @@ def _task(
         "cases": len(labels),
         "counts": dict(zip(classes, counts)),
         "majority_share": max(counts) / len(labels) if len(labels) else None,
-        "operating_point": dict(point),
         "confusion": confusion(cases, task).tolist(),
-        "scores": _plain({**_scores(cases, task, settings), **_called(cases, task, point, settings)}),
+        "scores": _plain({**_scores(cases, task, settings), **called_scores(cases, task, **settings)}),
         "subgroups": {
             column: [{**group, "scores": _plain(group["scores"])} for group in groups]
             for column, groups in tables.items()
@@ -208,15 +190,6 @@ def _scores(cases: Cases, task: str, settings: Mapping[str, Any]) -> dict[str, S
         cases.probabilities[task][cases.known(task)], seed=settings["seed"], level=settings["level"]
     )
     return {**score_intervals(cases, task, **settings), IF_CALIBRATED: reference}
-
-
-def _called(cases: Cases, task: str, point: Mapping[str, float], settings: Mapping[str, Any]) -> dict[str, Score]:
-    """How many with, and without, the class of an operating point are called right."""
-    found = {}
-    for label, threshold in point.items():
-        measured = measure_threshold(cases, task, label, threshold, **settings)
-        found |= {f"{name}:{label}": getattr(measured, of) for name, of in CALLED.items()}
-    return found
 
 
 def _comparison(first: Cases, second: Cases, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -104,13 +104,14 @@ class Prediction:
             PredictionError: the weights do not have the task.
         """
         best, p = self.top(task)
-        for label, threshold in self._operating_point(task).items():
+        for label, threshold in self.operating_point(task).items():
             row = self.probabilities[task]
             best = label if row[label] >= threshold else next(name for name in row if name != label)
             p = row[best]
         return best, p
 
-    def _operating_point(self, task: str) -> Mapping[str, float]:
+    def operating_point(self, task: str) -> Mapping[str, float]:
+        """{class: p} that `called` goes by; empty where it says the most probable class."""
         return {} if task in CHECKLIST and self.lacks_dermoscopy else self.operating_points.get(task, {})
 
     @property
@@ -219,7 +220,7 @@ class Prediction:
         words = task.replace("_", " ")
         if task in CHECKLIST and self.lacks_dermoscopy:
             return f"{words} (dermoscopic: a guess)"
-        for label, threshold in self._operating_point(task).items():
+        for label, threshold in self.operating_point(task).items():
             words = f"{words}: {self.called(task)[0]} ({label} from {_share(threshold)} on)"
         return words
 

@@ -175,8 +175,8 @@ def predict_table(
 
     Args:
         source: CSV as `PairTable` reads it.
-        out: CSV to write: the input's columns, then `model`, for each task its most
-            probable class, the probabilities of all and, where the weights give it, its
+        out: CSV to write: the input's columns, then `model`, for each task the
+            class that is called, the probabilities of all and, where the weights give it, its
             prediction set ("diagnosis set", classes joined by ";"); `missing`; `seven_point_score` where the
             weights give it; `warnings`, codes joined by ";", and `error`.
         label: what tells these weights from others; default the model's name.

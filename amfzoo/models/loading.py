@@ -20,7 +20,7 @@ from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
 from .config import FITTED, NetworkConfig
-from .origin import origin_of
+from .origin import origin_of, settle_info
 
 logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
@@ -149,6 +149,8 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
         return
     kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
     fitted = {name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in FITTED}
+    if model.origin is not None:
+        settle_info(model)  # gives up what changed weights do not deserve, before the heads that go change them
     dropped = [t for t in model.tasks if t not in kept]
     learned = [task for task in kept if task not in model.untrained]
     model.reset_heads(tasks)
@@ -156,6 +158,8 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
         model.heads[task] = head
     model.mark_untrained(task for task in tasks if task not in learned)
     model.config = model.config.replace(**fitted)
+    if model.origin is not None:  # what is left of the weights is as it was loaded
+        model.origin = origin_of(model, model.config, source)
     fresh = [t for t in tasks if t not in kept]
     logger.warning(
         "%s: heads %s are new and untrained; heads %s of the weights were dropped",

@@ -133,8 +133,10 @@ def _maps(seen: Explanation, answer: Prediction, branch: str) -> Iterator[tuple[
         shown = ranked[:1]
         if task == DIAGNOSIS and row[ranked[1]] >= SECOND_DIAGNOSIS:
             shown = ranked[:2]
-        if task in CHECKLIST and (ranked[0] == "absent" or answer.lacks_dermoscopy):
-            continue
+        if task in CHECKLIST:
+            shown = [answer.called(task)[0]]
+            if shown == ["absent"] or answer.lacks_dermoscopy:
+                continue
         for label in shown:
             what = f"{words(task)}: {class_name(task, label, row)}, {percent(row[label])}"
             yield f"Evidence for {what}", seen.class_map(branch, task, label)

@@ -47,7 +47,7 @@ def overview(tally: Tally, answers: Answers) -> list[str]:
         for label, number in tally.labels.most_common()
     ]
     what = words(answers.task)
-    caption = f"Rows by most probable {what}; no estimate of how frequent each is"
+    caption = f"Rows by the {what} that is called; no estimate of how frequent each is"
     parts = f"{found} answered, {tally.failed} with an error, {tally.warned} with warnings"
     return [
         f"<p><b>{tally.rows} rows</b>: {parts}.</p>",
@@ -67,7 +67,7 @@ def index(listed: Sequence[Answer], pictured: Iterable[int], answers: Answers) -
     own = [name for name, _ in listed[0].others[:_COLUMNS_SHOWN]]
     what = words(answers.task)
     head = [
-        answers.counted, "warnings, errors", f"most probable {what}", "probability",
+        answers.counted, "warnings, errors", what, "probability",
         *(["prediction set"] if answers.task in answers.columns.conformal else []),
         *(["score"] if answers.columns.has_score else []),
         "clinical", "dermoscopy", *own,

@@ -12,7 +12,7 @@ import torch
 from .. import __version__
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES
-from ..labels import DIAGNOSIS, class_titles
+from ..labels import CHECKLIST, DIAGNOSIS, class_titles
 from .fingerprint import fingerprint
 from .graph import PRESENT, output_name
 
@@ -35,7 +35,7 @@ _NOTES = {
     "is. Scores of method 'lac' are 1 - probability, of 'aps' the sum of all probabilities that are not below its own. They hold where "
     "no image is missing.",
     "operating_points": "Of a task that has one, call its class where the probability is at least this, else the other class; of other "
-    "tasks the most probable. They hold for the temperatures, and of checklist criteria where the dermoscopy image is there.",
+    "tasks, and where an image that the point needs is missing, the most probable. They hold for the temperatures.",
     "use": "Research software, not a medical device.",
 }
 
@@ -72,7 +72,10 @@ def describe(
         "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
         "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
         "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
-        "operating_points": {task: dict(points) for task, points in config.operating_points.items()},
+        "operating_points": {
+            task: {"classes": dict(points), "needs": ["dermoscopy"] if task in CHECKLIST else []}
+            for task, points in config.operating_points.items()
+        },
         "notes": _NOTES | ({"openvino": _OPENVINO} if format == "openvino" else {}),
         "parity": {
             "reference": "fp32 torch",

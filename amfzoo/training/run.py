@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
 from ..runtimes.fingerprint import fingerprint
@@ -86,6 +88,7 @@ def finish(
     network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
     scores: dict[str, dict[str, float]] = {}
     if valid is not None:
+        from ..evaluation.operating_point import with_calls
         from ..evaluation.recalibration import LEAST_CASES, calibration
 
         size = trainer.config.eval_batch_size
@@ -97,8 +100,8 @@ def finish(
                     alone = logits_of(network, valid, accelerator, size, only=branch)
                     scores[branch] = scores_of(alone, valid, having)
         network.config = network.config.unfitted()
-        complete = valid.has[:, [BRANCHES.index(branch) for branch in network.preprocess]].all(1).numpy()
-        fitted = calibration(_cases(logits, valid, network), complete)
+        seen = {branch: valid.has[:, BRANCHES.index(branch)].numpy() for branch in network.preprocess}
+        fitted = calibration(_cases(logits, valid, network), seen)
         network.config = network.config.replace(**fitted)
         left = [t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"]]
         if left and accelerator.is_main_process:
@@ -108,7 +111,8 @@ def finish(
                 ", ".join(left),
                 LEAST_CASES,
             )
-        cases = _cases(logits, valid, network)
+        dermoscopy = seen.get("dermoscopy", np.zeros(len(valid.lesions), bool))
+        cases = with_calls(_cases(logits, valid, network), network.config.operating_points, dermoscopy)
     network.config = network.config.replace(
         info={**network.config.info, "metrics": _metrics(scores, valid, about, trainer.config.keep)}
     )
@@ -180,7 +184,8 @@ def _unlearned(trainer: Trainer) -> list[str]:
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
     """Probabilities of the validation lesions, with the temperatures that the network has."""
-    from ..evaluation.cases import UNKNOWN, Cases
+    from ..evaluation.cases import Cases
+    from ..evaluation.cases_checks import UNKNOWN
 
     temperatures = network.config.temperatures
     lesions = valid.lesions

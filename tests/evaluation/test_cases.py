@@ -171,6 +171,36 @@ def test_from_predictions_takes_partial_and_foreign_labels_as_unknown():
     assert (cases.mode, cases.model) == ("clinical", "m")
 
 
+def test_what_is_called_goes_with_the_cases(tmp_path):
+    """From the answers, one of which lacks dermoscopy, through a file, a selection and another order of classes."""
+    tasks = {"streaks": ("absent", "present"), "diagnosis": CLASSES}
+    rows = {"streaks": {"absent": 0.8, "present": 0.2}, "diagnosis": dict(zip(CLASSES, (0.2, 0.5, 0.3)))}
+    points = {"streaks": {"present": 0.1}}
+    answers = [Prediction(rows, missing=missing, operating_points=points) for missing in ((), ("dermoscopy",), ())]
+    lesions = [Lesion(str(i), labels={"streaks": "present"}) for i in range(3)]
+    cases = Cases.from_predictions(lesions, answers, tasks)
+    assert {task: indices.tolist() for task, indices in cases.called.items()} == {"streaks": [1, 0, 1]}
+    cases.write(tmp_path / "cases.csv")
+    again = Cases.read(tmp_path / "cases.csv")
+    assert {task: indices.tolist() for task, indices in again.called.items()} == {"streaks": [1, 0, 1]}
+    assert not again.metadata and again.select(np.array([1, 2])).called["streaks"].tolist() == [0, 1]
+    turned = Cases(
+        again.ids,
+        {**tasks, "streaks": ("present", "absent")},
+        {**again.labels, "streaks": 1 - again.labels["streaks"]},
+        {**again.probabilities, "streaks": again.probabilities["streaks"][:, ::-1]},
+    )
+    assert turned.aligned(again).called["streaks"].tolist() == [0, 1, 0]
+    text = (tmp_path / "cases.csv").read_text()
+    (tmp_path / "cases.csv").write_text(text.replace(",absent,", ",perhaps,", 1))
+    with pytest.raises(TableError, match="lesion '1'.* streaks called is 'perhaps'|streaks called is 'perhaps'"):
+        Cases.read(tmp_path / "cases.csv")
+    with pytest.raises(ConfigError, match="no task 'veil'"):
+        Cases(again.ids, tasks, again.labels, again.probabilities, called={"veil": np.zeros(3, int)})
+    with pytest.raises(ConfigError, match="no class has the index -1"):
+        Cases(again.ids, tasks, again.labels, again.probabilities, called={"streaks": np.full(3, -1)})
+
+
 def test_aligned_matches_by_id_and_refuses_other_cases():
     first, order = make(10), np.random.default_rng(0).permutation(10)
     back = first.aligned(first.select(order))

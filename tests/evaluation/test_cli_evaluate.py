@@ -115,7 +115,7 @@ def test_model_and_data(tmp_path, capsys):
     assert (code, err) == (0, "")
     result = json.loads(out)
     assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
-    assert result["modes"]["both"]["tasks"]["diagnosis"]["operating_point"] == {"MEL": 0.4}
+    assert "called_macro_f1" in result["modes"]["both"]["tasks"]["diagnosis"]["scores"]
     (tmp_path / "split.csv").write_text("lesion_id,split\na,train\nb,valid\nc,train\n")  # as in the folder of a run
     assert "1 of 2 lesions trained this model" in run(capsys, *source, *FAST)[2]
     (tmp_path / "split.csv").write_text("file,part\na.jpg,1\n")  # somebody else's file of that name
@@ -123,8 +123,7 @@ def test_model_and_data(tmp_path, capsys):
     assert code == 0 and "trained this model" not in err
     # the tables beside the report give the same figures without the model
     again = {mode: Cases.read(tmp_path / "out" / f"predictions_{mode}.csv") for mode in result["modes"]}
-    points = {"diagnosis": {"MEL": 0.4}}
-    recomputed = evaluate(again, operating_points=points, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]
+    recomputed = evaluate(again, resamples=20)["modes"]["both"]["tasks"]["diagnosis"]["scores"]
     for name, score in result["modes"]["both"]["tasks"]["diagnosis"]["scores"].items():
         assert recomputed[name]["note"] == score["note"]
         assert np.isclose(

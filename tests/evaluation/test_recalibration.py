@@ -12,7 +12,15 @@ from cli_case import pictures, tiny_model
 
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
-from amfzoo.evaluation import Cases, ConformalSets, evaluate_model, fit_conformal, fit_temperatures, recalibrate
+from amfzoo.evaluation import (
+    Cases,
+    ConformalSets,
+    apply_temperatures,
+    evaluate_model,
+    fit_conformal,
+    fit_temperatures,
+    recalibrate,
+)
 from amfzoo.evaluation.recalibration import calibration
 from amfzoo.models.network import PairNetwork
 
@@ -90,12 +98,12 @@ def test_a_coverage_that_a_task_has_too_few_lesions_for_costs_its_sets_alone():
     labels = {"much": rng.integers(0, 2, 200), "few": np.where(np.arange(200) < 50, rng.integers(0, 2, 200), -1)}
     p = rng.dirichlet([1, 1], 200)
     cases = Cases(list(map(str, range(200))), {"much": ("a", "b"), "few": ("a", "b")}, labels, {"much": p, "few": p})
-    found = calibration(cases, np.ones(200, bool), coverage=0.99)
+    found = calibration(cases, {"dermoscopy": np.ones(200, bool)}, coverage=0.99)
     assert set(found["temperatures"]) == {"much", "few"} and set(found["conformal"]) == {"much"}
 
 
-def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path):
-    """They come with the temperatures that they hold for, and go with them."""
+def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path, caplog):
+    """They come with the temperatures that they hold for, and go with them; in place of prediction sets."""
     model.config = model.config.replace(operating_points={"streaks": {"present": 0.9}, "diagnosis": {"MEL": 0.1}})
     ours = lesions(tmp_path, 60)
     recalibrate(model, ours)  # five lesions of known streaks: neither temperature nor operating point
@@ -110,5 +118,47 @@ def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path)
     (threshold,) = model.config.operating_points["streaks"].values()
     after = evaluate_model(model, known, modes=["both"])["both"].probabilities["streaks"][:, 1]
     assert (after >= threshold).sum() >= 20 > (after > threshold).sum() - 20 * (len(set(after)) < len(after))
+    assert "streaks" not in model.config.conformal  # what is called could lie outside of its set
     copy = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "model"))
     assert copy.config.operating_points == model.config.operating_points
+    rare = replace(
+        ours,
+        lesions=tuple(replace(lesion, labels={"streaks": TASKS["streaks"][i == 0]}) for i, lesion in enumerate(ours)),
+    )
+    assert "operating points of diagnosis held for other temperatures" in caplog.text and "streaks" not in caplog.text
+    recalibrate(model, rare)
+    assert model.config.operating_points == {} and "operating points of streaks held" in caplog.text
+
+
+def test_lesions_without_dermoscopy_choose_no_operating_point(tmp_path):
+    rng = np.random.default_rng(0)
+    labels, p = rng.integers(0, 2, 100), rng.uniform(0, 0.5, 100)
+    cases = Cases(
+        list(map(str, range(100))),
+        {"streaks": TASKS["streaks"]},
+        {"streaks": labels},
+        {"streaks": np.stack([1 - p, p], 1)},
+    )
+    seen = {"clinical": np.ones(100, bool), "dermoscopy": np.arange(100) < 60}
+    found = calibration(cases, seen)
+    first = calibration(cases.select(seen["dermoscopy"]), {"dermoscopy": np.ones(60, bool)})
+    # the order of the cases decides: temperatures, which are of all, change none
+    called = [
+        (
+            apply_temperatures(cases, of["temperatures"]).probabilities["streaks"][:60, 1]
+            >= of["operating_points"]["streaks"]["present"]
+        )
+        for of in (found, first)
+    ]
+    assert (called[0] == called[1]).all() and called[0].sum() == labels[:60].sum()
+    assert calibration(cases, {"clinical": np.ones(100, bool)})["operating_points"] == {}
+
+
+def test_figures_of_the_old_calibration_go(model, tmp_path):
+    names = ("macro_f1", "ece", "log_loss", "called_sensitivity:present")
+    metrics = [{"task": task, "name": name, "value": 0.5} for task in TASKS for name in names]
+    model.config = model.config.replace(info={"metrics": metrics, "license": "CC0-1.0"})
+    recalibrate(model, lesions(tmp_path, 40))  # of the diagnosis alone
+    kept = [(row["task"], row["name"]) for row in model.config.info["metrics"]]
+    assert kept == [("diagnosis", "macro_f1"), *(("streaks", name) for name in names)]
+    assert model.config.info["license"] == "CC0-1.0"

@@ -13,11 +13,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from evaluation_cases import certain, make, make_derm7pt
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from amfzoo.errors import ConfigError, TableError
 from amfzoo.evaluation import Cases, evaluate, html_report, write_report
+from amfzoo.evaluation.operating_point import with_calls
 from amfzoo.evaluation.report import to_csv, to_json, to_text
-from amfzoo.evaluation.summary import FIELDS, rows
+from amfzoo.evaluation.summary import FIELDS
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "$x^2$ & _y")
 
@@ -267,29 +269,29 @@ def test_what_must_be_known_of_a_figure_is_told_below_the_text():
     assert not next(line for line in lines if line.startswith("  accuracy")).endswith("*")
 
 
-def test_what_an_operating_point_calls_is_scored_in_every_output():
-    """Against a count by hand; with the clinical photo alone a criterion's is left out, as in `Prediction.called`."""
+def test_what_is_called_is_scored_in_every_output():
+    """Against scikit-learn; where nothing is called by an operating point, nothing is said of it."""
     tasks = {"streaks": ("absent", "present"), "diagnosis": ("NV", "MEL")}
     rng = np.random.default_rng(0)
     labels, p = rng.integers(0, 2, 80), rng.uniform(0, 0.5, 80)
-    both = {task: np.stack([1 - p, p], 1) for task in tasks}
-    modes = {
-        mode: Cases([*map(str, range(80))], tasks, dict.fromkeys(tasks, labels), both, mode=mode)
-        for mode in ("both", "clinical")
-    }
-    points = {"streaks": {"present": 0.2}, "diagnosis": {"MEL": 0.3}}
-    result = evaluate(modes, operating_points=points, resamples=0)
-    parts = {mode: part["tasks"] for mode, part in result["modes"].items()}
-    for task, label, threshold in (("streaks", "present", 0.2), ("diagnosis", "MEL", 0.3)):
-        scores = parts["both"][task]["scores"]
-        assert parts["both"][task]["operating_point"] == {label: threshold}
-        assert scores[f"called_sensitivity:{label}"]["value"] == np.mean(p[labels == 1] >= threshold)
-        assert scores[f"called_specificity:{label}"]["value"] == np.mean(p[labels == 0] < threshold)
-        assert scores[f"sensitivity:{label}"]["value"] == 0  # of the most probable class
-        line = f"{label} called from a probability of {threshold:.3f} on"
-        assert line in to_text(result) and line in html_report.render_html(result, modes, title="t")
-    assert parts["clinical"]["streaks"]["operating_point"] == {} and parts["clinical"]["diagnosis"]["operating_point"]
-    page = Page(html_report.render_html(result, modes, title="t"))
-    assert page.cells.items() <= figures(json.loads(to_json(result))).items()
-    assert "both|streaks||called_sensitivity:present" in page.cells
-    assert not any("called" in row["score"] for row in rows(evaluate(modes, resamples=0)))
+    rows_of = {task: np.stack([1 - p, p], 1) for task in tasks}
+    cases = Cases([*map(str, range(80))], tasks, dict.fromkeys(tasks, labels), rows_of)
+    called = with_calls(cases, {"streaks": {"present": 0.2}}, np.ones(80, bool))
+    result = evaluate(called, resamples=50)
+    scores = result["modes"]["both"]["tasks"]["streaks"]["scores"]
+    said = p >= 0.2
+    for name, expected in (
+        ("called_macro_f1", f1_score(labels, said, average="macro")),
+        ("called_sensitivity:present", recall_score(labels, said)),
+        ("called_sensitivity:absent", recall_score(labels, said, pos_label=0)),
+        ("called_precision:present", precision_score(labels, said)),
+    ):
+        assert scores[name]["value"] == pytest.approx(expected)
+        assert scores[name]["low"] < expected < scores[name]["high"]
+    assert scores["sensitivity:present"]["value"] == 0  # of the most probable class
+    assert not any("called" in name for name in result["modes"]["both"]["tasks"]["diagnosis"]["scores"])
+    text, page = to_text(result), Page(html_report.render_html(result, {"both": called}, title="t"))
+    assert text.count("sensitivity as called") == text.count("macro-F1 as called") == 1
+    assert f"{scores['called_sensitivity:present']['value']:.3f} [" in text
+    assert page.cells == figures(json.loads(to_json(result)))
+    assert "both|streaks||called_precision:absent" in page.cells

@@ -9,7 +9,7 @@ from evaluation_cases import make
 from amfzoo.data.records import Lesion
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, score_intervals, subgroup_scores
-from amfzoo.evaluation.cases import UNKNOWN
+from amfzoo.evaluation.cases_checks import UNKNOWN
 from amfzoo.evaluation.subgroups import MINIMUM, NOT_RECORDED, all_subgroups, default_columns, members
 from amfzoo.inference import Prediction
 

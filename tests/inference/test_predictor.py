@@ -59,6 +59,12 @@ def test_operating_points_of_the_weights_are_those_of_every_answer(tmp_path):
     assert (row["veil"], row["grade"]) == ("present", "low") == (answer.called("veil")[0], answer.called("grade")[0])
     changed = create_model(folder, tasks={"grade": tasks["grade"], "new": ("a", "b")})
     assert changed.config.operating_points == {"grade": points["grade"]}
+    # kept with its head, when saved too; until the weights are others
+    again = create_model(changed.save_pretrained(tmp_path / "kept"))
+    assert again.config.operating_points == {"grade": points["grade"]}
+    with torch.no_grad():
+        changed.heads["grade"].bias += 0.1
+    assert create_model(changed.save_pretrained(tmp_path / "other")).config.operating_points == {}
     with torch.no_grad():
         loaded.heads["grade"].bias += 0.1
     assert create_model(loaded.save_pretrained(tmp_path / "changed")).config.operating_points == {}

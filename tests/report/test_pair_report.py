@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from cli_case import tiny_model
 from html_pages import Page
 from PIL import Image
 
@@ -53,6 +54,18 @@ def test_maps_are_those_of_explain(network, folder):
         assert shown[0].picture().size == seen.pictures[branch].size
         assert np.array_equal(np.asarray(shown[1].picture()), np.asarray(seen.class_map(branch).layer(160)))
         assert all(one.attributes["alt"] for one in shown)
+
+
+def test_a_finding_that_is_called_has_a_map_and_one_that_is_not_has_none(folder):
+    """Whichever of its classes is the more probable."""
+    network = tiny_model(tasks={"streaks": ("absent", "present"), "blue_whitish_veil": ("absent", "present")})
+    images = folder / "c0.jpg", folder / "d0.jpg"
+    rows = network.predict(*images).probabilities
+    points = {task: {"present": row["present"] + step} for (task, row), step in zip(rows.items(), (-0.01, 0.01))}
+    network.config = network.config.replace(operating_points=points)
+    write_pair_report(network, folder / "out.html", *images)
+    titles = [label.text for label in read(folder / "out.html").find("label")]
+    assert any("streaks: present" in title for title in titles) and not any("veil" in title for title in titles)
 
 
 def test_a_picture_goes_in_without_its_metadata_and_not_larger_than_needed(network, folder):

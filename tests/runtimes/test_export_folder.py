@@ -193,11 +193,15 @@ def test_example_calls_what_the_package_calls(example, tiny, tmp_path):
     network.config = network.config.replace(operating_points=points)
     model = example.ExportedModel(export_model(network, "onnx", tmp_path / "model").folder)
     expected = network.predict(*images)
-    found = {task: model.called(task, dict(row)) for task, row in rows.items()}
-    assert (
-        found == {task: expected.called(task)[0] for task in rows} and model.description["operating_points"] == points
-    )
+    found = {task: model.called(task, dict(row), ("clinical", "dermoscopy")) for task, row in rows.items()}
+    assert found == {task: expected.called(task)[0] for task in rows}
     assert (found["streaks"], found["grade"]) == ("present", "low") and "operating_points" in model.description["notes"]
+    # without dermoscopy the point of a criterion is left out
+    alone = network.predict(clinical=images[0])
+    rows = alone.probabilities
+    found = {task: model.called(task, dict(row), ("clinical",)) for task, row in rows.items()}
+    assert found == {task: alone.called(task)[0] for task in rows}
+    assert found["streaks"] == max(rows["streaks"], key=rows["streaks"].get)
 
 
 def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):
