@@ -142,7 +142,7 @@ class ShardFolder:
 
     def _check_same(self, before: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         for name, value in facts.items():
-            if before.get(name) != value:
+            if (before.get(name) or None) != (value or None):  # what a manifest of before does not name was empty
                 if name == "columns" and isinstance(before.get(name), list):
                     check_guards(self.path, value, before[name])
                 raise TableError(

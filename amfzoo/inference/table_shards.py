@@ -122,6 +122,8 @@ def _facts(model: Model, table: PairTable | ParquetPairs, columns: AnswerColumns
         "runtime": "torch" if runtime is None else runtime.name,
         "precision": getattr(model, "precision", "fp32"),
         "columns": [*table.columns, *columns.names],
+        # what is called must not change from shard to shard
+        "operating_points": {task: dict(point) for task, point in model.config.operating_points.items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import json
 import os
@@ -120,6 +121,9 @@ def test_another_input_model_or_setting_is_refused(model, folder, source):
     channels_last = create_predictor(model, "torch", channels_last=True)
     predict_shards(channels_last, source, out, label="tiny@1")  # the same runtime and precision
     refused("precision", model=create_predictor(model, "torch", precision="bf16"))
+    calling = copy.deepcopy(model)
+    calling.config = model.config.replace(operating_points={"blue_whitish_veil": {"present": 0.2}})
+    refused("operating points", model=calling)
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
     predict_shards(model, source, out, label="tiny@2", shard_rows=5, overwrite=True)
     assert {row["model"] for row in rows_of(out)} == {"tiny@2"} and len(rows_of(out)) == 11
