@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from networks import TASKS, build
 
@@ -25,10 +25,8 @@ def test_tensors_that_all_have_are_averaged_by_their_shares_and_others_stay():
     assert torch.equal(found["heads.streaks.weight"], before["heads.streaks.weight"])
 
 
-def test_shares_that_do_not_fit_are_wrong_usage(tmp_path):
-    command = [
-        sys.executable,
-        str(SCRIPT),
+def test_shares_that_do_not_fit_are_wrong_usage(tmp_path, monkeypatch, capsys):
+    arguments = [
         "--run",
         str(tmp_path),
         "--with",
@@ -37,6 +35,11 @@ def test_shares_that_do_not_fit_are_wrong_usage(tmp_path):
         "x.csv",
         "--out",
         "out",
+        "--shares",
+        "0.5",
+        "0.4",
     ]
-    done = subprocess.run([*command, "--shares", "0.5", "0.4"], capture_output=True, text=True)
-    assert done.returncode == 2 and "sum to 1" in done.stderr
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert ended.value.code == 2 and "sum to 1" in capsys.readouterr().err

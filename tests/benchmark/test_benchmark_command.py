@@ -72,13 +72,14 @@ def test_random_values_and_tables_in_files(printed, tmp_path):
     pictures(tmp_path)
     table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg")])
     code, text = printed(
-        "amf_test", "--no-weights", "--only", "bulk", "--runtimes", "torch", "--pairs", table, "--bulk-pairs", 3,
-        "--batch-size", 2, "--rounds", 1, "--out", tmp_path / "found",
+        "amf_test", "--no-weights", "--only", "pair", "--runtimes", "torch", "--pairs", table, "--rounds", 1,
+        "--out", tmp_path / "found",
     )  # fmt: skip
     assert code == exit_codes.OK
     (section,) = json.loads((tmp_path / "found.json").read_text())["sections"]
-    assert section["notes"][0].startswith("4 pairs a round") and section["rows"][0]["pairs/s"]["median"] > 0
-    assert "**Bulk prediction with amf_test**" in (tmp_path / "found.md").read_text()
+    row = section["rows"][0]
+    assert row["runtime"] == "torch" and row["files to answer, p95 (ms)"] >= row["files to answer, p50 (ms)"] > 0
+    assert "**One pair through amf_test**" in (tmp_path / "found.md").read_text()
 
 
 def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
