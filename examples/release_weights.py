@@ -139,8 +139,9 @@ def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
 def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
     """Entries of the manifest; a score that is not defined has none."""
     rows = []
-    scores = {**score_intervals(cases, task), **called_scores(cases, task)}
-    for name in (*METRICS, *(name for name in scores if name.startswith("called_"))):
+    called = called_scores(cases, task)
+    scores = {**score_intervals(cases, task), **called}
+    for name in (*METRICS, *called):
         score = scores[name]
         low, high = (round(score.low, 6), round(score.high, 6)) if math.isfinite(score.low) else (None, None)
         print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")

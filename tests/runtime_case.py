@@ -1,4 +1,4 @@
-"""What the tests of runtimes share: pairs, and what is not installed."""
+"""What the tests of runtimes and exports share: pairs, and what is not installed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from PIL import Image
 from amfzoo.runtimes import RUNTIMES
 
 
-def needs(name: str) -> None:
-    reason = RUNTIMES[name].refusal("cpu", "fp32")
+def needs(name: str, precision: str = "fp32") -> None:
+    """Skip the test where a runtime, or what a format is computed by, is not installed."""
+    reason = RUNTIMES[name].refusal("cpu", precision) if name in RUNTIMES else None
     if reason:
-        pytest.skip(f"runtime {name}: {reason}")
+        pytest.skip(f"{name}: {reason}")
 
 
 def picture(seed: int) -> np.ndarray:

@@ -98,7 +98,7 @@ def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
             [_Cell(str(part["cases"]), f"{mode}|{task}||cases") for mode, part in parts.items()],
         )
     ]
-    for name in max(map(shown, parts.values()), key=len):
+    for name in shown(part["scores"] for part in parts.values()):
         better = " (lower is better)" if name in LOWER_IS_BETTER else ""
         cells = [_score(part["scores"].get(name), f"{mode}|{task}||{name}") for mode, part in parts.items()]
         rows.append((score_title(name) + better, cells))

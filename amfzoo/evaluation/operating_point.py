@@ -37,8 +37,10 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     if all(criterion_points(name, cases.tasks.get(name, ())) for name in CHECKLIST):
         return found
-    for task in may_have_point(cases.tasks):
-        classes, known = cases.tasks[task], cases.known(task)
+    for task, classes in cases.tasks.items():
+        if task not in CHECKLIST or len(classes) != 2 or ABSENT not in classes:
+            continue
+        known = cases.known(task)
         column = 1 - classes.index(ABSENT)
         present = int((cases.labels[task][known] == column).sum())
         if min(present, int(known.sum()) - present) < LEAST_OF_EACH:
@@ -48,11 +50,6 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
         if 0 < threshold < 1:
             found[task] = {classes[column]: threshold}
     return found
-
-
-def may_have_point(tasks: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The criteria of the checklist among these tasks that are only absent or not."""
-    return [task for task, classes in tasks.items() if task in CHECKLIST and len(classes) == 2 and ABSENT in classes]
 
 
 def with_calls(cases: Cases, points: Mapping[str, Mapping[str, float]], dermoscopy: np.ndarray) -> Cases:

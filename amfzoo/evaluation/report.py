@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,7 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         images = part["images"] if part else first
         note = f" ({missing_sentence(images)})" if images != first else ""
-        names = shown(part) if part else SHOWN
-        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, names, cells)]
+        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, shown(scores.values()), cells)]
         lines += _class_table(part, images, cells)
         if subgroups and part:
             lines += _subgroup_tables(part["subgroups"], images, cells)
@@ -202,9 +201,9 @@ def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> li
     return _aligned([head, *table])
 
 
-def shown(task: Mapping[str, Any]) -> tuple[str, ...]:
-    """The scores of a task that are shown for it."""
-    return SHOWN + ((CALLED_MACRO_F1,) if CALLED_MACRO_F1 in task["scores"] else ())
+def shown(scores: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Which scores of a task are shown; `scores` are those of each mode."""
+    return SHOWN + ((CALLED_MACRO_F1,) if any(CALLED_MACRO_F1 in part for part in scores) else ())
 
 
 def class_columns(names: tuple[str, ...], task: Mapping[str, Any]) -> tuple[str, ...]:

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from .network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
-_CLAIMS = (
-    "conformal",
-    "operating_points",
-)  # of the fields of a config what says how often its network is right, or calls
+# fields of a config that say how often its network is right, or calls
+_CLAIMS = ("conformal", "operating_points")
 _TRAINING_ONLY = ("dropout", "auxiliary_heads")
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 

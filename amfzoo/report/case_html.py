@@ -158,8 +158,7 @@ def _checklist(prediction: Prediction, h: str) -> list[str]:
             set_ = prediction.sets.get(name)
             among = f"; set: {joined(set_.classes)}" if set_ else ""
             among += "".join(
-                f"; {other} from {percent(point)} on"
-                for other, point in prediction.operating_points.get(name, {}).items()
+                f"; {other} from {percent(point)} on" for other, point in prediction.operating_point(name).items()
             )
             cells = (
                 f'<td><b>{escape(label)}</b> <span class="muted">({escape(others + among)})</span></td>'

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from evaluation_cases import make_derm7pt
 
 from amfzoo import Prediction
 from amfzoo.evaluation import Cases, fit_operating_points
+from amfzoo.evaluation.operating_point import called_scores, with_calls
 
 COARSE = ("absent", "present")
 
@@ -74,3 +78,19 @@ def test_without_a_threshold_between_0_and_1_there_is_none():
     cases = criterion(20, 10)
     sure = np.where(np.arange(20)[:, None] < 12, [0.0, 1.0], [1.0, 0.0])
     assert fit_operating_points(Cases(cases.ids, cases.tasks, cases.labels, {"streaks": sure})) == {}
+
+
+@pytest.mark.parametrize("folder", ["amfzoo/weights/amf_small.open", "weights/amf_base.open"])
+def test_released_points_and_figures_are_those_of_the_saved_predictions(folder):
+    root = Path(__file__).resolve().parents[2]
+    saved = root / "results" / Path(folder).name / "validation_both.csv"
+    if not saved.is_file() or not (root / folder).is_dir():
+        pytest.skip("needs a checkout: a wheel has no results")
+    cases, config = Cases.read(saved), json.loads((root / folder / "config.json").read_text())
+    points = fit_operating_points(cases)
+    assert points == config["operating_points"] and len(points) == 6
+    again = with_calls(cases, points, np.ones(len(cases), bool))
+    assert all((again.called[task] == cases.called[task]).all() for task in points)
+    stated = {(m["task"], m["name"]): m["value"] for m in config["info"]["metrics"] if m["name"].startswith("called_")}
+    found = {(task, name): s.value for task in points for name, s in called_scores(cases, task, resamples=0).items()}
+    assert stated == pytest.approx({key: value for key, value in found.items() if value == value}, abs=1e-6)

@@ -7,15 +7,10 @@ import struct
 
 import numpy as np
 import pytest
+from image_case import rgb_pixels
 from PIL import Image, ImageCms
 
 from amfzoo.images import colour, read_image
-
-
-def _pixels(source) -> np.ndarray:
-    image = read_image(source)
-    assert image.mode == "RGB" and type(image) is Image.Image and not image.info
-    return np.asarray(image).astype(int)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", None])
@@ -27,7 +22,7 @@ def test_cmyk(encode, kind):
     source = image if kind is None else encode(image, kind, **options)
     parts = ink.astype(float)
     expected = (255 - parts[..., :3]) * (255 - parts[..., 3:]) / 255
-    assert np.abs(_pixels(source) - expected).max() <= 3
+    assert np.abs(rgb_pixels(source) - expected).max() <= 3
 
 
 def test_a_cmyk_profile_is_used(encode, monkeypatch):
@@ -43,8 +38,8 @@ def test_a_cmyk_profile_is_used(encode, monkeypatch):
         colour, "_transform", lambda found, mode: Green() if (found, mode) == (profile, "CMYK") else None
     )
     image = Image.new("CMYK", (20, 20), (200, 30, 10, 20))
-    assert (_pixels(encode(image, "JPEG", icc_profile=profile)) == (0, 200, 0)).all()
-    assert (_pixels(encode(image, "JPEG", icc_profile=bytes(16) + b"RGB " + bytes(108))) != (0, 200, 0)).any()
+    assert (rgb_pixels(encode(image, "JPEG", icc_profile=profile)) == (0, 200, 0)).all()
+    assert (rgb_pixels(encode(image, "JPEG", icc_profile=bytes(16) + b"RGB " + bytes(108))) != (0, 200, 0)).any()
 
 
 @pytest.mark.parametrize("kind", ["TIFF", None])
@@ -59,7 +54,7 @@ def test_lab(encode, kind):
         bands = [Image.new("L", (20, 20), v) for v in (round(lab[0] * 2.55), lab[1] + 128, lab[2] + 128)]
         image = Image.merge("LAB", bands)
         source = image if kind is None else encode(image, kind)
-        assert np.abs(_pixels(source)[0, 0] - formula(*lab)).max() <= 2.5
+        assert np.abs(rgb_pixels(source)[0, 0] - formula(*lab)).max() <= 2.5
 
 
 SRGB_D50 = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]])
@@ -108,7 +103,7 @@ def test_display_p3_is_converted(encode, kind):
         source = encode(image, kind, icc_profile=_profile(P3_D50), **options.get(kind, {}))
         v = np.array(colour) / 255
         linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
-        assert np.abs(_pixels(source)[5, 5] - _from_d50(P3_D50 @ linear)).max() <= 3
+        assert np.abs(rgb_pixels(source)[5, 5] - _from_d50(P3_D50 @ linear)).max() <= 3
 
 
 def test_profiles_that_are_srgb_or_broken_change_nothing(small, encode):
@@ -116,15 +111,15 @@ def test_profiles_that_are_srgb_or_broken_change_nothing(small, encode):
     broken = _profile(P3_D50)[:150]
     for profile in (pillows, _profile(SRGB_D50), broken, b"not a profile", b""):
         source = encode(small, "PNG", icc_profile=profile)
-        np.testing.assert_array_equal(_pixels(source), np.asarray(small))
+        np.testing.assert_array_equal(rgb_pixels(source), np.asarray(small))
 
 
 def test_profile_of_an_opened_image_and_of_a_transparent_one(small, encode):
     data = encode(small, "PNG", icc_profile=_profile(P3_D50))
     opened = Image.open(io.BytesIO(data))
-    np.testing.assert_array_equal(_pixels(opened), _pixels(data))
+    np.testing.assert_array_equal(rgb_pixels(opened), rgb_pixels(data))
     rgba = small.convert("RGBA")
     clear = encode(rgba, "PNG", icc_profile=_profile(P3_D50))
-    np.testing.assert_array_equal(_pixels(clear), _pixels(data))
+    np.testing.assert_array_equal(rgb_pixels(clear), rgb_pixels(data))
     # Converted once: the result carries no profile to convert by again.
-    np.testing.assert_array_equal(_pixels(read_image(data)), _pixels(data))
+    np.testing.assert_array_equal(rgb_pixels(read_image(data)), rgb_pixels(data))

@@ -9,16 +9,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from image_case import rgb_pixels
 from PIL import Image, PngImagePlugin
 
 from amfzoo.errors import ImageError
 from amfzoo.images import read_image
-
-
-def _pixels(source) -> np.ndarray:
-    image = read_image(source)
-    assert image.mode == "RGB" and type(image) is Image.Image and not image.info
-    return np.asarray(image).astype(int)
 
 
 def _gray(image) -> np.ndarray:
@@ -38,7 +33,7 @@ def _alpha(small) -> Image.Image:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", None])
 def test_rgb_is_kept(small, encode, kind):
     source = small if kind is None else encode(small, kind)
-    np.testing.assert_array_equal(_pixels(source), np.asarray(small))
+    np.testing.assert_array_equal(rgb_pixels(source), np.asarray(small))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", None])
@@ -46,7 +41,7 @@ def test_bilevel_and_gray(small, encode, kind):
     bilevel, gray = small.convert("1"), small.convert("L")
     for image in (bilevel, gray):
         source = image if kind is None else encode(image, kind)
-        np.testing.assert_array_equal(_pixels(source), _gray(image.convert("L")))
+        np.testing.assert_array_equal(rgb_pixels(source), _gray(image.convert("L")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", None])
@@ -56,8 +51,8 @@ def test_transparency_is_laid_over_white(small, encode, kind):
     options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     source = rgba if kind is None else encode(rgba, kind, **options)
     expected = _over_white(np.asarray(small).astype(int), np.asarray(_alpha(small)).astype(int))
-    assert np.abs(_pixels(source) - expected).max() <= 1
-    assert (_pixels(source)[:, 0] == 255).all()
+    assert np.abs(rgb_pixels(source) - expected).max() <= 1
+    assert (rgb_pixels(source)[:, 0] == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["RGBa", "La", "LA", "PA"])
@@ -74,39 +69,39 @@ def test_other_alpha_modes(small, mode):
     assert image.mode == mode
     colour = np.asarray(base.convert("RGB")).astype(int)
     expected = _over_white(colour, np.asarray(alpha).astype(int))
-    assert np.abs(_pixels(image) - expected).max() <= 2  # premultiplied modes round twice
+    assert np.abs(rgb_pixels(image) - expected).max() <= 2  # premultiplied modes round twice
 
 
 def test_la_png(small, encode):
     image = small.convert("L")
     expected = _over_white(_gray(image), np.asarray(_alpha(small)).astype(int))
     image.putalpha(_alpha(small))
-    assert np.abs(_pixels(encode(image, "PNG")) - expected).max() <= 1
+    assert np.abs(rgb_pixels(encode(image, "PNG")) - expected).max() <= 1
 
 
 def test_palette(small, encode):
     image = small.quantize(16)
     colours = np.array(image.getpalette()[:48]).reshape(16, 3)
     expected = colours[np.asarray(image)]
-    np.testing.assert_array_equal(_pixels(encode(image, "PNG")), expected)
+    np.testing.assert_array_equal(rgb_pixels(encode(image, "PNG")), expected)
     clear = encode(image, "PNG", transparency=3)
     expected = np.where((np.asarray(image) == 3)[..., None], 255, expected)
-    np.testing.assert_array_equal(_pixels(clear), expected)
+    np.testing.assert_array_equal(rgb_pixels(clear), expected)
     image.putpalette(np.c_[colours, np.where(np.arange(16) == 3, 0, 255)].astype(np.uint8).tobytes(), "RGBA")
-    np.testing.assert_array_equal(_pixels(image), expected)
+    np.testing.assert_array_equal(rgb_pixels(image), expected)
 
 
 def test_transparent_colour_of_an_rgb_png(encode):
     pixels = np.full((20, 20, 3), 40, np.uint8)
     pixels[:5] = (1, 2, 3)
     source = encode(Image.fromarray(pixels), "PNG", transparency=(1, 2, 3))
-    assert (_pixels(source)[:5] == 255).all() and (_pixels(source)[5:] == 40).all()
+    assert (rgb_pixels(source)[:5] == 255).all() and (rgb_pixels(source)[5:] == 40).all()
 
 
 def test_rgbx_ycbcr_and_hsv(small):
-    np.testing.assert_array_equal(_pixels(small.convert("RGBX")), np.asarray(small))
+    np.testing.assert_array_equal(rgb_pixels(small.convert("RGBX")), np.asarray(small))
     for mode, slack in (("YCbCr", 3), ("HSV", 8)):
-        assert np.abs(_pixels(small.convert(mode)) - np.asarray(small)).max() <= slack
+        assert np.abs(rgb_pixels(small.convert(mode)) - np.asarray(small)).max() <= slack
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +113,15 @@ def deep():
 def test_16_bit_gray(deep, encode, kind):
     image = Image.fromarray(deep)
     source = image if kind is None else encode(image, kind)
-    np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
+    np.testing.assert_array_equal(rgb_pixels(source), _gray(np.round(deep / 257)))
     black = Image.fromarray(np.zeros_like(deep))
-    assert not _pixels(black if kind is None else encode(black, kind)).any()  # no 8-bit numbers by mistake
+    assert not rgb_pixels(black if kind is None else encode(black, kind)).any()  # no 8-bit numbers by mistake
 
 
 def test_16_bit_gray_where_white_is_zero(deep):
     data = io.BytesIO()
     Image.fromarray(deep).save(data, "TIFF", tiffinfo={262: 0})
-    np.testing.assert_array_equal(_pixels(data.getvalue()), _gray(np.round((65535 - deep.astype(int)) / 257)))
+    np.testing.assert_array_equal(rgb_pixels(data.getvalue()), _gray(np.round((65535 - deep.astype(int)) / 257)))
 
 
 def test_16_bit_big_endian_and_32_bit_gray(deep, encode):
@@ -134,7 +129,7 @@ def test_16_bit_big_endian_and_32_bit_gray(deep, encode):
     wide = Image.fromarray(deep.astype(np.int32))
     assert wide.mode == "I"
     for source in (big, encode(big, "TIFF"), wide, encode(wide, "TIFF")):
-        np.testing.assert_array_equal(_pixels(source), _gray(np.round(deep / 257)))
+        np.testing.assert_array_equal(rgb_pixels(source), _gray(np.round(deep / 257)))
 
 
 def _png_16_bit(pixels: np.ndarray, colour_type: int) -> bytes:
@@ -162,7 +157,7 @@ def test_png_with_a_large_text_or_profile(small, encode, what, before):
         moved = [chunks.pop(name) for name in (b"iTXt", b"iCCP") if name in chunks]
         end = chunks.pop(b"IEND")
         data = data[:8] + b"".join([*chunks.values(), *moved, end])
-    np.testing.assert_array_equal(_pixels(data), np.asarray(small))
+    np.testing.assert_array_equal(rgb_pixels(data), np.asarray(small))
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -176,9 +171,9 @@ def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
 def test_16_bit_colour_png():
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 65536, (20, 30, 3), dtype=np.uint16)
-    assert np.abs(_pixels(_png_16_bit(rgb, 2)) - rgb / 257).max() <= 1
+    assert np.abs(rgb_pixels(_png_16_bit(rgb, 2)) - rgb / 257).max() <= 1
     opaque = np.concatenate([rgb, np.full((20, 30, 1), 65535, np.uint16)], axis=2)
-    assert np.abs(_pixels(_png_16_bit(opaque, 6)) - rgb / 257).max() <= 1
+    assert np.abs(rgb_pixels(_png_16_bit(opaque, 6)) - rgb / 257).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -200,20 +195,20 @@ def test_numbers_without_an_8_bit_meaning(values, words, encode):
 def test_first_frame_of_animations(small, files, encode):
     first, turned = np.asarray(small).astype(int), np.asarray(small.rotate(90)).astype(int)
     for kind in ("gif animated", "webp animated", "mpo"):
-        got = _pixels(files[kind])
+        got = rgb_pixels(files[kind])
         assert np.abs(got - first).mean() < 8 < np.abs(got - turned).mean()
     apng = encode(small, "PNG", save_all=True, append_images=[small.rotate(90)])
-    np.testing.assert_array_equal(_pixels(apng), first)
+    np.testing.assert_array_equal(rgb_pixels(apng), first)
 
 
 def test_arrays_like_files(small, encode):
     rgb = np.asarray(small)
-    np.testing.assert_array_equal(_pixels(rgb), rgb)
-    np.testing.assert_array_equal(_pixels(rgb[::-1, ::-2]), rgb[::-1, ::-2])
-    np.testing.assert_array_equal(_pixels(rgb[..., 0]), _gray(rgb[..., 0]))
-    np.testing.assert_array_equal(_pixels(rgb[..., :1]), _gray(rgb[..., 0]))
+    np.testing.assert_array_equal(rgb_pixels(rgb), rgb)
+    np.testing.assert_array_equal(rgb_pixels(rgb[::-1, ::-2]), rgb[::-1, ::-2])
+    np.testing.assert_array_equal(rgb_pixels(rgb[..., 0]), _gray(rgb[..., 0]))
+    np.testing.assert_array_equal(rgb_pixels(rgb[..., :1]), _gray(rgb[..., 0]))
     rgba = np.dstack([rgb, np.asarray(_alpha(small))])
-    np.testing.assert_array_equal(_pixels(rgba), _pixels(encode(Image.fromarray(rgba), "PNG")))
+    np.testing.assert_array_equal(rgb_pixels(rgba), rgb_pixels(encode(Image.fromarray(rgba), "PNG")))
 
 
 def test_an_array_may_be_read_only_and_stays_apart(small):

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runtime_case import needs
 
 from amfzoo import ConfigError, WeightsError, export_model
 from amfzoo.cli import export as command
@@ -27,12 +28,6 @@ FILES = {
     "torch-export": {"model.pt2"},
 }  # int8 has a file of tests
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_amfzoo.py"
-
-
-def needs(name: str) -> None:
-    reason = RUNTIMES[name].refusal("cpu", "fp32") if name in RUNTIMES else None
-    if reason:
-        pytest.skip(f"format {name}: {reason}")
 
 
 @pytest.mark.parametrize("format", FILES)

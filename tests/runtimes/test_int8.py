@@ -12,28 +12,17 @@ import numpy as np
 import pytest
 from networks import TASKS, build
 from PIL import Image
+from runtime_case import needs, picture
 
 from amfzoo import ConfigError, ImageError, PredictionError, WeightsError, create_predictor, export_model
 from amfzoo.cli import main
 from amfzoo.data import example_pair
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
-from amfzoo.runtimes import RUNTIMES
 from amfzoo.runtimes.int8 import _quiet
 from amfzoo.runtimes.parity import picture_batch
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_amfzoo.py"
-
-
-def needs(name: str) -> None:
-    reason = RUNTIMES[name].refusal("cpu", "int8")
-    if reason:
-        pytest.skip(f"runtime {name}: {reason}")
-
-
-def picture(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return np.asarray(Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8)).resize((90, 70)))
 
 
 # more than one step of the calibration, and pairs that lack an image
@@ -43,7 +32,7 @@ PAIRS = [(picture(i), picture(100 + i)) for i in range(8)] + [(picture(8), None)
 @pytest.fixture(scope="module")
 def exported(tiny, tmp_path_factory):
     """What `export_model` says of an int8 folder."""
-    needs("onnx")
+    needs("onnx", "int8")
     return export_model(tiny, "int8", tmp_path_factory.mktemp("int8") / "model", calibration=iter(PAIRS))
 
 
@@ -101,7 +90,7 @@ def test_the_folder_says_how_it_differs(exported, tiny):
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_predictor_from_images_or_from_a_folder(runtime, exported, tiny):
-    needs(runtime)
+    needs(runtime, "int8")
     calibrated_here = create_predictor(tiny, runtime, precision="int8", calibration=PAIRS)
     from_folder = create_predictor(tiny, runtime, precision="int8", calibration=exported.folder)
     assert from_folder.precision == "int8" and from_folder.difference > 0 and "int8" in repr(from_folder)
@@ -114,7 +103,7 @@ def test_predictor_from_images_or_from_a_folder(runtime, exported, tiny):
 
 
 def test_no_int8_without_images(tiny, tmp_path):
-    needs("onnx")
+    needs("onnx", "int8")
     for options, message in (
         ({"precision": "int8"}, "calibrated on real images"),
         ({"precision": "int8", "calibration": []}, "no pair is given"),
@@ -131,7 +120,7 @@ def test_no_int8_without_images(tiny, tmp_path):
 
 
 def test_few_pairs_are_told_of_and_a_pair_of_nothing_is_refused(tiny, caplog):
-    needs("onnx")
+    needs("onnx", "int8")
     with pytest.raises(PredictionError, match="has no image that the network reads"):
         create_predictor(tiny, "onnx", precision="int8", calibration=[(None, None)])
     assert "int8 is calibrated on 1 pairs" in caplog.text
@@ -147,13 +136,13 @@ def test_what_the_quantiser_says_is_kept_back_and_logging_is_as_before():
 
 
 def test_one_pair_is_no_list_of_pairs(tiny):
-    needs("onnx")
+    needs("onnx", "int8")
     with pytest.raises(PredictionError, match="a pair for the calibration"):
         create_predictor(tiny, "onnx", precision="int8", calibration=["clinical.jpg", "dermoscopy.jpg"])
 
 
 def test_a_bad_image_is_said_before_anything_is_made(tiny, tmp_path, monkeypatch):
-    needs("onnx")
+    needs("onnx", "int8")
     monkeypatch.setattr("amfzoo.runtimes.int8.cached_onnx_graph", lambda network: pytest.fail("made the graph first"))
     for bad in ((b"no image", None), (None, tmp_path / "missing.jpg")):
         with pytest.raises(ImageError):
@@ -194,7 +183,7 @@ def test_the_folder_does_without_the_package(exported, tiny):
 
 
 def test_commands(tiny, tmp_path, capsys):
-    needs("onnx")
+    needs("onnx", "int8")
     weights = tiny.save_pretrained(tmp_path / "weights")
     for i in range(2):
         Image.fromarray(picture(i)).save(tmp_path / f"{i}.png")
