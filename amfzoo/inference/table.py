@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 from ..ahead import batched
 from ..errors import AmfzooError, TableError
 from ..files import alone
-from .prediction import Prediction
 from .predictor import predict_stream
 from .table_batch import fitting_batch_size
-from .table_earlier import WARNINGS, EarlierAnswers, Survey
-from .table_files import Appender, PairTable, Row, repeated_columns
+from .table_columns import AnswerColumns
+from .table_earlier import EarlierAnswers, Survey
+from .table_files import Appender, PairTable, Row
 
 if TYPE_CHECKING:
+    from .prediction import Prediction
     from .predictor import Model
-    from .table_parquet import ParquetPairs
 
 FAILURES_SHOWN = 5
 _WINDOW = 64  # batches per stream of predictions: bounds the memory, costs one idle moment per window
@@ -65,74 +65,6 @@ class TableResult:
             self.failed += 1
             if len(self.failures) < FAILURES_SHOWN:
                 self.failures.append((line, error))
-
-
-SET_SEPARATOR = ";"  # between the classes of a prediction set, whose names may have spaces
-
-
-def with_precision(name: str, model: Model) -> str:
-    """A model's name, with its precision behind it where that is not fp32."""
-    precision = getattr(model, "precision", "fp32")
-    return name if precision == "fp32" else f"{name} ({precision})"
-
-
-class AnswerColumns:
-    """The columns added to the input's: names, and the cells of a prediction or an error.
-
-    Args:
-        label: what the column `model` says; default the model's name, and its precision if that is not fp32: answers of
-            two precisions must not be mixed in one table.
-        prefix: put before every name, where they would repeat one of the input's.
-        guards: whether there is a column for the warnings on the images.
-
-    Attributes:
-        names: of the columns, the prefix included.
-        types: str, float or int: what the cells of each say, where they are not empty.
-    """
-
-    def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
-        self.guards = guards
-        if hasattr(model, "settle_info"):  # a network, whose weights may be other than those it was loaded with
-            model.settle_info()
-        self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
-        self.tasks, self.conformal = model.tasks, model.config.conformal
-        even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
-        self.has_score = Prediction(even, reads=tuple(model.preprocess)).seven_point_note is None
-        added: list[tuple[str, type]] = [("model", str)]
-        for task, classes in self.tasks.items():
-            added += [(task, str), *((f"{task}:{name}", float) for name in classes)]
-            added += [(f"{task} set", str)] if task in self.conformal else []
-        added += [("missing", str), *([("seven_point_score", int)] if self.has_score else [])]
-        added += [*([(WARNINGS, str)] if guards else []), ("error", str)]
-        self.names = [prefix + name for name, _ in added]
-        self.types = [kind for _, kind in added]
-
-    def check(self, table: PairTable | ParquetPairs) -> None:
-        """Raise TableError if the input has a column of one of these names."""
-        repeated_columns(
-            [*table.columns, *self.names],
-            f"the column {{}} of {table.path.name} is also one of those to be added; rename it, or put a text "
-            "before the added ones, e.g. --prefix amf_",
-        )
-
-    def cells(self, answer: Prediction | AmfzooError) -> list[str]:
-        if isinstance(answer, AmfzooError):
-            text = " ".join(str(answer).split()) or type(answer).__name__
-            text = text.encode("utf-8", "backslashreplace").decode()  # paths need not be UTF-8, tables are
-            return [self.label, *[""] * (len(self.names) - 2), text]
-        cells = [self.label]
-        for task, classes in self.tasks.items():
-            row = answer.probabilities[task]
-            cells += [answer.called(task)[0], *(f"{row[label]:.8f}" for label in classes)]
-            if task in self.conformal:
-                cells.append(SET_SEPARATOR.join(answer.sets[task].classes) if task in answer.sets else "")
-        score = [_or_empty(answer.seven_point_score)] if self.has_score else []
-        codes = [";".join(dict.fromkeys(found.code for found in answer.warnings))] if self.guards else []
-        return [*cells, " ".join(answer.missing), *score, *codes, ""]
-
-
-def _or_empty(value: int | None) -> str:
-    return "" if value is None else str(value)
 
 
 def check_output(table: PairTable, out: str | os.PathLike[str]) -> Path:
@@ -220,12 +152,8 @@ class _Run:
     progress: Callable[[int, int], None]
 
     @property
-    def header(self) -> list[str]:
-        return [*self.table.columns, *self.columns.names]
-
-    @property
     def earlier(self) -> EarlierAnswers:
-        return EarlierAnswers(self.table, self.header, self.columns.label)
+        return EarlierAnswers(self.table, self.columns)
 
     def complete(self, *, retry: bool) -> TableResult:
         """Write the rows that are missing; with `retry`, those with an error anew."""
@@ -242,7 +170,7 @@ class _Run:
         writer = Appender(part, survey.part_end, self.table.delimiter)
         try:
             if not survey.part_end:
-                writer.write(self.header, bom=self.table.has_bom)
+                writer.write(self.columns.header(self.table), bom=self.table.has_bom)
             self._fill(writer, survey, result, retry)
         finally:
             writer.close()

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import TableError
+from .table_columns import WARNINGS, AnswerColumns
 from .table_files import OTHER_OUTPUT, PairTable, Row, read_records
-
-WARNINGS = "warnings"  # the column that a run without guards does not write
 
 
 @dataclass
@@ -28,13 +27,11 @@ class EarlierAnswers:
 
     Args:
         table: the input.
-        header: all columns of the answers; those of the input come first, then the
-            model's name; the last is the error.
-        label: what the column of the model's name must say.
+        columns: those that the answers add, of the model that is asked now.
     """
 
-    def __init__(self, table: PairTable, header: Sequence[str], label: str) -> None:
-        self._table, self._header, self._label = table, list(header), label
+    def __init__(self, table: PairTable, columns: AnswerColumns) -> None:
+        self._table, self._columns, self._header = table, columns, columns.header(table)
 
     def survey(self, part: Path, out: Path, in_part: Callable[[Row, str], None]) -> Survey:
         """Read the input to its end and compare both files with it; nothing is written.
@@ -109,10 +106,22 @@ class EarlierAnswers:
                     f"line {row.line} of {self._table.path.name} has {name} {mine!r}, but {file.name} answers "
                     f"{theirs!r} there: the input was changed; {OTHER_OUTPUT}"
                 )
-        model = cells[len(row.cells)]
-        if model != self._label:
+        added = cells[len(row.cells) :]
+        if added[0] != self._columns.label:
             raise TableError(
-                f"{file.name} holds answers of the model {model!r}, this run asks {self._label!r}; {OTHER_OUTPUT}"
+                f"{file.name} holds answers of the model {added[0]!r}, this run asks {self._columns.label!r}; {OTHER_OUTPUT}"
+            )
+        try:
+            task = self._columns.called_otherwise(added)
+        except ValueError as error:
+            raise TableError(
+                f"{file.name} is damaged: a probability in the answer to line {row.line} of {self._table.path.name} "
+                f"is no number ({error}); {OTHER_OUTPUT}"
+            ) from error
+        if task:
+            raise TableError(
+                f"{file.name} calls {task} in the answer to line {row.line} of {self._table.path.name} by another operating "
+                f"point than the model has now; {OTHER_OUTPUT}"
             )
 
 

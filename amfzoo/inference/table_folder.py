@@ -13,7 +13,8 @@ from .. import __version__
 from ..errors import TableError
 from ..files import replacing
 from . import table_parquet
-from .table import AnswerColumns, writing
+from .table import writing
+from .table_columns import AnswerColumns
 from .table_earlier import check_guards
 from .table_files import Block, PairTable, csv_line, read_records
 from .table_parquet import ParquetPairs

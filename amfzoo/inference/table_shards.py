@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import TableError
 from ..folder_check import sha256_of
 from .predictor import Pair, predict_stream
-from .table import FAILURES_SHOWN, AnswerColumns, TableResult, only_writer, writing
+from .table import FAILURES_SHOWN, TableResult, only_writer, writing
 from .table_batch import fitting_batch_size
+from .table_columns import AnswerColumns
 from .table_files import Block, PairTable, Row
 from .table_folder import MANIFEST, ShardFolder
 from .table_parquet import SUFFIX, ParquetPairs

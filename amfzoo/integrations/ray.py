@@ -29,8 +29,8 @@ from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..inference.batch import BRANCHES
 from ..inference.predictor import predict_stream
-from ..inference.table import AnswerColumns
 from ..inference.table_batch import fitting_batch_size
+from ..inference.table_columns import AnswerColumns
 from ..inference.table_files import image_path
 from ..runtimes import create_predictor
 

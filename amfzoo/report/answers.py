@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TableError
-from ..inference.table import SET_SEPARATOR, AnswerColumns
-from ..inference.table_earlier import WARNINGS, EarlierAnswers
+from ..inference.table_columns import SET_SEPARATOR, WARNINGS, AnswerColumns
+from ..inference.table_earlier import EarlierAnswers
 from ..inference.table_files import IMAGE_COLUMNS, image_columns
 from ..inference.table_folder import ShardFolder
 from ..inference.table_parquet import ParquetPairs
@@ -109,8 +109,7 @@ class Answers:
             folder = ShardFolder(self._out, self.table, self.columns)
             numbers = takewhile(lambda number: folder.file(number).exists(), count())
             return chain.from_iterable(map(folder.answers, numbers))
-        header = [*self.table.columns, *self.columns.names]
-        records = EarlierAnswers(self.table, header, self.columns.label).records(self._out)
+        records = EarlierAnswers(self.table, self.columns).records(self._out)
         return (cells[len(self.table.columns) :] for cells in records)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
@@ -87,6 +88,46 @@ def test_answers_of_another_model_columns_or_file_are_kept(model, folder, source
         with pytest.raises(TableError, match="other columns|damaged"):
             predict_table(model, source, out, label="tiny@1", retry_errors=True)
         assert out.read_bytes() == foreign
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped"])
+def test_answers_called_by_other_operating_points_are_kept(model, folder, source, state):
+    """Rows of one table must not be called by two rules."""
+    task, out = "blue_whitish_veil", folder / "out.csv"
+    present = [row[f"{task}:present"] for row in _answers(model, source, out)]
+    out.unlink()
+    own = copy.deepcopy(model)
+    lowest, highest = min(filter(None, present)), max(present)
+    own.config = model.config.replace(operating_points={task: {"present": float(lowest) / 2}})
+    same, other = copy.deepcopy(own), copy.deepcopy(own)
+    # at the probability of a row, as the table rounds it, what is called is not known, so not held against it
+    same.config = model.config.replace(operating_points={task: {"present": float(lowest)}})
+    other.config = model.config.replace(operating_points={task: {"present": (1 + float(highest)) / 2}})
+    stops = itertools.count(1)
+    predict_table(own, source, out, should_stop=lambda: state == "stopped" and next(stops) == 3)
+    there = {path: path.read_bytes() for path in folder.glob("out.csv*")}
+    for changed in (other, model) if float(highest) < 0.5 else (other,):
+        with pytest.raises(TableError, match=f"calls {task} in the answer to line 2 of pairs.csv by another.*--overwr"):
+            predict_table(changed, source, out)
+        assert there == {path: path.read_bytes() for path in folder.glob("out.csv*")}
+    assert predict_table(same, source, out).finished
+    predict_table(other, source, out, overwrite=True)
+    # without dermoscopy, in the last row, no point holds
+    assert [row[task] for row in read_table(out)][:2] == ["absent", "absent"]
+    assert predict_table(other, source, out).earlier == 5
+
+
+def _answers(model, source, out):
+    predict_table(model, source, out)
+    return read_table(out)
+
+
+def test_a_probability_that_was_edited_away_is_damage(model, folder, source):
+    out = folder / "out.csv"
+    p = _answers(model, source, out)[0]["blue_whitish_veil:absent"]
+    out.write_bytes(out.read_bytes().replace(p.encode(), b"0.5?", 1))
+    with pytest.raises(TableError, match="out.csv is damaged: a probability in the answer to line 2 .*0.5?"):
+        predict_table(model, source, out)
 
 
 @pytest.mark.parametrize("junk", [b"torn,row\n", b'"a"b,c\n', b"\xff\n"])
