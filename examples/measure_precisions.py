@@ -61,8 +61,9 @@ def main() -> None:
     )
     for name, measured in found.items():
         print(f"{name}: {measured}")
-        for task, changes in measured.changes.items():
-            print(f"    {task}: " + ", ".join(f"{mode} {change:+.4f}" for mode, change in changes.items()))
+        for what, by_task in (("", measured.changes), (", as called", measured.called_changes)):
+            for task, changes in by_task.items():
+                print(f"    {task}{what}: " + ", ".join(f"{mode} {change:+.4f}" for mode, change in changes.items()))
     if args.record:
         target = resolve(args.model, local_files_only=True)
         record(target.folder, found)

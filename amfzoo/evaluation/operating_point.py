@@ -67,6 +67,12 @@ def with_calls(cases: Cases, points: Mapping[str, Mapping[str, float]], dermosco
     return replace(cases, called=called)
 
 
+def as_called(cases: Cases, task: str) -> Cases:
+    """Cases whose most probable class of a task is the one that is called."""
+    sure = np.eye(len(cases.tasks[task]))[cases.called[task]]
+    return replace(cases, probabilities={**cases.probabilities, task: sure})
+
+
 def called_scores(cases: Cases, task: str, **settings: Any) -> dict[str, Score]:
     """Macro-F1, and sensitivity and precision of each class, of what is called; {} where nothing is (`Cases.called`).
 
@@ -75,7 +81,6 @@ def called_scores(cases: Cases, task: str, **settings: Any) -> dict[str, Score]:
     """
     if task not in cases.called:
         return {}
-    sure = np.eye(len(cases.tasks[task]))[cases.called[task]]  # whose most probable class is the one that is called
-    scores = score_intervals(replace(cases, probabilities={**cases.probabilities, task: sure}), task, **settings)
+    scores = score_intervals(as_called(cases, task), task, **settings)
     names = [CALLED_MACRO_F1, *(f"{score}:{name}" for score in CALLED_BY_CLASS for name in cases.tasks[task])]
     return {name: scores[name.removeprefix("called_")] for name in names}

@@ -17,6 +17,7 @@ from ..runtimes.fingerprint import fingerprint
 from ..runtimes.measured import Measured
 from .cases import Cases
 from .metrics import task_scores
+from .operating_point import as_called
 from .run import evaluate_model
 
 if TYPE_CHECKING:
@@ -87,15 +88,22 @@ def measure_precisions(
 
 def _changes(expected: Mapping[str, Cases], found: Mapping[str, Cases]) -> dict[str, Any]:
     changes: dict[str, dict[str, float]] = {}
-    largest, same = [], []
+    called_changes: dict[str, dict[str, float]] = {}
+    largest, same, same_called = [], [], []
     for mode, cases in expected.items():
+        other = found[mode]
         for task in cases.tasks:
-            p, q = cases.probabilities[task], found[mode].probabilities[task]
+            p, q = cases.probabilities[task], other.probabilities[task]
             largest.append(np.abs(q - p).max())
             same.append(q.argmax(1) == p.argmax(1))
+            if task in cases.called:
+                same_called.append(other.called[task] == cases.called[task])
             if cases.known(task).any():
-                before, after = (task_scores(c, task)["macro_f1"].value for c in (cases, found[mode]))
+                before, after = (task_scores(c, task)["macro_f1"].value for c in (cases, other))
                 changes.setdefault(task, {})[mode] = round(after - before, 6)
+                if task in cases.called:
+                    before, after = (task_scores(as_called(c, task), task)["macro_f1"].value for c in (cases, other))
+                    called_changes.setdefault(task, {})[mode] = round(after - before, 6)
     if not changes:
         raise ConfigError("no lesion is labelled for a task of the network")
     # a network of one image has no mode "both"
@@ -103,6 +111,12 @@ def _changes(expected: Mapping[str, Cases], found: Mapping[str, Cases]) -> dict[
     return {
         "macro_f1_change": min(whole),
         "max_probability_change": round(float(np.max(largest)), 6),
-        "same_class": round(float(np.concatenate(same).mean()), 6),
+        "same_class": _share(same),
         "changes": changes,
+        "called_changes": called_changes,
+        "same_called": _share(same_called) if same_called else None,
     }
+
+
+def _share(same: list[np.ndarray]) -> float:
+    return round(float(np.concatenate(same).mean()), 6)

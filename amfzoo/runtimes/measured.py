@@ -6,6 +6,8 @@ Kept in config.json of a model folder, under ``info``::
         "weights": sha256 (see `fingerprint`), "data": "...", "lesions": 880,
         "macro_f1_change": -0.001,          the lowest of `changes` where all images were given
         "changes": {task: {"both" | "clinical" | "dermoscopy": change of macro-F1}},
+        "called_changes": the same of what operating points call, of the tasks that have one,
+        "same_called": 0.99,
         "max_probability_change": 0.03, "same_class": 0.99, "made_with": {package: version}}}
 
 A record of other weights, such as those that a fine-tuned network started from, says nothing
@@ -48,6 +50,8 @@ class Measured:
         max_probability_change: of any class of any lesion, also with one image missing.
         same_class: share of the answers, also with one image missing, whose most probable class stays.
         changes: task -> mode -> change of macro-F1.
+        called_changes: the same of what is called (`Prediction.called`), of the tasks with an operating point.
+        same_called: share of the answers to these tasks that are called the same; None where there is none.
         made_with: package -> version.
     """
 
@@ -58,17 +62,24 @@ class Measured:
     max_probability_change: float
     same_class: float
     changes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    called_changes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    same_called: float | None = None
     made_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def harmless(self) -> bool:
-        """Whether no more macro-F1 was lost than "auto" accepts."""
+        """Whether no more macro-F1 of the most probable class was lost than "auto" accepts.
+
+        What is called does not count: a point lies between two of the lesions that it was fitted on, where the smallest
+        change calls one of them otherwise, and of a rare finding one lesion is more than that.
+        """
         return self.macro_f1_change >= -LARGEST_LOSS
 
     def __str__(self) -> str:
+        called = "" if self.same_called is None else f", {self.same_called:.1%} of what operating points call stays"
         return (
             f"macro-F1 changes by {self.macro_f1_change:+.4f} and a probability by at most {self.max_probability_change:.3f}, "
-            f"{self.same_class:.1%} of the answers keep their class ({self.lesions} lesions: {self.data})"
+            f"{self.same_class:.1%} of the answers keep their class{called} ({self.lesions} lesions: {self.data})"
         )
 
 
@@ -111,5 +122,6 @@ def _read(data: Any) -> Measured | None:
         all(is_number(known.get(name)) for name in numbers)
         and all(is_text(known.get(name)) for name in ("weights", "data"))
         and is_count(known.get("lesions"))
+        and (known.get("same_called") is None or is_number(known["same_called"]))
     )
     return Measured(**known) if sound else None
