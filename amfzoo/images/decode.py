@@ -116,7 +116,8 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         _refuse_many_scans(data, stream.tell(), name)
         _reduce(image, min_size)
     stream.strict = True
-    wide = any(";16" in str(tile.args) for tile in image.tile) and image.mode in ("RGB", "RGBA")
+    # of each tile the arguments, which have no name before Pillow 11
+    wide = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA")
     image.load()
     if wide:  # Pillow keeps the high bytes: where these are 0, the low ones need not be
         check_brightest(max(0.5, *(high for _, high in image.getextrema()[:3])) / 255, name)
