@@ -43,7 +43,8 @@ class Absent(nn.Module):
     def forward(self, maps: Maps, present: Tensor) -> Maps:
         """One (B, C, H, W) per stride and (B,) bool -> the same, rows without image replaced."""
         keep = present[:, None, None, None]
-        return [torch.where(keep, feature_map, token[:, None, None]) for feature_map, token in zip(maps, self.tokens)]
+        # by index: before 2.9 torch.compile cannot iterate over a ParameterList
+        return [torch.where(keep, maps[i], self.tokens[i][:, None, None]) for i in range(len(maps))]
 
 
 def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDict:
