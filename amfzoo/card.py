@@ -35,7 +35,7 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
         ("What it is", _what(config, fields)),
         ("How to use it", _usage(fields)),
         ("Tasks and classes", _tasks(config)),
-        ("Training data", _text(fields.get("training_data"))),
+        ("Training data", _text(fields.get("training_data")) + _refitted(fields.get("refitted_from"))),
         ("Metrics", _metrics(fields.get("metrics") or ())),
         *([("Subgroups", _subgroups(fields["subgroups"]))] if fields.get("subgroups") else []),
         *([("Calibration", _calibration(fields["calibration_plot"]))] if fields.get("calibration_plot") else []),
@@ -96,6 +96,16 @@ _ELSEWHERE = (
     "If the installed package does not have these weights (`amfzoo list` says where they are), clone its repository and "
     f"`pip install -e .` there, or load this folder: `{PLACEHOLDER}`."
 )
+
+
+def _refitted(name: object) -> str:
+    """Of weights that `amfzoo.models.refitted` gave another name."""
+    if not name:
+        return ""
+    return (
+        f"\n\nThese are the weights of `{cell(name)}` with other temperatures, prediction sets or operating points, fitted or set "
+        "since: what is said here of how those were chosen is of the former."
+    )
 
 
 def _tasks(config: Mapping[str, Any]) -> str:

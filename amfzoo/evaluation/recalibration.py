@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from .calibration import apply_temperatures, fit_temperatures
 from .cases import Cases
 from .conformal import fit_conformal, least_cases
-from .operating_point import CALLED_BY_CLASS, CALLED_MACRO_F1, LEAST_OF_EACH, fit_operating_points
+from .operating_point import LEAST_OF_EACH, fit_operating_points
 from .run import evaluate_model
 
 if TYPE_CHECKING:
@@ -29,19 +29,21 @@ def recalibrate(
     *,
     coverage: float = 0.9,
     batch_size: int = 16,
+    ignore_other_classes: bool = False,
     progress: Callable[[Iterable, str, int], Iterable] | None = None,
 ) -> dict[str, float]:
     """Fit a network's probabilities, prediction sets and operating points to your lesions, without training it.
 
     Changes `network.config`, which `predict`, `save_pretrained` and `create_predictor` read; the weights stay as they
-    are, and so does the most probable class of every lesion. Tasks with fewer than `LEAST_CASES` lesions of known class
+    are, and so does the most probable class of every lesion. Their name then says that they are refitted, and the figures
+    of what was fitted before are left out (`PairNetwork.settle_info`). Tasks with fewer than `LEAST_CASES` lesions of known class
     keep what they have; with fewer that have every image, they lose their prediction sets, and criteria with few lesions of
     either class their operating points. Measure the result on other lesions than these.
 
     Args:
         lesions: with labels, and not among those that the network was trained on.
         coverage: of the prediction sets: the share of sets that hold the true class.
-        progress: as of `evaluate_model`.
+        ignore_other_classes, progress: as of `evaluate_model`.
 
     Returns:
         {task: temperature} of the tasks that were fitted.
@@ -55,7 +57,8 @@ def recalibrate(
     network.config = before.unfitted()
     try:
         modes = ["both" if len(network.preprocess) == 2 else next(iter(network.preprocess))]
-        (cases,) = evaluate_model(network, lesions, modes=modes, batch_size=batch_size, progress=progress).values()
+        options = {"batch_size": batch_size, "ignore_other_classes": ignore_other_classes, "progress": progress}
+        (cases,) = evaluate_model(network, lesions, modes=modes, **options).values()
         kept = {lesion.id: lesion for lesion in lesions}
         seen = {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
         fitted = calibration(cases, seen, coverage)
@@ -81,22 +84,9 @@ def recalibrate(
             name: {**{task: old for task, old in getattr(before, name).items() if task not in temperatures}, **new}
             for name, new in fitted.items()
         },
-        info=_without_stale(before.info, temperatures),
     )
+    network.settle_info()
     return temperatures
-
-
-def _without_stale(info: Mapping[str, Any], tasks: Collection[str]) -> dict[str, Any]:
-    """`info` less the figures of these tasks that were of other temperatures and operating points."""
-    if not isinstance(info.get("metrics"), list):
-        return dict(info)
-    stale = ("log_loss", "ece", CALLED_MACRO_F1, *CALLED_BY_CLASS)
-    kept = [
-        row
-        for row in info["metrics"]
-        if not (isinstance(row, Mapping) and row.get("task") in tasks and str(row.get("name")).split(":")[0] in stale)
-    ]
-    return {**info, "metrics": kept}
 
 
 def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 0.9) -> dict[str, dict[str, Any]]:

@@ -142,15 +142,20 @@ class NetworkConfig:
                     f"prediction sets are given for task {task!r} and the classes {', '.join(sets.thresholds)}, "
                     "which the network has not"
                 )
+        if not isinstance(self.operating_points, Mapping):
+            raise ConfigError(
+                f"operating_points must be {{task: {{class: probability}}}}, got {self.operating_points!r:.200}"
+            )
         for task, points in self.operating_points.items():
             self._check_operating_point(task, points)
 
     def _check_operating_point(self, task: str, points: Mapping[str, float]) -> None:
         classes = self.tasks.get(task, ())
-        if len(classes) != 2 or len(points) != 1 or not set(points) <= set(classes):
+        sound = isinstance(points, Mapping) and len(points) == 1 and set(points) <= set(classes)
+        if len(classes) != 2 or not sound:
             raise ConfigError(
                 f"the operating point of task {task!r} must be {{class: probability}} for one of its classes, of which "
-                f"there must be two; got {dict(points)}, and the network has {', '.join(classes) or 'no such task'}"
+                f"there must be two; got {points!r:.200}, and the network has {', '.join(map(repr, classes)) or 'no such task'}"
             )
         (value,) = points.values()
         if isinstance(value, bool) or not (isinstance(value, (int, float)) and 0 < value < 1):
@@ -200,7 +205,7 @@ class NetworkConfig:
         except ConfigError:
             raise
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise ConfigError(f"bad value in {settings}: {error}") from error
+            raise ConfigError(f"bad value in {settings!r:.500}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The content of config.json, less its `weights` record."""

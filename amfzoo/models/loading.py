@@ -94,13 +94,16 @@ def build_loaded(
 
     Args:
         build: from config to network.
-        changes: config fields to change; new auxiliary heads start untrained.
+        changes: config fields to change; new auxiliary heads start untrained. Of `operating_points` those of the tasks
+            that are named replace the weights' own, `{task: {}}` takes one away and `{}` all.
         tasks: see `change_heads`.
 
     Raises:
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
     """
     fresh_auxiliary = "auxiliary_heads" in changes
+    points = changes.get("operating_points")  # of the tasks that there will be
+    changes = {name: value for name, value in changes.items() if name != "operating_points"}
     loaded = read_folder(found.folder, expect=found.expect)
     config = NetworkConfig.from_dict(loaded.config)
     # where the tensors of the file are, whatever `torch.set_default_device` says
@@ -111,7 +114,18 @@ def build_loaded(
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
+    if points is not None:
+        model.config = model.config.replace(operating_points=_merged(model.config.operating_points, points))
+    if points is not None or set(FITTED) & set(changes):
+        settle_info(model)
     return model.eval()
+
+
+def _merged(own: Mapping[str, Any], points: Any) -> Any:
+    """Operating points of weights, and those that a user sets; what is no mapping is left to the check of the config."""
+    if not isinstance(points, Mapping) or not points:
+        return points
+    return {task: point for task, point in {**own, **points}.items() if point != {}}
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..checks import UNTRAINED, untrained_tasks
 from .config import licence_of
+from .refitted import refitted_info, without_refit
 
 if TYPE_CHECKING:
     from .config import NetworkConfig
@@ -89,8 +90,11 @@ def settle_info(network: PairNetwork) -> None:
     if origin is None or any(parameter.is_meta for parameter in network.parameters()):
         return
     if _computes(network.config) == _computes(origin.config) and checksum(network) == origin.checksum:
+        info = refitted_info(network.config, origin.config)
+        if info != network.config.info:
+            network.config = network.config.replace(info=info)
         return
-    info, licence = network.config.info, licence_of(network.config.info)
+    info, licence = without_refit(network.config.info, origin.config), licence_of(network.config.info)
     loaded = origin.config
     kept = {k: value for k, value in info.items() if k in (*licence, UNTRAINED) or loaded.info.get(k) != value}
     fitted = {

@@ -68,9 +68,10 @@ class Pretrained:
 
     def settle_info(self: PairNetwork) -> None:
         """Drop the name, the figures (`config.info`) and the prediction sets of the weights that were loaded, if this is
-        another network now; their licence stays.
+        another network now; their licence stays. If only temperatures, prediction sets or operating points are other ones,
+        the name says so ("..., refitted 1a2b3c4d"), and the figures that held for those before are left out.
 
-        Saving, exporting, `create_predictor` and bulk prediction do so first.
+        Saving, exporting, `create_predictor`, evaluation and bulk prediction do so first.
         """
         settle_info(self)
 
@@ -78,7 +79,10 @@ class Pretrained:
         self.settle_info()
         config = self.config.to_dict()
         parameters = sum(p.numel() for p in self.parameters())
-        card = render_card(config, {"parameters": parameters, **config["info"], **facts})
+        info = dict(config["info"])
+        if info.get("calibration_plot") not in (options.get("examples") or {}):
+            info["calibration_plot"] = None  # the picture stays where the weights came from
+        card = render_card(config, {"parameters": parameters, **info, **facts})
         return write_folder(folder, config=config, state=self.state_dict(), card=card, **options)
 
     def push_to_hub(self: PairNetwork, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from cli_case import pictures, tiny_model
 
+from amfzoo import create_model
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import (
@@ -158,6 +159,7 @@ def test_figures_of_the_old_calibration_go(model, tmp_path):
     names = ("macro_f1", "ece", "log_loss", "called_sensitivity:present")
     metrics = [{"task": task, "name": name, "value": 0.5} for task in TASKS for name in names]
     model.config = model.config.replace(info={"metrics": metrics, "license": "CC0-1.0"})
+    model = create_model(model.save_pretrained(tmp_path / "saved"))
     recalibrate(model, lesions(tmp_path, 40))  # of the diagnosis alone
     kept = [(row["task"], row["name"]) for row in model.config.info["metrics"]]
     assert kept == [("diagnosis", "macro_f1"), *(("streaks", name) for name in names)]

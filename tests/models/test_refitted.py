@@ -1,0 +1,114 @@
+"""Weights with other temperatures or operating points answer otherwise: they are not taken for those that they were."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cli_case import tiny_model
+
+from amfzoo import ConfigError, create_model
+
+POINT = {"streaks": {"present": 0.2}, "diagnosis": {"MEL": 0.4}}
+TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
+NAMES = ("macro_f1", "log_loss", "ece", "called_macro_f1", "called_precision:present")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    model = tiny_model(tasks=TASKS)
+    metrics = [{"task": task, "name": name, "value": 0.5} for task in TASKS for name in NAMES]
+    info = {"name": "amf_test.mine", "load_as": "amf_test.mine", "metrics": metrics, "calibration_plot": "plot.svg"}
+    model.config = model.config.replace(operating_points=POINT, temperatures={"diagnosis": 1.5}, info=info)
+    return model.save_pretrained(tmp_path / "mine")
+
+
+def name_of(model) -> str:
+    model.settle_info()
+    return model.config.info["name"]
+
+
+def figures(model) -> list[tuple[str, str]]:
+    model.settle_info()
+    return [(row["task"], row["name"]) for row in model.config.info["metrics"]]
+
+
+def test_the_name_says_so_and_tells_one_from_another(folder, tmp_path):
+    assert name_of(create_model(folder)) == "amf_test.mine"
+    low, high = (create_model(folder, operating_points={"streaks": {"present": p}}) for p in (0.1, 0.3))
+    assert low.config.info["name"].startswith("amf_test.mine, refitted ") and name_of(low) != name_of(high)
+    warm = create_model(folder)
+    warm.config = warm.config.replace(temperatures={"diagnosis": 2.0})
+    assert len({name_of(model) for model in (low, high, warm)}) == 3
+    saved = low.save_pretrained(tmp_path / "low")
+    again = create_model(saved)
+    assert name_of(again) == name_of(low) and again.config.info["refitted_from"] == "amf_test.mine"
+    again.config = again.config.replace(operating_points=high.config.operating_points)
+    assert name_of(again) == name_of(high)  # not "refitted ..., refitted ..."
+
+
+def test_changed_back_it_is_what_it_was(folder):
+    model = create_model(folder)
+    before = model.config.info
+    model.config = model.config.replace(operating_points={})
+    assert name_of(model) != "amf_test.mine"
+    model.config = model.config.replace(operating_points=POINT)
+    assert name_of(model) == "amf_test.mine" and "refitted_from" not in model.config.info
+    assert before["name"] == "amf_test.mine"
+
+
+def test_figures_of_what_was_fitted_before_go(folder):
+    both = {(task, name) for task in TASKS for name in NAMES}
+    called = {("streaks", "called_macro_f1"), ("streaks", "called_precision:present")}
+    model = create_model(folder, operating_points={"streaks": {"present": 0.3}})
+    assert set(figures(model)) == both - called and len(figures(model)) == len(both) - 2
+    model = create_model(folder, temperatures={"diagnosis": 1.0})
+    assert set(figures(model)) == both - {("diagnosis", name) for name in NAMES[1:]}
+
+
+def test_the_card_names_where_they_come_from(folder, tmp_path):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert 'create_model("amf_test.mine"' in card and "other temperatures" not in card
+    assert "plot.svg" not in card  # a picture that is not there
+    changed = create_model(folder, operating_points={}).save_pretrained(tmp_path / "changed")
+    card = (changed / "README.md").read_text(encoding="utf-8")
+    assert "# amf_test.mine, refitted " in card and "weights of `amf_test.mine` with other temperatures" in card
+    assert 'create_model("local-dir:' in card and 'create_model("amf_test.mine"' not in card and "called_" not in card
+
+
+def test_a_name_of_ones_own_is_kept(folder):
+    model = create_model(folder, operating_points={})
+    model.config = model.config.replace(info={**model.config.info, "name": "ward 7"})
+    assert name_of(model) == "ward 7"
+
+
+def test_other_weights_give_up_that_name_too(folder):
+    model = create_model(folder, operating_points={})
+    with torch.no_grad():
+        model.heads["diagnosis"].weight += 1
+    model.settle_info()
+    assert not {"name", "refitted_from", "metrics"} & set(model.config.info)
+
+
+def test_points_of_one_task_leave_those_of_others(folder):
+    assert create_model(folder).config.operating_points == POINT
+    one = create_model(folder, operating_points={"streaks": {"absent": 0.7}})
+    assert one.config.operating_points == {**POINT, "streaks": {"absent": 0.7}}
+    assert create_model(folder, operating_points={"streaks": {}}).config.operating_points == {
+        "diagnosis": POINT["diagnosis"]
+    }
+    assert create_model(folder, operating_points={}).config.operating_points == {}
+
+
+def test_points_are_those_of_the_heads_that_are_asked_for(folder):
+    tasks = {"diagnosis": ("nevus", "melanoma"), "streaks": ("absent", "present")}
+    model = create_model(folder, tasks=tasks, operating_points={"diagnosis": {"melanoma": 0.3}})
+    assert model.config.operating_points == {"streaks": POINT["streaks"], "diagnosis": {"melanoma": 0.3}}
+    with pytest.raises(ConfigError, match="'streaks'.*no such task"):
+        create_model(folder, tasks={"diagnosis": ("NV", "MEL")}, operating_points={"streaks": {"present": 0.2}})
+
+
+@pytest.mark.parametrize("wrong", [{"streaks": 0.05}, {"streaks": None}, {"streaks": [0.1]}, ["streaks"], 0.3])
+def test_what_is_no_operating_point(folder, wrong):
+    with pytest.raises(ConfigError, match="must be {(task: {)?class: probability}") as caught:
+        create_model(folder, operating_points=wrong)
+    assert len(str(caught.value)) < 400
