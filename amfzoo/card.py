@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import figures, is_number, is_plain_name, untrained_tasks
-from .text_tables import UNKNOWN, cell, table
+from .text_tables import UNKNOWN, cell, listed, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
 _HUB_LICENSES = {
@@ -113,7 +113,7 @@ def _tasks(config: Mapping[str, Any]) -> str:
     temperatures = config.get("temperatures") or {}
     points = config.get("operating_points") or {}
     rows = [
-        (task, ", ".join(classes), f"{temperatures.get(task, 1.0):.3g}", _called(points.get(task) or {}))
+        (task, listed(classes), f"{temperatures.get(task, 1.0):.3g}", _called(points.get(task) or {}))
         for task, classes in tasks.items()
     ]
     return table(("Task", "Classes, in order of the outputs", "Temperature", "Called"), rows) if rows else UNKNOWN

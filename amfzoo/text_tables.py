@@ -19,6 +19,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in lines)
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names with commas between; in quotes where one has a comma itself."""
+    return ", ".join(f'"{name}"' if "," in name else name for name in names)
+
+
 def cell(value: object) -> str:
     """One line that cannot break out of a table cell; None is `UNKNOWN`."""
     return " ".join(str(UNKNOWN if value is None else value).split()).replace("|", "\\|")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amfzoo.text_tables import cell, columns, table
+from amfzoo.text_tables import cell, columns, listed, table
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,7 @@ def test_table() -> None:
 
 def test_columns_are_aligned() -> None:
     assert columns([("a", "b"), ("long", "c")]) == ["a     b", "long  c"]
+
+
+def test_names_with_commas_stay_whole() -> None:
+    assert listed(["NV", "SCC, invasive", "BCC"]) == 'NV, "SCC, invasive", BCC'

@@ -12,6 +12,7 @@ from typing import Any
 from ..csv_mark import NO_PATIENT
 from ..errors import ConfigError
 from ..labels import as_tasks
+from ..text_tables import listed
 from .faults import Fault
 
 SPLITS = ("train", "valid", "test")
@@ -167,7 +168,7 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         for task, classes in source.tasks.items():
             if tasks.setdefault(task, classes) != classes:
                 raise ConfigError(
-                    f"task {task!r} has the classes {', '.join(tasks[task])} in one source and {', '.join(classes)} in "
+                    f"task {task!r} has the classes {listed(tasks[task])} in one source and {listed(classes)} in "
                     f"{source.name}; if they are different questions, write one source as a table with "
                     "`amfzoo data export` and rename its column"
                 )

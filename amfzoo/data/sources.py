@@ -91,6 +91,8 @@ def parse_source(source: str) -> tuple[str, str]:
     if not colon or len(name) == 1 or "/" in name:  # C:\table.csv is a path
         if source.lower().endswith(TABLE_SUFFIXES):
             return "csv", source
+        if source.lower().endswith((".xlsx", ".xls", ".ods")):
+            raise ConfigError(f"{source}: spreadsheets are not read; save the sheet as CSV UTF-8 and name that file")
         raise ConfigError(
             f"{source}: say how to read it, as in milk10k:{source}; readers: {', '.join(READERS)}. "
             "Tables may be given by their path alone if it ends in .csv or .parquet"

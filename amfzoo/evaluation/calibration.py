@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from ..errors import ConfigError
+from ..text_tables import listed
 from . import weighted
 from .cases import Cases
 from .intervals import LEVEL, RESAMPLES, percentile, resample, with_intervals
@@ -109,7 +110,10 @@ def threshold_for_sensitivity(
     seed: int = 0,
     level: float = LEVEL,
 ) -> OperatingPoint:
-    """The highest threshold that finds at least this share of the positive cases.
+    """A threshold that finds at least this share of the positive cases, and no more cases than it must.
+
+    It lies halfway between the probability of the last case that it has to reach and the next lower one of these cases:
+    at that probability itself the last digits of a table, another runtime or batch would decide about the case.
 
     The interval of the specificity takes a new threshold on each resample, so it holds
     for the whole procedure; the one of the sensitivity is for the threshold as it is.
@@ -130,7 +134,8 @@ def threshold_for_sensitivity(
     if truth.all() or not truth.any():
         raise ConfigError(f"task {task!r}: a threshold needs cases with and without {' or '.join(names)}")
     ordered = np.sort(score[truth])[::-1]
-    threshold = float(ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1])
+    last = ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1]
+    threshold = float((last + score[score < last].max(initial=0.0)) / 2)
     point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
     if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
         return point
@@ -191,7 +196,7 @@ def _binary(
     columns = [cases.class_index(task, name) for name in names]
     if not columns or len(set(columns)) == len(cases.tasks[task]):
         raise ConfigError(
-            f"task {task!r}: the positive classes must be some, but not all, of {', '.join(cases.tasks[task])}"
+            f"task {task!r}: the positive classes must be some, but not all, of {listed(cases.tasks[task])}"
         )
     cases = cases.select(cases.known(task))
     return cases, names, cases.probabilities[task][:, columns].sum(1), np.isin(cases.labels[task], columns)

@@ -12,6 +12,7 @@ import numpy as np
 from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..labels import as_tasks
+from ..text_tables import listed
 from .cases_checks import UNKNOWN, checked_labels, checked_rows
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Cases:
         """
         self.check_task(task)
         if name not in self.tasks[task]:
-            raise ConfigError(f"task {task!r} has no class {name!r}; it has {', '.join(self.tasks[task])}")
+            raise ConfigError(f"task {task!r} has no class {name!r}; it has {listed(self.tasks[task])}")
         return self.tasks[task].index(name)
 
     def select(self, rows: np.ndarray) -> Cases:

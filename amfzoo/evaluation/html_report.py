@@ -12,7 +12,7 @@ from typing import Any
 from ..html_page import document
 from .cases import Cases
 from .consistency import DRAWS
-from .metrics import CLASS_SCORES, LOWER_IS_BETTER, TASK_SCORES
+from .metrics import CLASS_SCORES, LOWER_IS_BETTER
 from .plots import PLOTS, RELIABILITY, calibration
 from .report import (
     MODE_TITLES,
@@ -226,7 +226,7 @@ def _comparison(comparison: Mapping[str, Any]) -> list[str]:
         if part["checklist"]:
             body += _differences(mode, "checklist", part, part["checklist"])
         for task, scores in part["tasks"].items():
-            body += _differences(mode, task, part, {name: scores[name] for name in TASK_SCORES})
+            body += _differences(mode, task, part, {name: score for name, score in scores.items() if ":" not in name})
             rest = {name: score for name, score in scores.items() if ":" in name}
             body.append(f"<details><summary>{_name(task)}: difference by class</summary>")
             body += [*_differences(mode, task, part, rest), "</details>"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -68,7 +68,9 @@ def with_calls(cases: Cases, points: Mapping[str, Mapping[str, float]], dermosco
 
 
 def as_called(cases: Cases, task: str) -> Cases:
-    """Cases whose most probable class of a task is the one that is called."""
+    """Cases whose most probable class of a task is the one that is called; they stay as they are where nothing says so."""
+    if task not in cases.called:
+        return cases
     sure = np.eye(len(cases.tasks[task]))[cases.called[task]]
     return replace(cases, probabilities={**cases.probabilities, task: sure})
 
@@ -82,5 +84,10 @@ def called_scores(cases: Cases, task: str, **settings: Any) -> dict[str, Score]:
     if task not in cases.called:
         return {}
     scores = score_intervals(as_called(cases, task), task, **settings)
-    names = [CALLED_MACRO_F1, *(f"{score}:{name}" for score in CALLED_BY_CLASS for name in cases.tasks[task])]
-    return {name: scores[name.removeprefix("called_")] for name in names}
+    return {name: scores[score] for name, score in called_names(cases.tasks[task]).items()}
+
+
+def called_names(classes: Iterable[str]) -> dict[str, str]:
+    """{name of a score of what is called: name of the same score of the most probable class}, of a task's classes."""
+    names = [CALLED_MACRO_F1, *(f"{score}:{name}" for score in CALLED_BY_CLASS for name in classes)]
+    return {name: name.removeprefix("called_") for name in names}

@@ -29,6 +29,7 @@ from .intervals import (
     uncertain,
 )
 from .metrics import Score, task_scores
+from .operating_point import as_called, called_names
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ def paired_difference(
 ) -> dict[str, dict[str, Difference]]:
     """How the scores of `b` differ from those of `a` on the same cases, both drawn together.
 
+    Of tasks that one of the two calls by an operating point also those of what is called (`called_macro_f1` and others;
+    the other one calls the most probable class, if it has no point).
+
     Args:
         a, b: the same lesions with the same labels, in any order.
         task: one task; default every task that both have.
@@ -80,8 +84,11 @@ def paired_difference(
     for name in shared:
         known = a.known(name)
         b.check_task(name)
-        own = replace(a.select(known), groups=groups[known].tolist())
-        found[name] = _differences(own, b.select(known), name, resamples, seed, level)
+        own, other = replace(a.select(known), groups=groups[known].tolist()), b.select(known)
+        found[name] = _differences(own, other, name, resamples, seed, level)
+        if name in a.called or name in b.called:
+            called = _differences(as_called(own, name), as_called(other, name), name, resamples, seed, level)
+            found[name] |= {new: called[score] for new, score in called_names(a.tasks[name]).items() if score in called}
     return found
 
 

@@ -108,7 +108,11 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
         lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, same cases"]
         compared = [(score_title(name), score) for name, score in part["checklist"].items()]
         for task, scores in part["tasks"].items():
-            compared += [(f"{task.replace('_', ' ')}: {score_title(name)}", scores[name]) for name in TASK_SCORES]
+            compared += [
+                (f"{task.replace('_', ' ')}: {score_title(name)}", score)
+                for name, score in scores.items()
+                if ":" not in name
+            ]
         lines += _aligned([(name, cells(score, difference_text), p_text(score["p"])) for name, score in compared])
     lines += ["", interval_sentence(result["settings"]), *(f"* {note}" for note in cells.notes), NOTICE]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from ..data.records import Lesion, LesionSet
 from ..errors import AmfzooError, ConfigError
 from ..inference.augmented import Augmented
 from ..inference.predictor import predict_stream
+from ..text_tables import listed
 from .cases import MODES, Cases
 
 if TYPE_CHECKING:
@@ -107,13 +108,13 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
         if other:
             raise ConfigError(
                 f"task {task!r}: {sum(other.values())} lesions of {lesions.name} are of classes that the network does not have "
-                f"({', '.join(f'{name} {n}' for name, n in other.items())}); it has {', '.join(model.tasks[task])}. "
+                f"({', '.join(f'{name} {n}' for name, n in other.items())}); it has {listed(model.tasks[task])}. "
                 "Map or remove them, or leave them out with ignore_other_classes (--ignore-other-classes)"
             )
 
 
 def _listed(tasks: Mapping[str, Iterable[str]]) -> str:
-    return "; ".join(f"{task} ({', '.join(classes)})" for task, classes in tasks.items())
+    return "; ".join(f"{task} ({listed(classes)})" for task, classes in tasks.items())
 
 
 def _usable(model: PairNetwork, lesions: LesionSet, mode: str) -> bool:

@@ -65,10 +65,7 @@ class Backbone(nn.Module):
         whole = indices[-1] == len(reductions) - 1
         # timm counts the last 1x1 convolution of an EfficientNet (MobileNetV2 too) as head,
         # but forward_features ends with it: keep it, it holds ImageNet values
-        headless = not (whole and isinstance(body, EfficientNet))
-        body.prune_intermediate_layers(indices, prune_norm=not whole, prune_head=headless)
-        if headless and isinstance(getattr(body, "head", None), nn.Module):
-            body.head = nn.Identity()  # before 1.0.31 timm leaves its norm there
+        body.prune_intermediate_layers(indices, prune_head=not (whole and isinstance(body, EfficientNet)))
         self.body = body
         self.strides = tuple(strides)
         self.channels = tuple(int(info[i]["num_chs"]) for i in indices[:-1]) + (
@@ -80,11 +77,9 @@ class Backbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> one (B, C, H / stride, W / stride) map per stride."""
-        settings = {"indices": self._indices, "output_fmt": "NCHW"}
-        if not self._whole:
-            return self.body.forward_intermediates(image, intermediates_only=True, **settings)
-        final, maps = self.body.forward_intermediates(image, **settings)
-        maps[-1] = self._as_map(final, *maps[-1].shape[2:])
+        final, maps = self.body.forward_intermediates(image, indices=self._indices, output_fmt="NCHW")
+        if self._whole:
+            maps[-1] = self._as_map(final, *maps[-1].shape[2:])
         return maps
 
     def _as_map(self, final: Tensor, height: int, width: int) -> Tensor:

@@ -43,8 +43,7 @@ class Absent(nn.Module):
     def forward(self, maps: Maps, present: Tensor) -> Maps:
         """One (B, C, H, W) per stride and (B,) bool -> the same, rows without image replaced."""
         keep = present[:, None, None, None]
-        # by index: before 2.9 torch.compile cannot iterate over a ParameterList
-        return [torch.where(keep, maps[i], self.tokens[i][:, None, None]) for i in range(len(maps))]
+        return [torch.where(keep, feature_map, token[:, None, None]) for feature_map, token in zip(maps, self.tokens)]
 
 
 def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDict:

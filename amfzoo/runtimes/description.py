@@ -75,6 +75,7 @@ def describe(
         "operating_points": {
             task: {"classes": dict(points), "needs": ["dermoscopy"] if task in CHECKLIST else []}
             for task, points in config.operating_points.items()
+            if task not in CHECKLIST or "dermoscopy" in config.preprocess  # else it never holds
         },
         "notes": _NOTES | ({"openvino": _OPENVINO} if format == "openvino" else {}),
         "parity": {

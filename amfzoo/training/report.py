@@ -136,12 +136,14 @@ def summary(
     valid: PairDataset | None,
     chosen_by: str | None,
     scores: Mapping[str, Mapping[str, float]],
+    called: Mapping[str, Mapping[str, float]],
 ) -> str:
     """One page of Markdown: what was trained on what, and how well it does on validation.
 
     Args:
         chosen_by: the metric that chose the epoch; None for the last one.
         scores: "both", "clinical", "dermoscopy" (the images shown) -> scores as `scores_of` gives them.
+        called: task with an operating point -> scores of what is called (`called_scores`).
     """
     lines = [
         f"# {title}",
@@ -169,12 +171,22 @@ def summary(
     lines += [f"| images | task | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
     for mode, found in scores.items():
         for task in train.tasks:
-            cells = [
-                f"{value:.3f}" if math.isfinite(value := found.get(f"{task}/{name}", math.nan)) else "-"
-                for name in names
-            ]
+            cells = [_number(found.get(f"{task}/{name}", math.nan)) for name in names]
             lines.append(f"| {mode} | {task} | {' | '.join(cells)} |")
+    if called:
+        lines += [
+            "",
+            "What is called goes by operating points, which were fitted on these lesions (`Prediction.called`):",
+            "",
+            "| task | score of what is called | value |",
+            "| --- | --- | --- |",
+            *(f"| {task} | {name} | {_number(value)} |" for task, row in called.items() for name, value in row.items()),
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
 def known_counts(dataset: PairDataset, task: str) -> list[int]:

@@ -87,8 +87,9 @@ def finish(
     accelerator, folder = trainer.accelerator, trainer.folder
     network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
     scores: dict[str, dict[str, float]] = {}
+    called: dict[str, dict[str, float]] = {}
     if valid is not None:
-        from ..evaluation.operating_point import with_calls
+        from ..evaluation.operating_point import called_scores, with_calls
         from ..evaluation.recalibration import LEAST_CASES, calibration
 
         size = trainer.config.eval_batch_size
@@ -113,8 +114,12 @@ def finish(
             )
         dermoscopy = seen.get("dermoscopy", np.zeros(len(valid.lesions), bool))
         cases = with_calls(_cases(logits, valid, network), network.config.operating_points, dermoscopy)
+        called = {
+            task: {name: score.value for name, score in called_scores(cases, task, resamples=0).items()}
+            for task in cases.called
+        }
     network.config = network.config.replace(
-        info={**network.config.info, "metrics": _metrics(scores, valid, about, trainer.config.keep)}
+        info={**network.config.info, "metrics": _metrics(scores, called, valid, about, trainer.config.keep)}
     )
     network = network.to("cpu")
     if accelerator.is_main_process:
@@ -123,7 +128,7 @@ def finish(
             from ..evaluation.cases_file import write_cases
 
             write_cases(cases, folder / CASES_FILE)
-        report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores))
+        report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores, called))
     accelerator.wait_for_everyone()
     return network.eval(), scores.get("both", {})
 
@@ -207,22 +212,36 @@ def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
 
 
 def _metrics(
-    scores: Mapping[str, Mapping[str, float]], valid: PairDataset | None, about: About, keep: str
+    scores: Mapping[str, Mapping[str, float]],
+    called: Mapping[str, Mapping[str, float]],
+    valid: PairDataset | None,
+    about: About,
+    keep: str,
 ) -> list[dict[str, Any]]:
     """Figures for the model card."""
     if valid is None:
         return []
-    return [
-        {"task": task, "name": name, "value": scores["both"][f"{task}/{name}"],
-         "data": f"{about.data}, validation ({'fitted the temperatures' if keep == 'last' else 'chose the epoch'})", "cases": int(exact(valid.targets[task]).sum())}
+    data = f"{about.data}, validation ({'fitted the temperatures' if keep == 'last' else 'chose the epoch'})"
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
+    found = {
+        task: {name: scores["both"].get(f"{task}/{name}", math.nan) for name in names} | dict(called.get(task, {}))
         for task in valid.tasks
-        for name in ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
-        if math.isfinite(scores["both"].get(f"{task}/{name}", math.nan))
-    ]  # fmt: skip
+    }
+    return [
+        {"task": task, "name": name, "value": value, "data": data, "cases": int(exact(valid.targets[task]).sum())}
+        for task, values in found.items()
+        for name, value in values.items()
+        if math.isfinite(value)
+    ]
 
 
 def _summary(
-    trainer: Trainer, train: PairDataset, valid: PairDataset | None, about: About, scores: Mapping[str, Any]
+    trainer: Trainer,
+    train: PairDataset,
+    valid: PairDataset | None,
+    about: About,
+    scores: Mapping[str, Any],
+    called: Mapping[str, Mapping[str, float]],
 ) -> str:
     config: TrainConfig = trainer.config
     history, architecture = trainer.progress.history, trainer.network.config.architecture
@@ -239,5 +258,5 @@ def _summary(
         facts["best epoch"] = f"{scored.index(chosen) + 1}, {config.metric} {chosen:.4f}"
     chosen_by = None if config.keep == "last" else config.metric
     return report.summary(
-        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, chosen_by, scores
+        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, chosen_by, scores, called
     )

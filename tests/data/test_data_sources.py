@@ -40,6 +40,7 @@ def test_options_reach_the_reader(table):
         ("milk10:/x", {}, "unknown reader 'milk10'; did you mean 'milk10k'"),
         ("qqq:/x", {}, "unknown reader 'qqq'; known: csv, derm7pt"),
         ("/some/folder", {}, "say how to read it, as in milk10k:/some/folder"),
+        ("lesions.xlsx", {}, "spreadsheets are not read; save the sheet as CSV UTF-8"),
         ("milk10k:", {}, "path is missing"),
         ("csv:/x.csv", {"clinica": "a"}, "no option 'clinica'; did you mean 'clinical'"),
         ("milk10k:/x", {"schema": "derm7pt"}, "the reader 'milk10k' has no option 'schema'"),

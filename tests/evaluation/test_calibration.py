@@ -81,14 +81,15 @@ def test_applying_a_temperature():
 
 @pytest.mark.parametrize("wanted", [0.5, 0.8, 0.9, 1.0])
 @pytest.mark.parametrize("positive", ["MEL", ("MEL", "BCC")])
-def test_threshold_is_the_highest_that_reaches_the_sensitivity(wanted, positive):
+def test_threshold_lies_below_the_highest_that_reaches_the_sensitivity(wanted, positive):
     cases = make(90)
     names = (positive,) if isinstance(positive, str) else positive
     columns = [CLASSES.index(name) for name in names]
     score, truth = cases.probabilities["diagnosis"][:, columns].sum(1), np.isin(cases.labels["diagnosis"], columns)
     fitting = [t for t in score if np.mean(score[truth] >= t) >= wanted]
     point = threshold_for_sensitivity(cases, "diagnosis", positive, wanted, resamples=100)
-    assert point.threshold == max(fitting) and point.positive == names
+    lower = max(score[score < max(fitting)])
+    assert point.threshold == pytest.approx((max(fitting) + lower) / 2) and point.positive == names
     assert point.sensitivity.value == np.mean(score[truth] >= max(fitting)) >= wanted
     assert point.specificity.value == np.mean(score[~truth] < max(fitting))
     assert point.specificity.low <= point.specificity.value <= point.specificity.high
@@ -144,11 +145,24 @@ def test_bad_arguments(arguments, message):
         threshold_for_sensitivity(make(), *arguments)
 
 
+def test_a_threshold_from_a_table_finds_the_cases_of_the_model(tmp_path):
+    """A table rounds: the case that set the threshold must not fall below it with the model's own digits."""
+    cases = make(90)
+    cases.write(tmp_path / "cases.csv")
+    stored = Cases.read(tmp_path / "cases.csv")
+    for wanted in np.linspace(0.05, 1, 20):
+        point = threshold_for_sensitivity(stored, "diagnosis", "MEL", wanted, resamples=0)
+        again = measure_threshold(cases, "diagnosis", "MEL", point.threshold, resamples=0)
+        assert again.sensitivity.value == point.sensitivity.value >= wanted
+        assert again.specificity.value == point.specificity.value
+
+
 def test_a_whole_number_of_cases_is_not_rounded_up_and_a_perfect_specificity_has_an_exact_bound():
     score, truth = np.linspace(0.98, 0.2, 50), np.arange(50) % 2 == 0  # positives and negatives in turn
     cases = Cases(range(50), {"d": ("a", "b")}, {"d": truth.astype(int)}, {"d": np.stack([1 - score, score], 1)})
     point = threshold_for_sensitivity(cases, "d", "b", 0.56, resamples=0)
-    assert (point.threshold, point.sensitivity.value) == (score[26], 0.56)  # 25 * 0.56 is above 14 by rounding alone
+    between = pytest.approx((score[26] + score[27]) / 2)
+    assert (point.threshold, point.sensitivity.value) == (between, 0.56)  # 25 * 0.56 is above 14 by rounding alone
     assert weighted.specificity_at(truth, score, np.ones((1, 50)), 0.56) == pytest.approx(point.specificity.value)
     perfect = Cases(range(50), cases.tasks, cases.labels, {"d": np.eye(2)[truth.astype(int)]})
     found = threshold_for_sensitivity(perfect, "d", "b", 0.9, resamples=50).specificity

@@ -10,8 +10,9 @@ import pytest
 from evaluation_cases import make_derm7pt
 
 from amfzoo import Prediction
-from amfzoo.evaluation import Cases, fit_operating_points
+from amfzoo.evaluation import Cases, evaluate, fit_operating_points, paired_difference
 from amfzoo.evaluation.operating_point import called_scores, with_calls
+from amfzoo.evaluation.report import to_text
 
 COARSE = ("absent", "present")
 
@@ -78,6 +79,22 @@ def test_without_a_threshold_between_0_and_1_there_is_none():
     cases = criterion(20, 10)
     sure = np.where(np.arange(20)[:, None] < 12, [0.0, 1.0], [1.0, 0.0])
     assert fit_operating_points(Cases(cases.ids, cases.tasks, cases.labels, {"streaks": sure})) == {}
+
+
+def test_a_comparison_has_what_is_called_too():
+    """Of the same probabilities another point calls otherwise; of a model without points the most probable class counts."""
+    cases, everywhere = criterion(200, 30), np.ones(200, bool)
+    first, second = (with_calls(cases, {"streaks": {"present": p}}, everywhere) for p in (0.15, 0.25))
+    found = paired_difference(first, second, resamples=200)["streaks"]
+    for name, score in called_scores(first, "streaks", resamples=0).items():
+        other = called_scores(second, "streaks", resamples=0)[name].value
+        assert (found[name].first, found[name].second) == (score.value, other)
+        assert found[name].value == pytest.approx(other - score.value)
+    assert found["macro_f1"].value == 0 and found["called_sensitivity:present"].low < found["called_macro_f1"].high < 0
+    plain = paired_difference(first, cases, resamples=0)["streaks"]
+    assert plain["called_macro_f1"].second == plain["macro_f1"].second < plain["called_macro_f1"].first
+    assert not any(name.startswith("called") for name in paired_difference(cases, cases, resamples=0)["streaks"])
+    assert "streaks: macro-F1 as called" in to_text(evaluate(first, second, resamples=0))
 
 
 @pytest.mark.parametrize("folder", ["amfzoo/weights/amf_small.open", "weights/amf_base.open"])

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from runtime_case import needs
 
-from amfzoo import ConfigError, WeightsError, export_model
+from amfzoo import ConfigError, WeightsError, create_model, export_model
 from amfzoo.cli import export as command
 from amfzoo.cli import main, predict
 from amfzoo.data import example_pair
@@ -197,6 +197,18 @@ def test_example_calls_what_the_package_calls(example, tiny, tmp_path):
     found = {task: model.called(task, dict(row), ("clinical",)) for task, row in rows.items()}
     assert found == {task: alone.called(task)[0] for task in rows}
     assert found["streaks"] == max(rows["streaks"], key=rows["streaks"].get)
+
+
+def test_points_that_need_an_image_that_is_not_read_stay_out(example, tiny, tmp_path):
+    tasks = {"streaks": ("absent", "present"), "grade": ("low", "high")}
+    network = create_model("amf_test", dermoscopy=None, tasks=tasks)
+    points = {"streaks": {"present": 0.01}, "grade": {"high": 0.01}}
+    network.config = network.config.replace(operating_points=points)
+    model = example.ExportedModel(export_model(network.eval(), "onnx", tmp_path / "model").folder)
+    assert list(model.description["operating_points"]) == ["grade"]
+    answer = network.predict(*map(str, example_pair()))
+    found = {t: model.called(t, dict(row), ("clinical", "dermoscopy")) for t, row in answer.probabilities.items()}
+    assert found == {task: answer.called(task)[0] for task in found} and found["grade"] == "high"
 
 
 def test_example_needs_neither_amfzoo_nor_torch(example, tiny, tmp_path):

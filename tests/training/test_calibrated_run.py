@@ -9,6 +9,7 @@ from lesions import squares
 
 import amfzoo
 from amfzoo.evaluation import Cases, fit_conformal
+from amfzoo.evaluation.operating_point import called_scores
 from amfzoo.training import finetune
 
 
@@ -44,3 +45,25 @@ def test_too_few_lesions_to_calibrate_on_are_told_of(lesions, tiny, tmp_path, ca
     few = replace(lesions, lesions=lesions.lesions[:30])
     finetune("amf_test", few, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.3})
     assert "not calibrated: colour" in caplog.text and "fewer than 20 validation lesions" in caplog.text
+
+
+def test_what_is_called_is_told_with_its_figures(lesions, tiny, tmp_path):
+    """A criterion that one lesion in three has gets an operating point: card and summary say what it finds."""
+    names = {"red": "present", "green": "absent", "blue": "absent"}
+    rare = [
+        replace(lesion, labels={"streaks": names[label]} if isinstance(label, str) else {})
+        for lesion in lesions
+        for label in [lesion.labels.get("colour")]
+    ]
+    known = replace(lesions, lesions=tuple(rare), tasks={"streaks": ("absent", "present")})
+    settings = {**tiny, "epochs": 1, "valid": 0.5, "lr": 1e-5}
+    finetune("amf_test", known, out=tmp_path, device="cpu", progress=False, **settings)
+    model = amfzoo.create_model(f"local-dir:{tmp_path / 'model'}")
+    assert list(model.config.operating_points) == ["streaks"]
+    expected = called_scores(Cases.read(tmp_path / "validation.csv"), "streaks", resamples=0)
+    stated = {row["name"]: row["value"] for row in model.config.info["metrics"]}
+    assert stated["called_macro_f1"] == pytest.approx(expected["called_macro_f1"].value)
+    assert stated["called_sensitivity:present"] == pytest.approx(expected["called_sensitivity:present"].value)
+    card, summary = ((tmp_path / name).read_text(encoding="utf-8") for name in ("model/README.md", "summary.md"))
+    assert "of what is called (above)" in card and "called_precision:present" in card
+    assert f"| streaks | called_macro_f1 | {expected['called_macro_f1'].value:.3f} |" in summary
