@@ -32,7 +32,8 @@ Predict from a clinical photo and a dermoscopy image of one lesion, or from one 
 two. Research software, not a medical device.
 
 A table is a CSV file (UTF-8; comma, semicolon or tab) with the columns clinical and
-dermoscopy: paths relative to the table, empty where an image is missing. The answers
+dermoscopy (or those that --clinical COLUMN and --dermoscopy COLUMN name): paths relative
+to the table, empty where an image is missing. The answers
 are the table's columns, then model, for each task the class that is called and the
 probability of every class and its prediction set, missing, seven_point_score (sets and
 score where the weights give them), warnings on the images, and error. Rows are written to
@@ -54,8 +55,10 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="a clinical photo and a dermoscopy image, in this order, or a table"
     )
-    parser.add_argument("--clinical", metavar="IMAGE", help="the clinical photo, by name")
-    parser.add_argument("--dermoscopy", metavar="IMAGE", help="the dermoscopy image, by name")
+    for branch, title in (("clinical", "clinical photo"), ("dermoscopy", "dermoscopy image")):
+        parser.add_argument(
+            f"--{branch}", metavar="IMAGE", help=f"the {title}, by name; of a table the column of the {title}s"
+        )
     parser.add_argument(
         "--example", action="store_true", help="predict from the example pair that comes with amfzoo; it is drawn"
     )
@@ -233,8 +236,8 @@ def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | 
 
 
 def _check_table_usage(args: argparse.Namespace) -> None:
-    if args.example or args.clinical is not None or args.dermoscopy is not None:
-        args.parser.error("a table names its images itself: leave out --example, --clinical and --dermoscopy")
+    if args.example:
+        args.parser.error("a table names its images itself: leave out --example")
     if not args.out or args.out == "-":
         args.parser.error(f"a table of answers goes to a file: amfzoo predict {args.inputs[0]} --out ANSWERS.csv")
     if args.report and Path(args.report).resolve() in (Path(args.out).resolve(), Path(args.inputs[0]).resolve()):

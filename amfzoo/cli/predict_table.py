@@ -27,7 +27,8 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
         TableError: see `predict_table`. Other errors as of `load`.
     """
     source = Path(args.inputs[0])
-    predict = _checked(source, args.out)  # before the weights are fetched
+    images = {"clinical": args.clinical, "dermoscopy": args.dermoscopy}  # of a table the names of its columns
+    predict = _checked(source, args.out, (args.clinical, args.dermoscopy))  # before the weights are fetched
     first = is_first()
     if args.device == "cuda" and "LOCAL_RANK" in os.environ:
         args.device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -37,6 +38,7 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
             model.network,
             source,
             args.out,
+            **images,
             label=model.label,
             prefix=args.prefix,
             batch_size=args.batch_size,
@@ -58,7 +60,7 @@ def run_table(args: argparse.Namespace, load: Callable[[], LoadedModel]) -> int:
     return exit_codes.SOME_FAILED if result.failed else exit_codes.OK
 
 
-def _checked(source: Path, out: str) -> Callable[..., TableResult]:
+def _checked(source: Path, out: str, images: tuple[str | None, str | None]) -> Callable[..., TableResult]:
     """What answers the table: into one CSV file, or into a folder of shards.
 
     Raises:
@@ -70,7 +72,7 @@ def _checked(source: Path, out: str) -> Callable[..., TableResult]:
     from ..inference.table_shards import open_pairs, predict_shards
 
     if names_folder(out):
-        open_pairs(source)
+        open_pairs(source, images)
         check_folder(out)
         return predict_shards
     if SUFFIX in (source.suffix.lower(), Path(out).suffix.lower()):
@@ -79,7 +81,7 @@ def _checked(source: Path, out: str) -> Callable[..., TableResult]:
         raise TableError(
             f"several processes share a table only in a folder, named with a slash at its end: --out {Path(out).stem}/"
         )
-    check_output(PairTable(source), out)
+    check_output(PairTable(source, images), out)
     return predict_table
 
 
@@ -88,6 +90,7 @@ def _write_page(model: LoadedModel, source: Path, args: argparse.Namespace) -> N
 
     write_table_report(
         model.network, args.report, source, args.out,
+        clinical=args.clinical, dermoscopy=args.dermoscopy,
         network=model.torch, label=model.label, prefix=args.prefix, guards=not args.no_guards,
     )  # fmt: skip
 

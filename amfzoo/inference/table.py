@@ -91,6 +91,8 @@ def predict_table(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    clinical: str | None = None,
+    dermoscopy: str | None = None,
     label: str | None = None,
     prefix: str = "",
     batch_size: int | None = None,
@@ -111,6 +113,7 @@ def predict_table(
             class that is called, the probabilities of all and, where the weights give it, its
             prediction set ("diagnosis set", classes joined by ";"); `missing`; `seven_point_score` where the
             weights give it; `warnings`, codes joined by ";", and `error`.
+        clinical, dermoscopy: names of the columns of the images, where they are not called so.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
@@ -124,7 +127,7 @@ def predict_table(
         TableError: the input cannot be read, `out` cannot be written, is in use by
             another run, or holds answers of other rows, another model or other columns.
     """
-    table = PairTable(source)
+    table = PairTable(source, (clinical, dermoscopy))
     path = check_output(table, out)
     columns = AnswerColumns(model, label, prefix, guards)
     run = _Run(model, table, path, columns, fitting_batch_size(model, batch_size), should_stop, progress)

@@ -19,6 +19,7 @@ from ..errors import TableError
 from ..image_cells import URL, called, image_file
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
+ImageColumns = tuple[str | None, str | None]
 _DELIMITERS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
 _SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process loses none
@@ -61,18 +62,22 @@ class PairTable:
     line breaks. Image paths are relative to the file's folder; an empty cell is a
     missing image. Rows are streamed, never held.
 
+    Args:
+        images: names of the columns of the clinical and the dermoscopy image; None: the one that is called so.
+
     Raises:
         TableError: the file cannot be read or is not such a table.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], images: ImageColumns = (None, None)) -> None:
         self.path = Path(path).expanduser().absolute()
         if not self.path.is_file():
             what = "is a folder" if self.path.is_dir() else "is not a file" if self.path.exists() else "does not exist"
             raise TableError(f"the table {path} {what}; it must be a CSV file on disk")
         with self._reading() as file:
-            self.delimiter, self.columns = _header(file, self.path.name)
-        self._images = [self.columns.index(name) for name in image_columns(self.columns, self.path.name)]
+            self.delimiter, self.columns = _header(file, self.path.name, images)
+        self.image_columns = image_columns(self.columns, self.path.name, images)
+        self._images = [self.columns.index(name) for name in self.image_columns]
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
         with open(self.path, "rb") as raw:
             self.has_bom = raw.read(len(_BOM)) == _BOM
@@ -129,20 +134,19 @@ class PairTable:
             raise TableError(f"the table {self.path} cannot be read: {error.strerror or error}") from error
 
 
-def _header(file: TextIO, name: str) -> tuple[str, tuple[str, ...]]:
+def _header(file: TextIO, name: str, images: ImageColumns) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names: the delimiter that shows most of the columns we need."""
     found: list[tuple[int, int, str, tuple[str, ...]]] = []
+    wanted = [asked or usual for asked, usual in zip(images, IMAGE_COLUMNS)]
     for delimiter in _DELIMITERS:
         skip_mark(file)
         cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if any(map(str.strip, cells))), None)
         if cells is None:
             raise TableError(
-                f"{name} is empty; its first line must name the columns, among them clinical and dermoscopy"
+                f"{name} is empty; its first line must name the columns, among them {' and '.join(wanted)}"
             )
         columns = tuple(cell.strip() for cell in cells)
-        found.append(
-            (sum(bool(called([column], columns)) for column in IMAGE_COLUMNS), len(columns), delimiter, columns)
-        )
+        found.append((sum(bool(called([column], columns)) for column in wanted), len(columns), delimiter, columns))
     _, _, delimiter, columns = max(found, key=lambda entry: entry[:2])
     return delimiter, columns
 
@@ -154,26 +158,35 @@ def repeated_columns(columns: Sequence[str], message: str) -> None:
             raise TableError(message.format(repr(column)))
 
 
-def image_columns(columns: Sequence[str], name: str) -> list[str]:
+def image_columns(columns: Sequence[str], name: str, images: ImageColumns = (None, None)) -> list[str]:
     """The columns of the clinical and of the dermoscopy image, however their names are written.
 
+    Args:
+        images: what they are called, where that is not clinical and dermoscopy.
+
     Raises:
-        TableError: one is not there, or several may be meant; `name` is the table's.
+        TableError: one is not there, several may be meant, or both are the same; `name` is the table's.
     """
-    found = {wanted: called([wanted], columns) for wanted in IMAGE_COLUMNS}
-    missing = [wanted for wanted, alike in found.items() if not alike]
+    asked = dict(zip(IMAGE_COLUMNS, images))
+    found = {
+        usual: [column] if column in columns else called([column or usual], columns) for usual, column in asked.items()
+    }
+    missing = [asked[usual] or usual for usual, alike in found.items() if not alike]
     if missing:
         raise TableError(
             f"{name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
-            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy; "
-            "leave the cell empty where an image is missing"
+            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy, or say what "
+            "they are called (--clinical, --dermoscopy); leave the cell empty where an image is missing"
         )
     for wanted, alike in found.items():
         if len(alike) > 1:
             raise TableError(
                 f"{name}: the columns {', '.join(map(repr, alike))} may each be the {wanted} image; rename all but one"
             )
-    return [alike[0] for alike in found.values()]
+    first, second = (alike[0] for alike in found.values())
+    if first == second:
+        raise TableError(f"{name}: the column {first!r} cannot be the clinical and the dermoscopy image")
+    return [first, second]
 
 
 def image_path(text: str, folder: Path) -> str | Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
-from .table_files import Block, Row, image_columns, image_path, repeated_columns
+from .table_files import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
 SUFFIX = ".parquet"
 _READ = 1024  # rows at a time
@@ -21,11 +21,14 @@ class ParquetPairs:
     The two hold text: paths relative to the file's folder; null or empty is a missing
     image. Rows are streamed, never held; a row's `cells` are the two paths.
 
+    Args:
+        images: as of `PairTable`.
+
     Raises:
         TableError: the file cannot be read or is not such a table, or pyarrow is not installed.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], images: ImageColumns = (None, None)) -> None:
         self.path = Path(path).expanduser().absolute()
         if not self.path.is_file():
             what = "is a folder" if self.path.is_dir() else "does not exist"
@@ -33,9 +36,9 @@ class ParquetPairs:
         with self._reading() as file:
             schema = file.schema_arrow
         self.columns = tuple(schema.names)
-        self._images = image_columns(self.columns, self.path.name)
+        self.image_columns = image_columns(self.columns, self.path.name, images)
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
-        for name in self._images:
+        for name in self.image_columns:
             _check_paths(schema.field(name).type, name, self.path.name)
 
     def count(self) -> int:
@@ -53,7 +56,7 @@ class ParquetPairs:
         with self._reading() as file:
             for number, content in enumerate(_regrouped(file.iter_batches(_READ), size)):
                 if number in wanted:
-                    paths = zip(*(content.column(name).to_pylist() for name in self._images))
+                    paths = zip(*(content.column(name).to_pylist() for name in self.image_columns))
                     first = number * size + 1
                     rows = [Row(first + i, tuple(path or "" for path in pair)) for i, pair in enumerate(paths)]
                     yield Block(number, rows, content)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import TableError
 from ..inference.table_columns import SET_SEPARATOR, WARNINGS, AnswerColumns
 from ..inference.table_earlier import EarlierAnswers
-from ..inference.table_files import IMAGE_COLUMNS, image_columns
+from ..inference.table_files import IMAGE_COLUMNS
 from ..inference.table_folder import ShardFolder
 from ..inference.table_parquet import ParquetPairs
 from ..inference.table_shards import open_pairs
@@ -51,7 +51,7 @@ class Answers:
     """The answers of `predict_table` or `predict_shards`, read as often as wanted, never held.
 
     Args:
-        model, label, prefix, guards: as they were answered with.
+        model, clinical, dermoscopy, label, prefix, guards: as they were answered with.
         source: the table of pairs. out: the answers, complete.
 
     Attributes:
@@ -68,11 +68,13 @@ class Answers:
         source: str | os.PathLike[str],
         out: str | os.PathLike[str],
         *,
+        clinical: str | None = None,
+        dermoscopy: str | None = None,
         label: str | None = None,
         prefix: str = "",
         guards: bool = True,
     ) -> None:
-        self.table = open_pairs(source)
+        self.table = open_pairs(source, (clinical, dermoscopy))
         self.columns = AnswerColumns(model, label, prefix, guards)
         self._out = Path(out).expanduser()
         if not self._out.exists():
@@ -86,7 +88,7 @@ class Answers:
             # of a Parquet table only the paths are read
             parquet = isinstance(self.table, ParquetPairs)
             names = IMAGE_COLUMNS if parquet else self.table.columns
-            pictures = IMAGE_COLUMNS if parquet else image_columns(names, self.table.path.name)
+            pictures = IMAGE_COLUMNS if parquet else self.table.image_columns
             given = dict(zip(names, row.cells))
             answer = dict(zip(self._names, cells))
             label, classes = answer[self.task], answer.get(f"{self.task} set")

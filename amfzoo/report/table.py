@@ -32,6 +32,8 @@ def write_table_report(
     out: str | os.PathLike[str],
     *,
     network: PairNetwork | None = None,
+    clinical: str | None = None,
+    dermoscopy: str | None = None,
     label: str | None = None,
     prefix: str = "",
     guards: bool = True,
@@ -46,7 +48,7 @@ def write_table_report(
     Args:
         model: what answered: a network, or one behind another runtime.
         path: the page; it ends in .html, and one that is there is replaced.
-        source, out: of `predict_table` or `predict_shards`, which ended; as `label`,
+        source, out: of `predict_table` or `predict_shards`, which ended; as `clinical`, `dermoscopy`, `label`,
             `prefix` and `guards` are those that they were called with.
         network: the network itself, if `model` is not; it makes the maps.
         pictured: how many of the answered rows to show with pictures and maps; the first ones.
@@ -58,7 +60,8 @@ def write_table_report(
     if min(pictured, listed) < 0:
         raise ConfigError(f"pictured and listed must not be negative, got {pictured} and {listed}")
     target = check_page(path)
-    answers = Answers(model, source, out, label=label, prefix=prefix, guards=guards)
+    images = {"clinical": clinical, "dermoscopy": dermoscopy}
+    answers = Answers(model, source, out, **images, label=label, prefix=prefix, guards=guards)
     tally, shown = Tally(), []
     chosen: list[Answer] = []
     for answer in answers:

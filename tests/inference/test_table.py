@@ -36,6 +36,39 @@ def test_answers_are_those_of_predict(model, folder, source):
     assert not (folder / "out.csv.part").exists() and not (folder / "out.csv.lock").exists()
 
 
+GERMAN = ("Fall", "Klinisch", "Auflicht")
+NAMED = {"clinical": "Klinisch", "dermoscopy": "auflicht"}  # however it is written
+
+
+def test_columns_of_images_may_be_named(model, folder, source):
+    predict_table(model, source, folder / "usual.csv", label="tiny")
+    table = write_table(folder / "faelle.csv", ROWS, GERMAN, delimiter=";")
+    predict_table(model, table, folder / "out.csv", label="tiny", **NAMED)
+    found, usual = read_table(folder / "out.csv", ";"), read_table(folder / "usual.csv")
+    assert list(found[0])[:3] == list(GERMAN)
+    assert [list(row.values()) for row in found] == [list(row.values()) for row in usual]
+    # one of the two may be called as usual
+    mixed = write_table(folder / "mixed.csv", ROWS, ("id", "clinical", "Auflicht"))
+    predict_table(model, mixed, folder / "out2.csv", label="tiny", dermoscopy="Auflicht")
+    assert [list(row.values()) for row in read_table(folder / "out2.csv")] == [list(row.values()) for row in usual]
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        ({}, "no column named 'clinical' and none named 'dermoscopy'.*--clinical, --dermoscopy"),
+        ({"clinical": "Klinisch"}, "no column named 'dermoscopy'"),
+        ({"clinical": "Foto", "dermoscopy": "Auflicht"}, "no column named 'Foto'"),
+        ({"clinical": "Auflicht", "dermoscopy": "Auflicht"}, "'Auflicht' cannot be the clinical and the dermoscopy"),
+    ],
+)
+def test_columns_that_are_not_there(model, folder, images, message):
+    table = write_table(folder / "faelle.csv", ROWS, GERMAN)
+    with pytest.raises(TableError, match=message):
+        predict_table(model, table, folder / "out.csv", **images)
+    assert not list(folder.glob("out.csv*"))
+
+
 def test_no_score_without_the_checklist(folder, source):
     predict_table(tiny_model(tasks={"diagnosis": ("yes", "no")}), source, folder / "out.csv")
     assert list(read_table(folder / "out.csv")[0])[3:] == [

@@ -53,6 +53,20 @@ def test_parquet_in_parquet_out_with_the_types_of_the_input(model, folder, sourc
     assert [error is None for error in found.column("error").to_pylist()] == [not row["error"] for row in whole]
 
 
+def test_columns_of_images_may_be_named(model, folder, source, parquet):
+    usual = write_parquet(folder / "pairs.parquet", parquet)
+    parquet.write_table(
+        parquet.read_table(usual).rename_columns(["Fall", "Klinisch", "Auflicht"]), folder / "de.parquet"
+    )
+    predict_shards(model, usual, folder / "one", label="tiny")
+    predict_shards(
+        model, folder / "de.parquet", folder / "two", label="tiny", clinical="Klinisch", dermoscopy="Auflicht"
+    )
+    one, two = (parquet.read_table(folder / out) for out in ("one", "two"))
+    assert two.column_names == ["Fall", "Klinisch", "Auflicht", *one.column_names[3:]]
+    assert two.rename_columns(one.column_names).equals(one)
+
+
 def test_parquet_shards_are_kept_and_retried(model, folder, parquet, asked):
     pairs, out = write_parquet(folder / "pairs.parquet", parquet), folder / "out"
     predict_shards(model, pairs, out, shard_rows=4)

@@ -63,6 +63,16 @@ def test_a_table(run, folder):
     assert "2 rows: 2 answered" in read(folder / "out.html").one("body").text
 
 
+def test_a_table_whose_columns_are_named(run, folder):
+    write_table(folder / "faelle.csv", ROWS, ("Fall", "Klinisch", "Auflicht"))
+    named = ("--clinical", "Klinisch", "--dermoscopy", "Auflicht")
+    for out in ("out.csv", "shards/"):
+        assert run("faelle.csv", "--out", out, "--report", "out.html", *named)[0] == 0
+        page = read(folder / "out.html")
+        assert "2 rows: 2 answered" in page.one("body").text and len(page.find("section", "case")) == 2
+    assert run("faelle.csv", "--out", "other.csv")[0] != 0
+
+
 @pytest.mark.parametrize("page", ["c0.jpg", "none/out.html"])
 def test_the_page_is_checked_before_the_weights(capsys, folder, monkeypatch, page):
     monkeypatch.chdir(folder)
