@@ -57,8 +57,21 @@ def lesions(folder, count: int) -> LesionSet:
     )
 
 
+def agreeing(model: PairNetwork, lesions: LesionSet) -> LesionSet:
+    """Of three quarters the class that the network finds most probable, so that a temperature fits best."""
+    answers = model.predict([x.clinical for x in lesions], [x.dermoscopy for x in lesions])
+    found = [TASKS["diagnosis"].index(answer.top()[0]) for answer in answers]
+    labels = [TASKS["diagnosis"][1 - best if i % 4 == 1 else best] for i, best in enumerate(found)]
+    return replace(
+        lesions,
+        lesions=tuple(
+            replace(lesion, labels={**lesion.labels, "diagnosis": label}) for lesion, label in zip(lesions, labels)
+        ),
+    )
+
+
 def test_what_was_fitted_is_what_predict_then_answers(model, tmp_path):
-    ours = lesions(tmp_path, 40)
+    ours = agreeing(model, lesions(tmp_path, 40))
     weights = {name: values.clone() for name, values in model.state_dict().items()}
     found = recalibrate(model, ours, coverage=0.75)
     assert all(torch.equal(values, weights[name]) for name, values in model.state_dict().items())

@@ -163,7 +163,7 @@ def test_example_has_the_sets_of_the_package(example, tiny, tmp_path, method):
     network = copy.deepcopy(tiny)
     sets = {
         task: ConformalSets(
-            method, 0.9, {name: 0.55 + 0.15 * i for i, name in enumerate(classes)}, dict.fromkeys(classes, 9)
+            method, 0.9, {name: 0.7 + 0.1 * i for i, name in enumerate(classes)}, dict.fromkeys(classes, 9)
         )
         for task, classes in network.tasks.items()
     }
