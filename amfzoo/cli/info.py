@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if "." in args.name:
         record = load_manifest().entry(args.name)
         if args.json:
-            print_json(asdict(record))
+            print_json(asdict(record) | {"operating_points": _operating_points(record)})
         else:
             print("\n".join(_weights_text(record)))
     else:
@@ -101,10 +102,24 @@ def _weights_text(record: WeightsRecord) -> list[str]:
         ("training data", record.training_data),
     ]
     lines = [record.name, *(f"  {line}" for line in columns(facts)), "  tasks and classes"]
-    lines += [f"    {task}: {', '.join(classes)}" for task, classes in record.tasks.items()]
+    points = _operating_points(record)
+    for task, classes in record.tasks.items():
+        called = "".join(f" ({label} from a probability of {p:.3f} on)" for label, p in points.get(task, {}).items())
+        lines.append(f"    {task}: {', '.join(classes)}{called}")
     lines.append("  metrics, with 95 % intervals")
     lines += _metrics(record) or ["    none measured"]
     return [*lines, f"  not validated for: {record.not_validated_for}"]
+
+
+def _operating_points(record: WeightsRecord) -> dict[str, dict[str, float]]:
+    """Of weights that are on this machine, as their config.json has them; the manifest has none."""
+    from ..manifest import CONFIG_FILE, load_manifest
+
+    folder = load_manifest().folder_of(record)
+    try:
+        return json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["operating_points"] if folder else {}
+    except (OSError, ValueError, KeyError):  # of `amfzoo verify`, not of this command
+        return {}
 
 
 def _metrics(record: WeightsRecord) -> list[str]:

@@ -80,6 +80,13 @@ def test_info_of_weights(run, released):
     assert missing.code == exit_codes.NO_WEIGHTS and "tiny" in missing.err
 
 
+def test_info_of_weights_says_from_where_on_a_finding_is_called(run):
+    points = amfzoo.create_model("amf_small.open").config.operating_points
+    text = run("info", "amf_small.open").out
+    assert f"streaks: absent, present (present from a probability of {points['streaks']['present']:.3f} on)" in text
+    assert run("info", "amf_small.open", "--json").json["operating_points"] == points
+
+
 def test_download_prints_the_verified_folder(run, saved, released, tiny):
     assert run("download", tiny).out == f"{saved}\n"
     assert run("download", "amf_test", "--offline", "--json").json == {"name": "amf_test", "folder": str(saved)}
