@@ -125,7 +125,7 @@ def _called(point: Mapping[str, float]) -> str:
 
 _CALLED = (
     "Figures whose names begin with `called_` are of what is called (above), the others of the probabilities and the most "
-    "probable class. The same lesions chose from which probability on, so the former flatter."
+    "probable class. On lesions that also chose from which probability on, the former flatter."
 )
 
 

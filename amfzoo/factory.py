@@ -48,7 +48,8 @@ def create_model(
         cache_dir: folder of the Hub's cache, instead of the usual one.
         token: for private repositories of the Hub; default HF_TOKEN, or that of `hf auth login`.
         **config: any field of `NetworkConfig`, e.g. ``dermoscopy="convnext_tiny"``,
-            ``fusion="none"``, ``clinical=None``.
+            ``fusion="none"``, ``clinical=None``. With weights, ``operating_points`` replaces those of the tasks that
+            it names (``{task: {}}`` takes one away, ``{}`` all); every other field is set as a whole.
 
     Returns:
         The network, in evaluation mode if it has weights, else in training mode.

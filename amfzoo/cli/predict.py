@@ -57,7 +57,7 @@ def add(commands: Any) -> None:
     )
     for branch, title in (("clinical", "clinical photo"), ("dermoscopy", "dermoscopy image")):
         parser.add_argument(
-            f"--{branch}", metavar="IMAGE", help=f"the {title}, by name; of a table the column of the {title}s"
+            f"--{branch}", metavar="IMAGE|COLUMN", help=f"the {title}, by name; of a table the column of the {title}s"
         )
     parser.add_argument(
         "--example", action="store_true", help="predict from the example pair that comes with amfzoo; it is drawn"

@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _down(threshold: float) -> str:
-    """Four digits, rounded down: one rounded up would miss the lesion that it was chosen by."""
-    return f"{Decimal(repr(float(threshold))).normalize(Context(prec=4, rounding=ROUND_DOWN)):f}"
+    """Six digits, rounded down: one rounded up would miss the lesion that it was chosen by."""
+    return f"{Decimal(repr(float(threshold))).normalize(Context(prec=6, rounding=ROUND_DOWN)):f}"
 
 
 def _line(where: str, point: OperatingPoint) -> str:

@@ -19,6 +19,7 @@ from .intervals import LEVEL, RESAMPLES, percentile, resample, with_intervals
 from .metrics import Score, undefined
 
 TEMPERATURES = (0.05, 20.0)  # the range that is searched
+_TIE = 1e-6  # probabilities that differ by less are the same, but for their last digits
 _LEAST = 1e-12  # probability that stands for 0, which has no logarithm
 
 
@@ -112,8 +113,9 @@ def threshold_for_sensitivity(
 ) -> OperatingPoint:
     """A threshold that finds at least this share of the positive cases, and no more cases than it must.
 
-    It lies halfway between the probability of the last case that it has to reach and the next lower one of these cases:
-    at that probability itself the last digits of a table, another runtime or batch would decide about the case.
+    It lies halfway between the probability of the last case that it has to reach and the next lower one of these cases
+    (0 where there is none): at that probability itself the last digits of a table, another runtime or batch would decide
+    about the case.
 
     The interval of the specificity takes a new threshold on each resample, so it holds
     for the whole procedure; the one of the sensitivity is for the threshold as it is.
@@ -135,7 +137,7 @@ def threshold_for_sensitivity(
         raise ConfigError(f"task {task!r}: a threshold needs cases with and without {' or '.join(names)}")
     ordered = np.sort(score[truth])[::-1]
     last = ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1]
-    threshold = float((last + score[score < last].max(initial=0.0)) / 2)
+    threshold = float((last + score[score < last - _TIE].max(initial=0.0)) / 2)
     point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
     if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
         return point

@@ -67,8 +67,6 @@ def evaluate_model(
             f"no lesion of {lesions.name} has an image that the network reads ({' or '.join(model.preprocess)})"
         )
     _check_labels(model, lesions, ignore_other_classes)
-    if hasattr(model, "settle_info"):  # a network, whose weights may be other than those it was loaded with
-        model.settle_info()
     network = Augmented(model) if tta else model
     found = {}
     for mode in wanted:

@@ -113,7 +113,8 @@ def predict_table(
             class that is called, the probabilities of all and, where the weights give it, its
             prediction set ("diagnosis set", classes joined by ";"); `missing`; `seven_point_score` where the
             weights give it; `warnings`, codes joined by ";", and `error`.
-        clinical, dermoscopy: names of the columns of the images, where they are not called so.
+        clinical, dermoscopy: names of the columns of the images, where they are not called so; the column `model` has
+            them, too.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
@@ -129,7 +130,7 @@ def predict_table(
     """
     table = PairTable(source, (clinical, dermoscopy))
     path = check_output(table, out)
-    columns = AnswerColumns(model, label, prefix, guards)
+    columns = AnswerColumns(model, label, prefix, guards, table.image_columns)
     run = _Run(model, table, path, columns, fitting_batch_size(model, batch_size), should_stop, progress)
     columns.check(table)
     with only_writer(path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import AmfzooError
 from .prediction import Prediction
-from .table_files import PairTable, repeated_columns
+from .table_files import IMAGE_COLUMNS, PairTable, other_columns, repeated_columns
 
 if TYPE_CHECKING:
     from .predictor import Model
@@ -32,17 +33,28 @@ class AnswerColumns:
             two precisions must not be mixed in one table.
         prefix: put before every name, where they would repeat one of the input's.
         guards: whether there is a column for the warnings on the images.
+        images: the input's columns of the clinical and the dermoscopy image. Where they are called otherwise than usual
+            the column `model` says so, too: answers to other images must not be mixed in one table.
 
     Attributes:
         names: of the columns, the prefix included.
         types: str, float or int: what the cells of each say, where they are not empty.
     """
 
-    def __init__(self, model: Model, label: str | None = None, prefix: str = "", guards: bool = True) -> None:
+    def __init__(
+        self,
+        model: Model,
+        label: str | None = None,
+        prefix: str = "",
+        guards: bool = True,
+        images: Iterable[str] = IMAGE_COLUMNS,
+    ) -> None:
         self.guards = guards
         if hasattr(model, "settle_info"):  # a network, whose weights may be other than those it was loaded with
             model.settle_info()
         self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
+        if others := other_columns(images):
+            self.label += f", of {others}"
         self.tasks, self.conformal = model.tasks, model.config.conformal
         even = {task: dict.fromkeys(classes, 1 / len(classes)) for task, classes in model.tasks.items()}
         self._reads, self._points = tuple(model.preprocess), model.config.operating_points
@@ -101,6 +113,8 @@ class AnswerColumns:
             if len(classes) == 2:
                 label, threshold = next(iter(rule.operating_point(task).items()), (classes[0], 0.5))
                 above = float(row[f"{task}:{label}"]) - threshold
+                if math.isnan(above):
+                    raise ValueError(f"{task}:{label} is nan")
                 # at the threshold itself the digits of the cells do not tell
                 if abs(above) > 10.0**-DIGITS and (above > 0) != (row[task] == label):
                     return task

@@ -7,7 +7,7 @@ import errno
 import io
 import os
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from ..ahead import batched
 from ..csv_mark import skip_mark
 from ..errors import TableError
-from ..image_cells import URL, called, image_file
+from ..image_cells import URL, called, image_file, plain
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
 ImageColumns = tuple[str | None, str | None]
@@ -168,15 +168,13 @@ def image_columns(columns: Sequence[str], name: str, images: ImageColumns = (Non
         TableError: one is not there, several may be meant, or both are the same; `name` is the table's.
     """
     asked = dict(zip(IMAGE_COLUMNS, images))
-    found = {
-        usual: [column] if column in columns else called([column or usual], columns) for usual, column in asked.items()
-    }
+    found = {usual: called([column or usual], columns) for usual, column in asked.items()}
     missing = [asked[usual] or usual for usual, alike in found.items() if not alike]
     if missing:
         raise TableError(
             f"{name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
-            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy, or say what "
-            "they are called (--clinical, --dermoscopy); leave the cell empty where an image is missing"
+            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy; "
+            "leave the cell empty where an image is missing"
         )
     for wanted, alike in found.items():
         if len(alike) > 1:
@@ -187,6 +185,12 @@ def image_columns(columns: Sequence[str], name: str, images: ImageColumns = (Non
     if first == second:
         raise TableError(f"{name}: the column {first!r} cannot be the clinical and the dermoscopy image")
     return [first, second]
+
+
+def other_columns(columns: Iterable[str]) -> str:
+    """The two columns of images, where they are called otherwise than usual; else ""."""
+    names = list(columns)
+    return "" if [*map(plain, names)] == [*IMAGE_COLUMNS] else " and ".join(names)
 
 
 def image_path(text: str, folder: Path) -> str | Path | None:

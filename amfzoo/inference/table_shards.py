@@ -22,7 +22,7 @@ from .predictor import Pair, predict_stream
 from .table import FAILURES_SHOWN, TableResult, only_writer, writing
 from .table_batch import fitting_batch_size
 from .table_columns import AnswerColumns
-from .table_files import IMAGE_COLUMNS, Block, ImageColumns, PairTable, Row
+from .table_files import Block, ImageColumns, PairTable, Row
 from .table_folder import MANIFEST, ShardFolder
 from .table_parquet import SUFFIX, ParquetPairs
 from .table_processes import joined_team
@@ -74,7 +74,7 @@ def predict_shards(
         out: a folder; new, empty, or one of an earlier run, whose shards are kept after a
             check that they belong to the same input, model and settings. Shards are in the
             input's format, with its columns and those that `predict_table` adds.
-        clinical, dermoscopy: names of the columns of the images, where they are not called so.
+        clinical, dermoscopy: as of `predict_table`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
@@ -93,7 +93,7 @@ def predict_shards(
     if shard_rows is not None and shard_rows < 1:
         raise TableError(f"shard_rows must be at least 1, got {shard_rows}")
     table = open_pairs(source, (clinical, dermoscopy))
-    columns = AnswerColumns(model, label, prefix, guards)
+    columns = AnswerColumns(model, label, prefix, guards, table.image_columns)
     columns.check(table)
     folder = ShardFolder(out, table, columns)
     with ExitStack() as stack:
@@ -130,8 +130,6 @@ def _facts(model: Model, table: PairTable | ParquetPairs, columns: AnswerColumns
         "runtime": "torch" if runtime is None else runtime.name,
         "precision": getattr(model, "precision", "fp32"),
         "columns": [*table.columns, *columns.names],
-        # empty where they are called as usual, as in folders from before they could be named
-        "image_columns": [] if [n.lower() for n in table.image_columns] == [*IMAGE_COLUMNS] else table.image_columns,
         # what is called must not change from shard to shard
         "operating_points": {task: dict(point) for task, point in model.config.operating_points.items()},
     }

@@ -102,8 +102,8 @@ def build_loaded(
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
     """
     fresh_auxiliary = "auxiliary_heads" in changes
-    points = changes.get("operating_points")  # of the tasks that there will be
-    changes = {name: value for name, value in changes.items() if name != "operating_points"}
+    points = {name: value for name, value in changes.items() if name == "operating_points"}  # of the tasks to come
+    changes = {name: value for name, value in changes.items() if name not in points}
     loaded = read_folder(found.folder, expect=found.expect)
     config = NetworkConfig.from_dict(loaded.config)
     # where the tensors of the file are, whatever `torch.set_default_device` says
@@ -114,18 +114,19 @@ def build_loaded(
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
-    if points is not None:
-        model.config = model.config.replace(operating_points=_merged(model.config.operating_points, points))
-    if points is not None or set(FITTED) & set(changes):
+    for name, value in points.items():
+        model.config = model.config.replace(**{name: _merged(model, value)})
+    if not set(changes) - set(FITTED) and (points or changes):
         settle_info(model)
     return model.eval()
 
 
-def _merged(own: Mapping[str, Any], points: Any) -> Any:
-    """Operating points of weights, and those that a user sets; what is no mapping is left to the check of the config."""
+def _merged(model: nn.Module, points: Any) -> Any:
+    """Operating points of weights, and those that a user sets; what is wrong is left to the check of the config."""
     if not isinstance(points, Mapping) or not points:
         return points
-    return {task: point for task, point in {**own, **points}.items() if point != {}}
+    merged = {**model.config.operating_points, **points}
+    return {task: point for task, point in merged.items() if point != {} or task not in model.tasks}
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool) -> None:

@@ -53,7 +53,8 @@ class Pretrained:
     ) -> Path:
         """Write the network as a model folder, which every loader here takes.
 
-        Of weights that were changed since they were loaded, the name and the figures in `config.info` are left out.
+        Of weights that were changed since they were loaded, the name and the figures in `config.info` are left out; see
+        `settle_info` for other temperatures, prediction sets and operating points.
 
         Args:
             folder: where to; written whole or not at all.
@@ -71,7 +72,7 @@ class Pretrained:
         another network now; their licence stays. If only temperatures, prediction sets or operating points are other ones,
         the name says so ("..., refitted 1a2b3c4d"), and the figures that held for those before are left out.
 
-        Saving, exporting, `create_predictor`, evaluation and bulk prediction do so first.
+        Saving, exporting, `create_predictor`, `recalibrate` and bulk prediction do so first.
         """
         settle_info(self)
 

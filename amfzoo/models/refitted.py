@@ -10,6 +10,7 @@ from typing import Any
 from .config import FITTED, NetworkConfig
 
 REFITTED = "refitted_from"  # key of `NetworkConfig.info`: the name of the weights with what they came with
+_CHANGED = ("name", REFITTED, "load_as", "calibration_plot", "metrics", "precisions")
 # how the names of figures begin that hold for what was fitted -> for which of it
 _OF_THE_FIT = {"log_loss": ("temperatures",), "ece": ("temperatures",), "called_": ("temperatures", "operating_points")}
 _MARK = ", refitted "
@@ -23,49 +24,71 @@ def refitted_info(config: NetworkConfig, loaded: NetworkConfig) -> dict[str, Any
     """
     info = dict(config.info)
     now, before = _fitted(config), _fitted(loaded)
-    own = loaded.info.get("name", loaded.architecture)
-    first = loaded.info.get(REFITTED, own)
-    name = info.get("name", own)
-    automatic = name == own or str(name).startswith(f"{first}{_MARK}")
     changed = {
         part: {task for task in config.tasks if now[part].get(task) != before[part].get(task)} for part in FITTED
     }
-    if not any(changed.values()):  # or changed back
-        if automatic and name != own:
-            info = {k: v for k, v in info.items() if k not in ("name", REFITTED)} | _only(
-                loaded.info, ("name", REFITTED)
-            )
-        return info
+    own = loaded.info.get("name")
+    first = loaded.info.get(REFITTED, own)
+    given = info.get("name") != own and not str(info.get("name")).startswith(f"{first}{_MARK}")
+    added = [row for row in _metrics(info) if row not in _metrics(loaded.info)]
+    if not any(changed.values()):
+        if info.get(REFITTED) == loaded.info.get(REFITTED):
+            return info
+        rest = {key: value for key, value in info.items() if key not in _CHANGED}  # changed back
+        back = rest | {key: loaded.info[key] for key in _CHANGED if key in loaded.info}
+        return back | ({"name": info["name"]} if given else {}) | _with_metrics([*_metrics(back), *added])
     info = {key: value for key, value in info.items() if key not in ("load_as", "calibration_plot")}
-    if isinstance(info.get("metrics"), list):
-        info["metrics"] = [
-            row for row in info["metrics"] if not (_stale(row, changed) and row in loaded.info.get("metrics", ()))
-        ]
-    info[REFITTED] = first
-    if automatic:
-        digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:8]
-        info["name"] = f"{first}{_MARK}{digest}"
+    if "metrics" in info:
+        info |= _with_metrics([*(row for row in _metrics(loaded.info) if not _stale(row, changed)), *added])
+    if isinstance(info.get("precisions"), Mapping):
+        info["precisions"] = {name: _without_calls(record) for name, record in info["precisions"].items()}
+    if first is not None:  # weights without a name get none here
+        info[REFITTED] = first
+        if not given:
+            digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()[:8]
+            info["name"] = f"{first}{_MARK}{digest}"
     return info
 
 
 def without_refit(info: Mapping[str, Any], loaded: NetworkConfig) -> dict[str, Any]:
-    """`info` as if `refitted_info` had changed nothing in it."""
-    if REFITTED not in info:
-        return dict(info)
-    given = not str(info.get("name")).startswith(f"{info[REFITTED]}{_MARK}")
-    rest = {key: value for key, value in info.items() if key != REFITTED and (given or key != "name")}
-    before = loaded.info.get("metrics", ())
-    if isinstance(rest.get("metrics"), list) and all(row in before for row in rest["metrics"]):
-        rest["metrics"] = before
+    """`info` less the name that `refitted_info` gave, and less the figures that the weights came with."""
+    rest = dict(info)
+    first = rest.pop(REFITTED, None)
+    if first is not None and str(rest.get("name")).startswith(f"{first}{_MARK}"):
+        del rest["name"]
+    if isinstance(rest.get("metrics"), list):
+        added = [row for row in rest["metrics"] if row not in _metrics(loaded.info)]
+        rest |= {"metrics": added} if added else {"metrics": loaded.info.get("metrics")}
+    if first is not None and "precisions" in rest:
+        rest["precisions"] = loaded.info.get("precisions")
     return rest
 
 
 def _fitted(config: NetworkConfig) -> dict[str, Any]:
-    return _only(config.to_dict(), FITTED)
+    """What was fitted as plain data, the same where it answers the same."""
+    return {
+        "temperatures": {task: float(config.temperatures.get(task, 1)) for task in config.tasks},
+        "conformal": {task: sets.to_dict() for task, sets in config.conformal.items()},
+        "operating_points": {
+            task: {label: float(p) for label, p in point.items()} for task, point in config.operating_points.items()
+        },
+    }
 
 
-def _only(data: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
-    return {key: data[key] for key in keys if key in data}
+def _metrics(info: Mapping[str, Any]) -> list[Any]:
+    rows = info.get("metrics")
+    return rows if isinstance(rows, list) else []
+
+
+def _with_metrics(rows: list[Any]) -> dict[str, Any]:
+    return {"metrics": rows} if rows else {}
+
+
+def _without_calls(record: Any) -> Any:
+    """What was measured of a precision, less what was measured at other operating points."""
+    if not isinstance(record, Mapping):
+        return record
+    return {key: value for key, value in record.items() if key not in ("called_changes", "same_called")}
 
 
 def _stale(row: Any, changed: Mapping[str, Collection[str]]) -> bool:

@@ -75,7 +75,7 @@ class Answers:
         guards: bool = True,
     ) -> None:
         self.table = open_pairs(source, (clinical, dermoscopy))
-        self.columns = AnswerColumns(model, label, prefix, guards)
+        self.columns = AnswerColumns(model, label, prefix, guards, self.table.image_columns)
         self._out = Path(out).expanduser()
         if not self._out.exists():
             raise TableError(f"there are no answers at {out}; make them first, e.g. with predict_table")

@@ -150,7 +150,8 @@ def build_model(
     else:
         network, start = create_model(model, pretrained, tasks=tasks, **settings), os.fspath(model)
         random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
-        default = load_manifest().default_tags.get(start)  # by the name that stays, whatever becomes the default
+        # by the name that stays, whatever becomes the default
+        default = load_manifest().default_tags.get(model) if isinstance(model, str) else None
         start = f"{start} with random weights" if random else f"{start}.{default}" if default else start
         if random and not backbone_weights:
             logger.warning(

@@ -169,12 +169,14 @@ def _predict(
 def _describe(run: FinetuneResult, cases: Cases, data: str, resamples: int) -> None:
     """Put the test figures, which chose nothing, into the model's card in place of those of validation."""
     from ..evaluation.intervals import score_intervals
+    from ..evaluation.operating_point import called_scores
 
     metrics = []
     for task in cases.tasks:
         scores = score_intervals(cases, task, resamples=resamples)
-        for name in _CARD_SCORES:
-            plain = scores[name].to_dict()
+        shown = {name: scores[name] for name in _CARD_SCORES} | called_scores(cases, task, resamples=resamples)
+        for name, score in shown.items():
+            plain = score.to_dict()
             if plain["value"] is not None:
                 metrics.append(
                     {"task": task, "name": name, "value": plain["value"], "low": plain["low"], "high": plain["high"],

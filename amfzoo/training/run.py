@@ -12,6 +12,7 @@ import numpy as np
 
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
+from ..models.origin import origin_of
 from ..runtimes.fingerprint import fingerprint
 from . import report
 from .config import TrainConfig
@@ -122,6 +123,8 @@ def finish(
         info={**network.config.info, "metrics": _metrics(scores, called, valid, about, trainer.config.keep)}
     )
     network = network.to("cpu")
+    # what was fitted belongs to the run: the epoch that it was fitted to is no model of its own
+    network.origin = origin_of(network, network.config, str(folder / MODEL_FOLDER))
     if accelerator.is_main_process:
         network.save_pretrained(folder / MODEL_FOLDER, overwrite=True)
         if valid is not None:

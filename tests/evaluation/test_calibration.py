@@ -157,6 +157,15 @@ def test_a_threshold_from_a_table_finds_the_cases_of_the_model(tmp_path):
         assert again.specificity.value == point.specificity.value
 
 
+def test_what_differs_in_the_last_digits_alone_is_a_tie():
+    score, truth = np.array([0.9, 0.1 + 0.2, 0.3, 0.3, 0.05]), np.array([1, 1, 0, 0, 0])
+    cases = Cases(range(5), {"d": ("a", "b")}, {"d": truth}, {"d": np.stack([1 - score, score], 1)})
+    point = threshold_for_sensitivity(cases, "d", "b", 1.0, resamples=0)
+    assert point.threshold == pytest.approx(0.175) and point.specificity.value == pytest.approx(1 / 3)
+    alike = Cases(range(4), {"d": ("a", "b")}, {"d": truth[:4]}, {"d": np.full((4, 2), 0.5)})
+    assert threshold_for_sensitivity(alike, "d", "b", 0.5, resamples=0).threshold == 0.25
+
+
 def test_a_whole_number_of_cases_is_not_rounded_up_and_a_perfect_specificity_has_an_exact_bound():
     score, truth = np.linspace(0.98, 0.2, 50), np.arange(50) % 2 == 0  # positives and negatives in turn
     cases = Cases(range(50), {"d": ("a", "b")}, {"d": truth.astype(int)}, {"d": np.stack([1 - score, score], 1)})

@@ -168,6 +168,28 @@ def test_lesions_without_dermoscopy_choose_no_operating_point(tmp_path):
     assert calibration(cases, {"clinical": np.ones(100, bool)})["operating_points"] == {}
 
 
+def test_changed_weights_give_up_their_name_here_too(model, tmp_path):
+    model.config = model.config.replace(
+        info={"name": "mine", "metrics": [{"task": "diagnosis", "name": "auroc", "value": 1}]}
+    )
+    model = create_model(model.save_pretrained(tmp_path / "saved"))
+    with torch.no_grad():
+        model.heads["diagnosis"].weight += 0.5
+    found = recalibrate(model, lesions(tmp_path, 40))
+    assert (
+        not {"name", "metrics", "refitted_from"} & set(model.config.info)
+        and model.config.temperatures["diagnosis"] == found["diagnosis"]
+    )
+
+
+def test_evaluation_leaves_the_network_as_it_is(model, tmp_path):
+    model.config = model.config.replace(info={"name": "mine"})
+    model = create_model(model.save_pretrained(tmp_path / "saved")).double()
+    config, origin = model.config, model.origin
+    (cases,) = evaluate_model(model, lesions(tmp_path, 40), modes=["both"]).values()
+    assert model.config is config and model.origin is origin and cases.model == "mine"
+
+
 def test_figures_of_the_old_calibration_go(model, tmp_path):
     names = ("macro_f1", "ece", "log_loss", "called_sensitivity:present")
     metrics = [{"task": task, "name": name, "value": 0.5} for task in TASKS for name in names]

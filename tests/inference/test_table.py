@@ -45,18 +45,36 @@ def test_columns_of_images_may_be_named(model, folder, source):
     table = write_table(folder / "faelle.csv", ROWS, GERMAN, delimiter=";")
     predict_table(model, table, folder / "out.csv", label="tiny", **NAMED)
     found, usual = read_table(folder / "out.csv", ";"), read_table(folder / "usual.csv")
-    assert list(found[0])[:3] == list(GERMAN)
-    assert [list(row.values()) for row in found] == [list(row.values()) for row in usual]
+    assert list(found[0])[:3] == list(GERMAN) and {row["model"] for row in found} == {"tiny, of Klinisch and Auflicht"}
+    assert [cells(row) for row in found] == [cells(row) for row in usual]
     # one of the two may be called as usual
     mixed = write_table(folder / "mixed.csv", ROWS, ("id", "clinical", "Auflicht"))
     predict_table(model, mixed, folder / "out2.csv", label="tiny", dermoscopy="Auflicht")
-    assert [list(row.values()) for row in read_table(folder / "out2.csv")] == [list(row.values()) for row in usual]
+    assert [cells(row) for row in read_table(folder / "out2.csv")] == [cells(row) for row in usual]
+
+
+def cells(row: dict[str, str]) -> list[str]:
+    return [text for name, text in row.items() if name != "model"]
+
+
+def test_answers_to_other_images_are_not_mixed(model, folder):
+    """A table with two photos of each lesion: which of them was answered stands in the column `model`."""
+    rows = [("a", "c0.jpg", "c1.jpg", "d0.jpg"), ("b", "gone.jpg", "c0.jpg", "d1.jpg")]
+    table = write_table(folder / "visits.csv", rows, ("id", "early", "late", "dermoscopy"))
+    assert predict_table(model, table, folder / "out.csv", clinical="early").failed == 1
+    before = (folder / "out.csv").read_bytes()
+    for options in ({"clinical": "late"}, {"clinical": "dermoscopy", "dermoscopy": "early"}):
+        for retry in (False, True):
+            with pytest.raises(TableError, match="answers of the model.*of early and dermoscopy.*--overwrite"):
+                predict_table(model, table, folder / "out.csv", retry_errors=retry, **options)
+    assert (folder / "out.csv").read_bytes() == before
+    assert predict_table(model, table, folder / "out.csv", clinical="early").earlier == 2
 
 
 @pytest.mark.parametrize(
     "images, message",
     [
-        ({}, "no column named 'clinical' and none named 'dermoscopy'.*--clinical, --dermoscopy"),
+        ({}, "no column named 'clinical' and none named 'dermoscopy'"),
         ({"clinical": "Klinisch"}, "no column named 'dermoscopy'"),
         ({"clinical": "Foto", "dermoscopy": "Auflicht"}, "no column named 'Foto'"),
         ({"clinical": "Auflicht", "dermoscopy": "Auflicht"}, "'Auflicht' cannot be the clinical and the dermoscopy"),

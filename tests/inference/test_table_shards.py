@@ -124,7 +124,7 @@ def test_another_input_model_or_setting_is_refused(model, folder, source):
     calling = copy.deepcopy(model)
     calling.config = model.config.replace(operating_points={"blue_whitish_veil": {"present": 0.2}})
     refused("operating points", model=calling)
-    refused("image columns", clinical="dermoscopy", dermoscopy="clinical")
+    refused("model", clinical="dermoscopy", dermoscopy="clinical")
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
     predict_shards(model, source, out, label="tiny@2", shard_rows=5, overwrite=True)
     assert {row["model"] for row in rows_of(out)} == {"tiny@2"} and len(rows_of(out)) == 11

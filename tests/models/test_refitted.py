@@ -49,11 +49,14 @@ def test_the_name_says_so_and_tells_one_from_another(folder, tmp_path):
 def test_changed_back_it_is_what_it_was(folder):
     model = create_model(folder)
     before = model.config.info
-    model.config = model.config.replace(operating_points={})
-    assert name_of(model) != "amf_test.mine"
-    model.config = model.config.replace(operating_points=POINT)
-    assert name_of(model) == "amf_test.mine" and "refitted_from" not in model.config.info
-    assert before["name"] == "amf_test.mine"
+    for name in (None, "ward 7"):
+        model.config = model.config.replace(operating_points={})
+        assert name_of(model) != "amf_test.mine"
+        if name:
+            model.config = model.config.replace(info={**model.config.info, "name": name})
+        model.config = model.config.replace(operating_points=POINT, temperatures={"diagnosis": 1.5, "streaks": 1})
+        assert name_of(model) == (name or "amf_test.mine")
+        assert model.config.info == {**before, **({"name": name} if name else {})}
 
 
 def test_figures_of_what_was_fitted_before_go(folder):
@@ -63,6 +66,14 @@ def test_figures_of_what_was_fitted_before_go(folder):
     assert set(figures(model)) == both - called and len(figures(model)) == len(both) - 2
     model = create_model(folder, temperatures={"diagnosis": 1.0})
     assert set(figures(model)) == both - {("diagnosis", name) for name in NAMES[1:]}
+
+
+def test_what_was_measured_of_a_precision_at_other_points_goes(folder):
+    model = create_model(folder)
+    record = {"weights": "x", "changes": {}, "called_changes": {"streaks": {"both": 0.1}}, "same_called": 0.9}
+    model.config = model.config.replace(info={**model.config.info, "precisions": {"torch/bf16": record}})
+    model = create_model(model.save_pretrained(folder.parent / "measured"), operating_points={})
+    assert model.config.info["precisions"] == {"torch/bf16": {"weights": "x", "changes": {}}}
 
 
 def test_the_card_names_where_they_come_from(folder, tmp_path):
@@ -107,7 +118,20 @@ def test_points_are_those_of_the_heads_that_are_asked_for(folder):
         create_model(folder, tasks={"diagnosis": ("NV", "MEL")}, operating_points={"streaks": {"present": 0.2}})
 
 
-@pytest.mark.parametrize("wrong", [{"streaks": 0.05}, {"streaks": None}, {"streaks": [0.1]}, ["streaks"], 0.3])
+def test_weights_without_a_name_get_none(tmp_path):
+    model = tiny_model(tasks=TASKS)
+    model.config = model.config.replace(operating_points=POINT)
+    again = create_model(model.save_pretrained(tmp_path / "bare"), operating_points={})
+    again.settle_info()
+    assert not {"name", "refitted_from"} & set(again.config.info)
+
+
+def test_a_point_of_a_task_that_is_not_there_is_refused(folder):
+    with pytest.raises(ConfigError, match="'strikes'.*no such task"):
+        create_model(folder, operating_points={"strikes": {}})
+
+
+@pytest.mark.parametrize("wrong", [None, {"streaks": 0.05}, {"streaks": None}, {"streaks": [0.1]}, ["streaks"], 0.3])
 def test_what_is_no_operating_point(folder, wrong):
     with pytest.raises(ConfigError, match="must be {(task: {)?class: probability}") as caught:
         create_model(folder, operating_points=wrong)

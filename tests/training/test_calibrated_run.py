@@ -60,6 +60,8 @@ def test_what_is_called_is_told_with_its_figures(lesions, tiny, tmp_path):
     finetune("amf_test", known, out=tmp_path, device="cpu", progress=False, **settings)
     model = amfzoo.create_model(f"local-dir:{tmp_path / 'model'}")
     assert list(model.config.operating_points) == ["streaks"]
+    cases = Cases.read(tmp_path / "validation.csv")  # of the model as it is saved, which no fit came after
+    assert cases.model == model.config.info["name"] and "refitted" not in (tmp_path / "model/README.md").read_text()
     expected = called_scores(Cases.read(tmp_path / "validation.csv"), "streaks", resamples=0)
     stated = {row["name"]: row["value"] for row in model.config.info["metrics"]}
     assert stated["called_macro_f1"] == pytest.approx(expected["called_macro_f1"].value)
