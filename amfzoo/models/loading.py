@@ -26,6 +26,7 @@ logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
 
 
+_NOT_GIVEN = object()
 _INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_")
 _building = threading.local()
 _installing = threading.Lock()
@@ -102,8 +103,8 @@ def build_loaded(
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
     """
     fresh_auxiliary = "auxiliary_heads" in changes
-    points = {name: value for name, value in changes.items() if name == "operating_points"}  # of the tasks to come
-    changes = {name: value for name, value in changes.items() if name not in points}
+    points = changes.get("operating_points", _NOT_GIVEN)  # of the tasks that there will be
+    changes = {name: value for name, value in changes.items() if name != "operating_points"}
     loaded = read_folder(found.folder, expect=found.expect)
     config = NetworkConfig.from_dict(loaded.config)
     # where the tensors of the file are, whatever `torch.set_default_device` says
@@ -114,9 +115,9 @@ def build_loaded(
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
-    for name, value in points.items():
-        model.config = model.config.replace(**{name: _merged(model, value)})
-    if not set(changes) - set(FITTED) and (points or changes):
+    if points is not _NOT_GIVEN:
+        model.config = model.config.replace(operating_points=_merged(model, points))
+    if set(changes) <= set(FITTED) and (changes or points is not _NOT_GIVEN):
         settle_info(model)
     return model.eval()
 
