@@ -103,6 +103,7 @@ def test_a_cold_start(tmp_path):
     assert [row["amfzoo"] for row in start.rows] == ["load with weights", "process: amfzoo predict --example"]
 
 
+@pytest.mark.slow  # a process more that imports everything
 def test_a_list_in_a_process_of_its_own(tmp_path):
     weights = tiny_model().save_pretrained(tmp_path / "weights")
     models, counts = (f"local-dir:{weights}",), {"lists": (3,), "batch_size": 2, "rounds": 1, "threads": 1}
