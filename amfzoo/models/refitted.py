@@ -36,10 +36,14 @@ def refitted_info(config: NetworkConfig, loaded: NetworkConfig) -> dict[str, Any
             return info
         rest = {key: value for key, value in info.items() if key not in _CHANGED}  # changed back
         back = rest | {key: loaded.info[key] for key in _CHANGED if key in loaded.info}
-        return back | ({"name": info["name"]} if given else {}) | _with_metrics([*_metrics(back), *added])
+        if given:
+            back["name"] = info["name"]
+        if added:
+            back["metrics"] = [*_metrics(loaded.info), *added]
+        return back
     info = {key: value for key, value in info.items() if key not in ("load_as", "calibration_plot")}
     if "metrics" in info:
-        info |= _with_metrics([*(row for row in _metrics(loaded.info) if not _stale(row, changed)), *added])
+        info["metrics"] = [*(row for row in _metrics(loaded.info) if not _stale(row, changed)), *added]
     if isinstance(info.get("precisions"), Mapping):
         info["precisions"] = {name: _without_calls(record) for name, record in info["precisions"].items()}
     if first is not None:  # weights without a name get none here
@@ -78,10 +82,6 @@ def _fitted(config: NetworkConfig) -> dict[str, Any]:
 def _metrics(info: Mapping[str, Any]) -> list[Any]:
     rows = info.get("metrics")
     return rows if isinstance(rows, list) else []
-
-
-def _with_metrics(rows: list[Any]) -> dict[str, Any]:
-    return {"metrics": rows} if rows else {}
 
 
 def _without_calls(record: Any) -> Any:

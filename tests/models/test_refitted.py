@@ -68,6 +68,16 @@ def test_figures_of_what_was_fitted_before_go(folder):
     assert set(figures(model)) == both - {("diagnosis", name) for name in NAMES[1:]}
 
 
+def test_nothing_is_left_where_all_figures_were_of_the_fit(folder):
+    model = create_model(folder)
+    rows = [
+        row for row in model.config.info["metrics"] if row["task"] == "streaks" and row["name"].startswith("called_")
+    ]
+    model.config = model.config.replace(info={**model.config.info, "metrics": rows})
+    again = create_model(model.save_pretrained(folder.parent / "few"), operating_points={})
+    assert again.config.info["metrics"] == []
+
+
 def test_what_was_measured_of_a_precision_at_other_points_goes(folder):
     model = create_model(folder)
     record = {"weights": "x", "changes": {}, "called_changes": {"streaks": {"both": 0.1}}, "same_called": 0.9}
