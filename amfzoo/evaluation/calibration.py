@@ -136,8 +136,8 @@ def threshold_for_sensitivity(
     if truth.all() or not truth.any():
         raise ConfigError(f"task {task!r}: a threshold needs cases with and without {' or '.join(names)}")
     ordered = np.sort(score[truth])[::-1]
-    last = ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1]
-    threshold = float((last + score[score < last - _TIE].max(initial=0.0)) / 2)
+    last = float(ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1])
+    threshold = (last + (next_lower(score, last) or 0.0)) / 2
     point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
     if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
         return point
@@ -150,6 +150,12 @@ def threshold_for_sensitivity(
     low, high = percentile(draws["specificity"], level)
     specificity = Score(point.specificity.value, low, high, "threshold chosen anew on each resample")
     return OperatingPoint(**{**vars(point), "specificity": specificity})
+
+
+def next_lower(scores: np.ndarray, last: float) -> float | None:
+    """The highest score below `last`, and not merely in the last digits; None where there is none."""
+    lower = scores[scores < last - _TIE]
+    return float(lower.max()) if len(lower) else None
 
 
 def measure_threshold(

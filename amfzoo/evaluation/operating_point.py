@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..labels import CHECKLIST, criterion_points
+from .calibration import next_lower
 from .cases import Cases
 from .intervals import score_intervals
 from .metrics import Score
@@ -25,7 +26,8 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
     A rare criterion seldom reaches a probability of one half, so its most probable class is nearly always "absent",
     however well the network ranks. Calling as often as the human readers do makes the network one more reader with
     the habits of those (the operating point at which two label sets are compared, `benchmarks/criteria_agreement.py`);
-    where finding most of the positive cases matters more, take `threshold_for_sensitivity`.
+    where finding most of the positive cases matters more, take `threshold_for_sensitivity`. The threshold lies halfway
+    between two cases, as there; of cases with the same probability all are called.
 
     Fitted for criteria of the seven-point checklist that are only absent or not, with `LEAST_OF_EACH` known cases of
     either class. Not for networks that know all seven with their grades: the published rule reads the most probable
@@ -45,10 +47,11 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
         present = int((cases.labels[task][known] == column).sum())
         if min(present, int(known.sum()) - present) < LEAST_OF_EACH:
             continue
-        ordered = np.sort(cases.probabilities[task][known, column])[::-1]
-        threshold = float(ordered[present - 1 : present + 1].mean())  # between the last that is called and the next
-        if 0 < threshold < 1:
-            found[task] = {classes[column]: threshold}
+        scores = cases.probabilities[task][known, column]
+        last = float(np.sort(scores)[-present])
+        lower = next_lower(scores, last)
+        if lower is not None:  # else every case would be called
+            found[task] = {classes[column]: (last + lower) / 2}
     return found
 
 

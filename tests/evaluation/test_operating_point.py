@@ -75,10 +75,22 @@ def test_the_published_rule_keeps_the_most_probable_classes():
     assert set(fit_operating_points(fewer)) == {"blue_whitish_veil", "regression_structures"}  # the two without grades
 
 
-def test_without_a_threshold_between_0_and_1_there_is_none():
+def tied(high: int, noise: float = 0.0) -> Cases:
+    """20 cases, ten of them present; so many have one probability, up to its last digits, and the others another."""
     cases = criterion(20, 10)
-    sure = np.where(np.arange(20)[:, None] < 12, [0.0, 1.0], [1.0, 0.0])
-    assert fit_operating_points(Cases(cases.ids, cases.tasks, cases.labels, {"streaks": sure})) == {}
+    p = np.where(np.arange(20) < high, 0.4, 0.2) + noise * np.random.default_rng(0).uniform(-1, 1, 20)
+    return Cases(cases.ids, cases.tasks, cases.labels, {"streaks": np.stack([1 - p, p], axis=1)})
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_of_cases_alike_all_are_called_on_any_processor(noise):
+    """Another batch or processor moves the last digits; they do not decide."""
+    assert fit_operating_points(tied(12, noise))["streaks"]["present"] == pytest.approx(0.3, abs=1e-7)
+    assert fit_operating_points(tied(10, noise))["streaks"]["present"] == pytest.approx(0.3, abs=1e-7)
+
+
+def test_where_all_would_be_called_there_is_no_point():
+    assert fit_operating_points(tied(20, 1e-8)) == fit_operating_points(tied(8)) == {}
 
 
 def test_a_comparison_has_what_is_called_too():

@@ -131,7 +131,8 @@ def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path,
     recalibrate(model, known)
     (threshold,) = model.config.operating_points["streaks"].values()
     after = evaluate_model(model, known, modes=["both"])["both"].probabilities["streaks"][:, 1]
-    assert (after >= threshold).sum() >= 20 > (after > threshold).sum() - 20 * (len(set(after)) < len(after))
+    called = after >= threshold  # those with the probability of the twentieth as well
+    assert 20 <= called.sum() < 60 and called.sum() - (after < after[called].min() + 1e-6)[called].sum() < 20
     assert "streaks" not in model.config.conformal  # what is called could lie outside of its set
     copy = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "model"))
     assert copy.config.operating_points == model.config.operating_points
