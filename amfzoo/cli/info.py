@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownModelError
-from ..text_tables import columns
+from ..text_tables import columns, listed
 from . import exit_codes
 from .options import add_json, print_json
 
@@ -105,7 +105,7 @@ def _weights_text(record: WeightsRecord) -> list[str]:
     points = _operating_points(record)
     for task, classes in record.tasks.items():
         called = "".join(f" ({label} from a probability of {p:.3f} on)" for label, p in points.get(task, {}).items())
-        lines.append(f"    {task}: {', '.join(classes)}{called}")
+        lines.append(f"    {task}: {listed(classes)}{called}")
     lines.append("  metrics, with 95 % intervals")
     lines += _metrics(record) or ["    none measured"]
     return [*lines, f"  not validated for: {record.not_validated_for}"]
