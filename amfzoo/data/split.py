@@ -85,15 +85,17 @@ def make_split(
     """
     _check(lesions, valid, test, stratify, folds, fold)
     split_of: dict[str, str] = {}
-    for line in _strata(lesions, stratify, seed, together):
+    for stratum, line in _strata(lesions, stratify, seed, together).items():
         total, before = sum(len(group.members) for group in line), 0
+        # else the only lesion of every rare class would come to the same fold
+        turn = _hash(seed, stratum)[0]
         for group in line:
             middle = (before + len(group.members) / 2) / total
             before += len(group.members)
             if folds is None:
                 held_out = middle < test + valid
             else:
-                held_out = int((middle - test) / (1 - test) * folds) == fold
+                held_out = (int((middle - test) / (1 - test) * folds) + turn) % folds == fold
             name = "test" if middle < test else "valid" if held_out else "train"
             split_of.update(dict.fromkeys(group.members, name))
     return replace(lesions, lesions=tuple(replace(lesion, split=split_of[lesion.id]) for lesion in lesions))
@@ -142,7 +144,7 @@ def groups(lesions: Iterable[Lesion], together: Iterable[Iterable[str]] = ()) ->
 
 def _strata(
     lesions: LesionSet, stratify: str | None, seed: int, together: Iterable[Iterable[str]]
-) -> list[list[Group]]:
+) -> dict[str, list[Group]]:
     """Per stratum its groups, in the order of their hashes."""
     labels = {lesion.id: "|".join(lesion.candidates(stratify)) if stratify else "" for lesion in lesions}
     counts = Counter(labels.values())
@@ -151,7 +153,7 @@ def _strata(
         strata[min((labels[member] for member in group.members), key=lambda label: (counts[label], label))].append(
             group
         )
-    return [sorted(line, key=lambda group: _hash(seed, group.name)) for line in strata.values()]
+    return {name: sorted(line, key=lambda group: _hash(seed, group.name)) for name, line in strata.items()}
 
 
 def _hash(seed: int, name: str) -> bytes:

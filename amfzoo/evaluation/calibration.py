@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..text_tables import listed
 from . import weighted
 from .cases import Cases
-from .intervals import LEVEL, RESAMPLES, percentile, resample, with_intervals
+from .intervals import LEVEL, RESAMPLES, SAME, percentile, resample, with_intervals
 from .metrics import Score, undefined
 
 TEMPERATURES = (0.05, 20.0)  # the range that is searched
@@ -138,6 +138,7 @@ def threshold_for_sensitivity(
     ordered = np.sort(score[truth])[::-1]
     last = float(ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1])
     threshold = (last + (next_lower(score, last) or 0.0)) / 2
+    score = without_last_digits(score)  # so that the resamples tie where the threshold does
     point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
     if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
         return point
@@ -149,6 +150,8 @@ def threshold_for_sensitivity(
     )
     low, high = percentile(draws["specificity"], level)
     specificity = Score(point.specificity.value, low, high, "threshold chosen anew on each resample")
+    if low == high:
+        specificity = Score(point.specificity.value, note=SAME)
     return OperatingPoint(**{**vars(point), "specificity": specificity})
 
 
@@ -156,6 +159,16 @@ def next_lower(scores: np.ndarray, last: float) -> float | None:
     """The highest score below `last`, and not merely in the last digits; None where there is none."""
     lower = scores[scores < last - _TIE]
     return float(lower.max()) if len(lower) else None
+
+
+def without_last_digits(scores: np.ndarray) -> np.ndarray:
+    """(N,) scores, those that differ in the last digits alone made the same."""
+    order = np.argsort(scores)
+    steps = np.diff(scores[order], prepend=-np.inf) > _TIE
+    lowest = scores[order][steps]
+    same = np.empty_like(scores)
+    same[order] = lowest[np.cumsum(steps) - 1]
+    return same
 
 
 def measure_threshold(

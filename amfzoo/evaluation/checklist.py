@@ -15,8 +15,9 @@ Figures, after Kawahara et al. (IEEE JBHI 2019) and the papers that follow it:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
@@ -30,6 +31,7 @@ from .intervals import FEW_POSITIVES, LEVEL, RESAMPLES, rare_classes, uncertain,
 from .metrics import Score, undefined
 from .paired import Difference, differences, shared_groups
 
+Noted = TypeVar("Noted", Score, Difference)
 MELANOMA = "MEL"
 THRESHOLDS = (REFER_ORIGINAL, REFER_REVISED)
 
@@ -100,10 +102,7 @@ def checklist_scores(
     found: dict[str, Score] = {}
     if not protocol_note(cases):
         found |= with_intervals(averages(cases), lambda w: weighted_averages(cases, w), cases.groups, **settings)
-        rare = [f"{name} of {task}" for task in DERM7PT.tasks for name in rare_classes(cases, task)]
-        for name in ("auc_12", "auc_24"):
-            if rare and math.isfinite(found[name].low):
-                found[name] = replace(found[name], note=uncertain(rare))
+        found |= {name: _noted(found[name], rare_note(cases, DERM7PT.tasks)) for name in ("auc_12", "auc_24")}
     if not rule_note(cases):
         found |= _rule(cases, settings)
     return found
@@ -125,8 +124,21 @@ def checklist_differences(
         first, second = (weighted_averages(cases, weights) for cases in (a, b))
         return {name: second[name] - first[name] for name in first}
 
-    first, second = averages(a), averages(b)
-    return differences(first, second, statistic, shared_groups(a, b), resamples=resamples, seed=seed, level=level)
+    first, second, groups = averages(a), averages(b), shared_groups(a, b)
+    found = differences(first, second, statistic, groups, resamples=resamples, seed=seed, level=level)
+    note = rare_note(replace(a, groups=groups), DERM7PT.tasks)
+    return found | {name: _noted(found[name], note) for name in ("auc_12", "auc_24")}
+
+
+def rare_note(cases: Cases, tasks: Iterable[str]) -> str:
+    """What is to be said of the interval of an average over all classes of tasks; empty where none is too rare."""
+    rare = [f"{name} of {task}" for task in tasks for name in rare_classes(cases, task)]
+    return uncertain(rare) if rare else ""
+
+
+def _noted(score: Noted, note: str) -> Noted:
+    """With the note, where it has an interval and none yet."""
+    return replace(score, note=score.note or note) if math.isfinite(score.low) else score
 
 
 def rule_counts(cases: Cases) -> dict[int, dict[str, int]]:
@@ -238,5 +250,6 @@ def _rule(cases: Cases, settings: Mapping[str, float]) -> dict[str, Score]:
     if few < FEW_POSITIVES:
         note = f"no interval: fewer than {FEW_POSITIVES} patients or lesions with or without melanoma"
         for name in ("rule_auc", "rule_auc_expected"):
-            found[name] = Score(found[name].value, note=found[name].note or note)
+            if math.isfinite(found[name].value):
+                found[name] = Score(found[name].value, note=note)
     return found

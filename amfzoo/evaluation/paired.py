@@ -108,6 +108,18 @@ def shared_groups(a: Cases, b: Cases) -> Sequence[str]:
     return a.groups
 
 
+def with_shared_groups(runs: Sequence[Cases]) -> list[Cases]:
+    """Aligned runs, the first with the patients that any of them knows.
+
+    Raises:
+        ConfigError: as for `shared_groups`.
+    """
+    first, *others = runs
+    for other in others:
+        first = replace(first, groups=shared_groups(first, other))
+    return [first, *others]
+
+
 def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level: float) -> dict[str, Difference]:
     first, second = task_scores(a, task), task_scores(b, task)
 

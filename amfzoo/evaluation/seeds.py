@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,10 @@ from ..errors import ConfigError
 from ..labels import DERM7PT
 from . import weighted
 from .cases import Cases
-from .checklist import averages, protocol_note, weighted_averages
+from .checklist import averages, protocol_note, rare_note, weighted_averages
 from .intervals import LEVEL, RESAMPLES, with_intervals, withhold
 from .metrics import Score, task_scores
+from .paired import with_shared_groups
 
 KINDS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "sensitivity", "specificity", "precision")
 MEAN_BALANCED = "avg_balanced_accuracy"  # unweighted mean over the tasks
@@ -66,11 +67,11 @@ def seed_scores(
         tasks are there, then avg_balanced_accuracy, then the tasks.
 
     Raises:
-        ConfigError: no run, or other lesions, labels or classes in one of them.
+        ConfigError: no run, or other lesions, patients, labels or classes in one of them.
     """
     if not runs:
         raise ConfigError("there are no runs to sum up")
-    runs = [runs[0], *(runs[0].aligned(other) for other in runs[1:])]
+    runs = with_shared_groups([runs[0], *(runs[0].aligned(other) for other in runs[1:])])
     tables = [_scores(cases) for cases in runs]
     values = {name: tuple(table[name].value for table in tables) for name in tables[0]}
     points = {name: Score(float(np.mean(found)), note=tables[0][name].note) for name, found in values.items()}
@@ -84,6 +85,9 @@ def seed_scores(
         own = {name.removeprefix(f"{task}/"): score for name, score in found.items() if name.startswith(f"{task}/")}
         kept = withhold(own, runs[0].select(runs[0].known(task)), task)
         found |= {f"{task}/{name}": score for name, score in kept.items()}
+    for name, tasks in (("auc_12", DERM7PT.tasks), ("auc_24", DERM7PT.tasks), (MEAN_BALANCED, _tasks(runs[0]))):
+        if name in found and math.isfinite(found[name].low):
+            found[name] = replace(found[name], note=found[name].note or rare_note(runs[0], tasks))
     return {
         name: SeedScore(score.value, _sd(values[name]), score.low, score.high, values[name], score.note)
         for name, score in found.items()

@@ -18,6 +18,7 @@ import numpy as np
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, task_scores, weighted
 from amfzoo.evaluation.intervals import LEVEL, RESAMPLES, percentile, resample
+from amfzoo.evaluation.paired import with_shared_groups
 
 SCORES = ("macro_f1", "balanced_accuracy", "auroc")
 
@@ -84,9 +85,10 @@ def score_rows(
     tasks = [name for name in first.tasks if first.known(name).any()] if task is None else [task]
     if not tasks or not all(first.known(name).any() for name in tasks):
         raise ConfigError("no validation lesion is of known class, so there is nothing to score")
+    every = {row: [first.aligned(cases) for cases in runs.values()] for row, runs in rows.items()}
+    first, *_ = with_shared_groups([first, *(cases for aligned in every.values() for cases in aligned)])
     found = {}
-    for row, runs in rows.items():
-        aligned = [first.aligned(cases) for cases in runs.values()]
+    for row, aligned in every.items():
         values = [_values(cases, tasks) for cases in aligned]
         draws = [
             resample(
@@ -98,7 +100,7 @@ def score_rows(
             for cases in aligned
         ]
         found[row] = RowScores(
-            tuple(runs),
+            tuple(rows[row]),
             {score: np.array([one[score] for one in values]) for score in SCORES},
             {score: np.stack([one[score] for one in draws]) for score in SCORES},
         )

@@ -167,3 +167,14 @@ def test_errors(singles, options, message):
 )
 def test_the_task_to_stratify_by_is_the_diagnosis_else_the_first(tasks, main):
     assert main_task(LesionSet("x", (), dict.fromkeys(tasks, ("a", "b")))) == main
+
+
+@pytest.mark.parametrize("of_each", [1, 2])
+def test_rare_classes_are_spread_over_the_folds(of_each):
+    """Each has its lesions in few folds, but not all of them in the same."""
+    names = tuple(f"class {i}" for i in range(40))
+    rare = LesionSet(
+        "rare", tuple(lesion(n, None, names[n // of_each]) for n in range(40 * of_each)), {"diagnosis": names}
+    )
+    sizes = [len(make_split(rare, folds=5, fold=fold).split("valid")) for fold in range(5)]
+    assert sum(sizes) == len(rare) and 4 * of_each <= min(sizes) and max(sizes) <= 14 * of_each

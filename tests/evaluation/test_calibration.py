@@ -176,3 +176,12 @@ def test_a_whole_number_of_cases_is_not_rounded_up_and_a_perfect_specificity_has
     perfect = Cases(range(50), cases.tasks, cases.labels, {"d": np.eye(2)[truth.astype(int)]})
     found = threshold_for_sensitivity(perfect, "d", "b", 0.9, resamples=50).specificity
     assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 25), 1))
+
+
+def test_interval_of_the_specificity_ties_where_the_threshold_does():
+    """Cases that differ in the last digits alone are called together, on the cases and on each resample."""
+    p = np.r_[np.full(20, 0.5), np.full(50, 0.5 - 1e-7), np.full(50, 0.1)]
+    labels = np.r_[np.ones(20, int), np.zeros(100, int)]
+    cases = Cases(list(map(str, range(120))), {"d": ("N", "M")}, {"d": labels}, {"d": np.stack([1 - p, p], 1)})
+    found = threshold_for_sensitivity(cases, "d", "M", 0.9, resamples=200).specificity
+    assert found.value == 0.5 and found.low < 0.5 < found.high

@@ -185,6 +185,8 @@ def test_a_handful_of_melanomas_has_no_interval_and_rule_figures_count_known_dia
     cases = Cases(**{**vars(cases), "labels": {**cases.labels, "diagnosis": labels}})
     found = checklist_scores(cases, resamples=50)
     assert math.isnan(found["rule_auc"].low) and "fewer than 5" in found["rule_auc"].note
+    eight = checklist_scores(cases.select(np.arange(8)), resamples=50)["rule_auc"]
+    assert math.isnan(eight.low) and eight.note.startswith("no interval: fewer than 5")
     assert "uncertain" in found["auc_24"].note and "MEL of diagnosis" in found["auc_24"].note
     count = {row["score"]: row["cases"] for row in rows(evaluate(cases, resamples=0)) if row["task"] == "checklist"}
     assert count["rule_auc"] == count["rule_3"] == 50 and count["avg_accuracy"] == 60

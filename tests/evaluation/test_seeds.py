@@ -115,3 +115,24 @@ def test_the_interval_is_of_the_mean_of_all_runs_on_the_same_patients():
     ]
     assert (found["streaks/accuracy"].low, found["streaks/accuracy"].high) == pytest.approx(percentile(draws))
     assert math.isnan(found["diagnosis/auroc:MEL"].low) and "fewer than 5" in found["diagnosis/auroc:MEL"].note
+
+
+def test_patients_that_one_run_knows_count_for_all(runs):
+    known = replace(runs[1], groups=[f"patient:{i % 20}" for i in range(len(runs[1]))])
+    found = [seed_scores(order, resamples=100)["streaks/accuracy"] for order in ([runs[0], known], [known, runs[0]])]
+    alone = seed_scores(runs[:2], resamples=100)["streaks/accuracy"]
+    assert (found[0].low, found[0].high) == (found[1].low, found[1].high) != (alone.low, alone.high)
+
+
+def test_averages_over_rare_classes_say_so(runs):
+    """In each summary alike: of one model, of several runs, of two models."""
+    labels = runs[0].labels["diagnosis"].copy()
+    column = runs[0].tasks["diagnosis"].index("MISC")
+    labels[np.flatnonzero(labels == column)[3:]] = (column + 1) % 5
+    few = [replace(run, labels={**run.labels, "diagnosis": labels}) for run in runs[:2]]
+    notes = [
+        checklist_scores(few[0], resamples=50)["auc_12"].note,
+        checklist_differences(*few, resamples=50)["auc_12"].note,
+        *(seed_scores(few, resamples=50)[name].note for name in ("auc_12", "avg_balanced_accuracy")),
+    ]
+    assert all(note.startswith("interval uncertain") and "MISC of diagnosis" in note for note in notes)

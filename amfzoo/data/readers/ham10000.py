@@ -11,7 +11,7 @@ import os
 from ...labels import DIAGNOSIS, Task
 from ..faults import FaultLog
 from ..records import LesionSet
-from .image_rows import ImageRow, labels_by_row, to_lesions
+from .image_rows import ImageRow, labels_by_row, lesion_key, to_lesions
 from .paths import ImageIndex, first_file, source_folder
 from .tables import read_table
 
@@ -35,7 +35,7 @@ def read_ham10000(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
     files = ImageIndex(folder)
     rows = [
         ImageRow(
-            row.cells[lesion],
+            lesion_key(row, (lesion,), row.cells[image]),
             "dermoscopy",
             files.find(row.cells[image]),
             known,
@@ -43,4 +43,4 @@ def read_ham10000(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
         )
         for row, known in zip(table.rows, labels)
     ]
-    return LesionSet("ham10000", to_lesions(rows), tasks, tuple(log.faults))
+    return LesionSet("ham10000", to_lesions(rows, log), tasks, tuple(log.faults))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...csv_mark import NO_PATIENT
+from ...csv_mark import MISSING, NO_PATIENT
 from ...labels import Task
 from ..faults import FaultLog
 from ..records import MODALITIES, Lesion
 from .labelling import LabelColumn, read_labels
-from .tables import Table
+from .tables import Row, Table
 
 LabelsOf = Mapping[str, "str | tuple[str, ...]"]
 
@@ -28,13 +28,16 @@ class ImageRow:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-def to_lesions(images: Iterable[ImageRow]) -> tuple[Lesion, ...]:
+def to_lesions(images: Iterable[ImageRow], log: FaultLog) -> tuple[Lesion, ...]:
     """One record per lesion, more where a lesion has several images of one kind.
 
     The k-th record holds the k-th clinical and the k-th dermoscopy image; from the second
     on, ids end in ``#2``, ``#3``, ... The records of one lesion must stay in one split, so
     where no patient is recorded, the lesion's id stands for the patient. Rows that
     disagree on a label leave their classes open, as candidates.
+
+    Args:
+        log: gets the lesions whose rows name several patients.
     """
     by_lesion: dict[str, dict[str, list[ImageRow]]] = {}
     for image in images:
@@ -42,7 +45,14 @@ def to_lesions(images: Iterable[ImageRow]) -> tuple[Lesion, ...]:
     lesions = []
     for name, kinds in by_lesion.items():
         everything = [image for of_kind in kinds.values() for image in of_kind]
-        patient = next((image.patient for image in everything if (image.patient or "") not in NO_PATIENT), None)
+        patients = dict.fromkeys(image.patient for image in everything if (image.patient or "") not in NO_PATIENT)
+        if len(patients) > 1:
+            log.add(
+                "bad-row",
+                f"lesion {name}: its images are of several patients, {', '.join(map(str, patients))}; correct the lesion or the patient in the table",
+                name,
+            )
+        patient = next(iter(patients), None)
         records = max(map(len, kinds.values()))
         labels, metadata = _merged_labels(everything), _merged(everything)
         for k in range(records):
@@ -56,6 +66,12 @@ def to_lesions(images: Iterable[ImageRow]) -> tuple[Lesion, ...]:
                 )
             )
     return tuple(lesions)
+
+
+def lesion_key(row: Row, columns: Sequence[str], image: str) -> str:
+    """The cells that say together which lesion a row shows; where one of them is blank, the image is a lesion of its own."""
+    cells = [row.cells.get(column, "") for column in columns]
+    return image if any(cell in MISSING for cell in cells) else "_".join(cells)
 
 
 def labels_by_row(

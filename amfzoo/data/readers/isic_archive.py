@@ -14,7 +14,7 @@ from ...errors import ConfigError
 from ...labels import DIAGNOSIS
 from ..faults import FaultLog
 from ..records import LesionSet
-from .image_rows import ImageRow, labels_by_row, to_lesions
+from .image_rows import ImageRow, labels_by_row, lesion_key, to_lesions
 from .paths import ImageIndex, first_file, source_folder
 from .tables import Table, read_table
 
@@ -55,7 +55,7 @@ def read_isic_archive(
             continue
         rows.append(
             ImageRow(
-                row.cells["isic_id"] if row.cells.get("lesion_id", "") in MISSING else row.cells["lesion_id"],
+                lesion_key(row, ("lesion_id",), row.cells["isic_id"]),
                 kind,
                 files.find(row.cells["isic_id"]),
                 known,
@@ -63,7 +63,7 @@ def read_isic_archive(
                 metadata={key: text for key, text in row.cells.items() if key not in (*_USED, column)},
             )
         )
-    return LesionSet(name, to_lesions(rows), tasks, tuple(log.faults))
+    return LesionSet(name, to_lesions(rows, log), tasks, tuple(log.faults))
 
 
 def read_hiba(root: str | os.PathLike[str], *, diagnosis: str | None = None, lenient: bool = False) -> LesionSet:

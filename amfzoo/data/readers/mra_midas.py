@@ -6,7 +6,7 @@ midas_file_name, midas_iscontrol, midas_distance (dscope, 6in, 1ft, or n/a - vir
 midas_location, midas_path, midas_melanoma.
 
 Assumed, as the table has no id of the lesion: rows with the same record, location and
-control flag show one lesion, and a record is one patient.
+control flag show one lesion, and a record is one patient. A row that lacks one of the three is a lesion of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...errors import ConfigError
 from ...labels import DIAGNOSIS
 from ..faults import FaultLog
 from ..records import LesionSet
-from .image_rows import ImageRow, labels_by_row, to_lesions
+from .image_rows import ImageRow, labels_by_row, lesion_key, to_lesions
 from .paths import ImageIndex, first_file, source_folder
 from .tables import read_table
 
@@ -52,7 +52,7 @@ def read_mra_midas(
     files = ImageIndex(folder)
     rows = [
         ImageRow(
-            "_".join(row.cells[key] for key in _KEYS),
+            lesion_key(row, _KEYS, row.cells["midas_file_name"]),
             kinds[row.cells["midas_distance"].lower()],
             files.find(row.cells["midas_file_name"], "_cropped"),
             known,
@@ -62,4 +62,4 @@ def read_mra_midas(
         for row, known in zip(table.rows, labels)
         if row.cells["midas_distance"].lower() in kinds
     ]
-    return LesionSet("mra-midas", to_lesions(rows), tasks, tuple(log.faults))
+    return LesionSet("mra-midas", to_lesions(rows, log), tasks, tuple(log.faults))

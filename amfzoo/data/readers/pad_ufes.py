@@ -11,7 +11,7 @@ import os
 from ...labels import DIAGNOSIS, Task
 from ..faults import FaultLog
 from ..records import LesionSet
-from .image_rows import ImageRow, labels_by_row, to_lesions
+from .image_rows import ImageRow, labels_by_row, lesion_key, to_lesions
 from .paths import ImageIndex, first_file, source_folder
 from .tables import read_table
 
@@ -22,7 +22,7 @@ _KEYS = ("patient_id", "lesion_id", "img_id")
 def read_pad_ufes(root: str | os.PathLike[str], *, lenient: bool = False) -> LesionSet:
     """Read PAD-UFES-20: clinical images only, with patients.
 
-    Ids are ``<patient_id>_<lesion_id>``, with ``#2`` and so on for further images. All
+    Ids are ``<patient_id>_<lesion_id>``, with ``#2`` and so on for further images, and the image's where one of the two is blank. All
     other columns are metadata (`fitspatrick` is spelled as in the file).
 
     Raises:
@@ -35,7 +35,7 @@ def read_pad_ufes(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
     files = ImageIndex(folder)
     rows = [
         ImageRow(
-            f"{row.cells[patient]}_{row.cells[lesion]}",
+            lesion_key(row, (patient, lesion), row.cells[image]),
             "clinical",
             files.find(row.cells[image]),
             known,
@@ -44,4 +44,4 @@ def read_pad_ufes(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
         )
         for row, known in zip(table.rows, labels)
     ]
-    return LesionSet("pad-ufes-20", to_lesions(rows), tasks, tuple(log.faults))
+    return LesionSet("pad-ufes-20", to_lesions(rows, log), tasks, tuple(log.faults))
