@@ -42,7 +42,8 @@ def create_model(
         pretrained: load weights. By default true for a name that names weights (all
             but the first form). False never touches the network.
         tasks: task -> classes, a schema, or a schema's name. With weights: heads of
-            the same task and classes are kept, the others are fresh, and this is logged.
+            the same task and classes, in whatever order, are kept, the others are fresh but for the classes that the
+            weights know, and this is logged.
         device: where to put the network; default CPU.
         local_files_only: use only what is on this machine already.
         cache_dir: folder of the Hub's cache, instead of the usual one.

@@ -188,11 +188,21 @@ def test_other_tasks_keep_what_is_the_same(released, caplog):
     assert "['diagnosis', 'age'] are new" in message and "['diagnosis'] of the weights were dropped" in message
 
 
-def test_other_order_of_classes_is_another_task(released):
+def test_classes_in_another_order_are_the_same_task(released, tmp_path):
     reordered = {"streaks": TASKS["streaks"][::-1]}
     network = create_model("amf_test.one", tasks=reordered)
-    assert network.tasks == reordered and network.config.temperatures == {}
-    assert not torch.equal(network.heads["streaks"].weight, released[0].heads["streaks"].weight)
+    with torch.no_grad():
+        assert torch.allclose(network(*pair(2))["streaks"].flip(1), released[0](*pair(2))["streaks"], atol=1e-6)
+    assert network.tasks == reordered and network.config.temperatures == {"streaks": 2.0} and not network.untrained
+
+
+def test_a_task_with_more_classes_starts_from_those_that_are_known(released):
+    classes = ("new", *TASKS["streaks"])
+    network = create_model("amf_test.one", tasks={"streaks": classes})
+    with torch.no_grad():
+        logits, expected = network(*pair(2))["streaks"], released[0](*pair(2))["streaks"]
+    assert torch.allclose(logits[:, 1:], expected, atol=1e-6) and network.heads["streaks"].weight[0].abs().sum() > 0
+    assert network.untrained == ("streaks",) and network.config.temperatures == {}
 
 
 def test_same_tasks_change_and_report_nothing(released, caplog):

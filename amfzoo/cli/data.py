@@ -129,13 +129,13 @@ def _check(args: argparse.Namespace) -> int:
 def _split(args: argparse.Namespace) -> int:
     from ..data.checking.check import check
     from ..data.records import SPLITS
-    from ..data.split import main_task, make_split, patient_note, patients_alike
+    from ..data.split import crowded_patient, main_task, make_split, patient_note, patients_alike
     from ..data.split_file import write_split
 
     lesions = _lesions(args)
     if had := ", ".join(f"{name} {count}" for name in SPLITS if (count := len(lesions.split(name)))):
         print(f"note: the lesions have splits already ({had}); these are dropped", file=sys.stderr)
-    for note in (patient_note(lesions), patients_alike(lesions)):
+    for note in (patient_note(lesions), patients_alike(lesions), crowded_patient(lesions)):
         if note:
             print(f"note: {note}", file=sys.stderr)
     stratify = None if args.stratify == "none" else args.stratify or main_task(lesions)

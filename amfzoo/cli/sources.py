@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
 
 
+_MORE = {**dict.fromkeys(_COLUMNS[:2], " image"), "id": "; '' numbers the rows"}
+
+
 def add_columns(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = ()) -> None:
     """Options that say how a table is to be read, less those whose name a command needs itself."""
     names = tuple(column for column in _COLUMNS if column not in without)
@@ -23,7 +26,7 @@ def add_columns(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = (
         columns.add_argument(
             f"--{column}",
             metavar="COLUMN",
-            help=f"column of the {column} {'image' if column in _COLUMNS[:2] else ''}".rstrip(),
+            help=f"column of the {column}{_MORE.get(column, '')}",
         )
     columns.add_argument(
         "--label",

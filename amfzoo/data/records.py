@@ -213,7 +213,8 @@ def evenly_spaced(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:
 
 
 def join(sets: Iterable[LesionSet]) -> LesionSet:
-    """One set as it is; several as by `concat`, sources of the same name numbered.
+    """One set as it is; several as by `concat`, sources of the same name numbered in the order of their images' paths, so
+    that ids stay what they are where the sources are given in another order.
 
     Raises:
         ConfigError: see `concat`.
@@ -222,7 +223,13 @@ def join(sets: Iterable[LesionSet]) -> LesionSet:
     if len(sets) == 1:
         return sets[0]
     names = [one.name for one in sets]
-    return concat(
-        (replace(one, name=f"{one.name}-{i}") if names.count(one.name) > 1 else one for i, one in enumerate(sets)),
-        name="+".join(dict.fromkeys(names)),
-    )
+    numbered = list(sets)
+    for name in dict.fromkeys(names):
+        alike = sorted((i for i, other in enumerate(names) if other == name), key=lambda i: _first_image(sets[i]))
+        for number, i in enumerate(alike if len(alike) > 1 else ()):
+            numbered[i] = replace(sets[i], name=f"{name}-{number}")
+    return concat(numbered, name="+".join(dict.fromkeys(names)))
+
+
+def _first_image(source: LesionSet) -> str:
+    return min((str(path) for lesion in source for path in lesion.images.values()), default="")

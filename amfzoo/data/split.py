@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from ..errors import ConfigError
 from ..labels import DIAGNOSIS
 from .records import Lesion, LesionSet
 
+_CROWD, _CROWD_SHARE = 10, 0.2  # lesions, and their share, of one patient that are told of
 _LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
 
 
@@ -36,16 +39,35 @@ def patient_note(lesions: LesionSet) -> str | None:
 
 
 def patients_alike(lesions: LesionSet) -> str | None:
-    """For people: that the names of some patients differ by case or blanks alone; None where none do."""
+    """For people: that the names of some patients differ only by case, blanks, zeros in front or as spreadsheets write them;
+    None where none do."""
     spelled: dict[str, set[str]] = defaultdict(set)
     for lesion in lesions:
         if lesion.patient is not None:
-            spelled["".join(lesion.patient.split()).lower()].add(lesion.patient)
+            spelled[_as_spoken(lesion.patient)].add(lesion.patient)
     alike = [sorted(names) for names in spelled.values() if len(names) > 1]
     if not alike:
         return None
     shown = "; ".join(", ".join(names) for names in alike[:3]) + ("; ..." if len(alike) > 3 else "")
     return f"patients whose names are nearly the same count as different people ({shown}); spell them alike if they are one"
+
+
+def _as_spoken(name: str) -> str:
+    """12, 0012 and 12.0 are one name, and so is Müller, however its accent is stored."""
+    text = "".join(unicodedata.normalize("NFKC", name).split()).casefold()
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
+
+
+def crowded_patient(lesions: LesionSet) -> str | None:
+    """For people: that one patient has so many of the lesions that the name may stand for "not known"; None where none has."""
+    counts = Counter(lesion.patient for lesion in lesions if lesion.patient is not None)
+    name, count = counts.most_common(1)[0] if counts else (None, 0)
+    if count < max(_CROWD, _CROWD_SHARE * len(lesions)) or len(counts) < 2:
+        return None
+    return (
+        f"patient {name!r} has {count} of {len(lesions)} lesions, which stay in one split and count as one in intervals; "
+        "empty the cells if this stands for 'not known'"
+    )
 
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the

@@ -64,13 +64,14 @@ def _images(lesion: Lesion) -> str:
 def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
     """The same lesions with the splits of a file that `write_split` wrote.
 
-    Lesions are found by their ids; where these are but numbers of rows, by the names of their images, since rows may have
-    been put in another order. Of a file made for several sources, the lesions of one will do.
+    Lesions are found by their ids; where these are but numbers of rows, or the file has the images of a lesion under another
+    id, by the names of their images, since rows may have been put in another order and numbered anew. Of a file made for
+    several sources, the lesions of one will do.
 
     Raises:
         ConfigError: the file lacks a lesion or names an unknown one, or as `splits_in`.
     """
-    found, unknown = _match(lesions, _rows(path))
+    found, unknown = _match(lesions, _rows(path), path)
     for kind, names in (("lacks", {lesion.id for lesion in lesions} - set(found)), ("names the unknown", unknown)):
         if names:
             raise ConfigError(
@@ -84,9 +85,10 @@ def splits_in(path: str | os.PathLike[str], lesions: LesionSet) -> dict[str, str
     """{lesion: split} of those lesions that the file has.
 
     Raises:
-        ConfigError: the file cannot be read, or names a lesion twice or an unknown split.
+        ConfigError: the file cannot be read, names a lesion twice or an unknown split, or has some of the lesions' images
+            under other ids and others not at all.
     """
-    return _match(lesions, _rows(path))[0]
+    return _match(lesions, _rows(path), path)[0]
 
 
 def _rows(path: str | os.PathLike[str]) -> dict[str, _Row]:
@@ -104,17 +106,28 @@ def _rows(path: str | os.PathLike[str]) -> dict[str, _Row]:
     return found
 
 
-def _match(lesions: LesionSet, rows: Mapping[str, _Row]) -> tuple[dict[str, str | None], set[str]]:
+def _match(
+    lesions: LesionSet, rows: Mapping[str, _Row], path: str | os.PathLike[str]
+) -> tuple[dict[str, str | None], set[str]]:
     """{lesion: split}, and the names of rows of this source that are no lesion of it."""
     ids = [lesion.id for lesion in lesions]
     prefix = f"{lesions.name}/"  # `records.concat` puts it before the ids of each of several sources
     joint = not any(name in rows for name in ids) and any(prefix + name in rows for name in ids)
     own = {name.removeprefix(prefix): row for name, row in rows.items() if name.startswith(prefix)} if joint else rows
     known = any(name in own for name in ids)
-    if all(row.images for row in own.values()) and (not known or _are_numbers(own)):
-        by_images = {row.images: name for name, row in own.items()}
-        names = {lesion.id: by_images[key] for lesion in lesions if (key := _images(lesion)) in by_images}
-        if len(by_images) == len(own) and len(set(names.values())) == len(names) and (names or _are_numbers(own)):
+    numbers = _are_numbers(own)
+    by_images = {row.images: name for name, row in own.items() if row.images}
+    names = {lesion.id: by_images[key] for lesion in lesions if (key := _images(lesion)) in by_images}
+    if len(by_images) == len(own) and len(set(names.values())) == len(names):  # images tell lesions apart
+        moved = [name for name in names if name != names[name] and name in own]  # ids that stand for other lesions now
+        gone = [name for name in ids if name in own and name not in names]
+        if moved and gone and not numbers:
+            raise ConfigError(
+                f"{Path(path)}: ids stand for other lesions than in this split: the images of {moved[0]!r} are there under "
+                f"{names[moved[0]]!r}, while those of {len(gone)} lesions, such as {gone[0]!r}, are not there at all; give the "
+                "lesions the ids that they had, or make a new split"
+            )
+        if moved or numbers or (not known and names):
             # a table under another name, of several that were trained on: the others' rows are not unknown
             unknown = set(own) - set(names.values()) if known else set()
             return {name: own[row].split for name, row in names.items()}, unknown

@@ -37,6 +37,8 @@ def _check_values(array: np.ndarray, name: str) -> None:
         mend = "pass array.astype(numpy.uint8) * 255"
     elif array.dtype.kind in "iu" and array.size and 0 <= array.min() and array.max() <= 255:
         mend = "the values lie in 0..255: pass array.astype(numpy.uint8)"
+    elif array.dtype.kind in "OUS":
+        mend = "of many images pass a list, array.tolist()"
     elif array.dtype == np.uint16:
         mend = "scale the values to 0..255 and pass uint8 (full 16-bit range: array // 257)"
     raise ImageError(f"{name}: the array holds {array.dtype}, not uint8; {mend}")

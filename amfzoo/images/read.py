@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -85,6 +86,8 @@ def _wrong_type(source: object) -> str:
         return "a sequence is not an image; pass one image at a time"
     if type(source).__module__.split(".")[0] == "torch":
         return "a tensor is not read here; pass a uint8 array (H, W, 3), for example tensor.permute(1, 2, 0).numpy()"
+    if isinstance(source, Iterable):
+        return f"a {type(source).__name__} is not an image; of many images pass a list, or `predict_stream` pairs"
     return "this type is not an image; pass a path, bytes, a binary file object, a PIL image or a uint8 array (H, W, 3)"
 
 

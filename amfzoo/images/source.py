@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import stat
+import unicodedata
+from functools import lru_cache
 from typing import BinaryIO, Union
 
 import numpy as np
@@ -128,7 +131,7 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"{name}: {_os_reason(error)}") from error
+        raise ImageError(f"{name}: {_os_reason(error)}{_near(text, error)}") from error
 
 
 def _os_reason(error: Exception) -> str:
@@ -147,6 +150,29 @@ def _os_reason(error: Exception) -> str:
     return f"the file cannot be read ({error}); check the disk or copy the file again"
 
 
+def _near(path: str, error: Exception) -> str:
+    """That a missing file is there under a name that differs by case, or by how accents are stored, which look alike."""
+    if getattr(error, "errno", None) != errno.ENOENT:
+        return ""
+    folder, file = os.path.split(path)
+    try:
+        names = _listing(folder or os.curdir, os.stat(folder or os.curdir).st_mtime_ns)
+    except OSError:
+        return ""
+    found = names.get(_alike(file))
+    return f" (there is {found!r}, which differs by case or by the form of its accents)" if found else ""
+
+
+@lru_cache(maxsize=8)
+def _listing(folder: str, changed: int) -> dict[str, str]:
+    """{`_alike` of a name: name}; of a long table whose every file is missing the folder is read once."""
+    return {_alike(name): name for name in os.listdir(folder)}
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _stream_bytes(stream: object, name: str) -> bytes:
     parts: list[bytes] = []
     total = 0
@@ -160,6 +186,10 @@ def _stream_bytes(stream: object, name: str) -> bytes:
             raise ImageError(
                 f"{name}: reading failed ({error}); pass a file object that is open for reading"
             ) from error
+        if inspect.isawaitable(part):
+            if inspect.iscoroutine(part):
+                part.close()
+            raise ImageError(f"{name}: this file object is asynchronous; pass what it reads, `await file.read()`")
         if part is not None and not isinstance(part, _BYTES):
             raise ImageError(
                 f'{name}: reading gives {type(part).__name__}, not bytes; open the file in binary mode ("rb")'

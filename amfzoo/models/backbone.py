@@ -58,7 +58,9 @@ class Backbone(nn.Module):
         missing = [stride for stride in strides if stride not in reductions]
         if missing:
             raise ConfigError(
-                f"backbone {name!r} has no features at stride {missing}; it has {sorted(set(reductions))}"
+                f"backbone {name!r} has no features at stride {', '.join(map(str, missing))}; it has "
+                f"{', '.join(map(str, sorted(set(reductions))))}. Say which are to be fused, as many of both branches, with "
+                "clinical_strides=(...) and dermoscopy_strides=(...)"
             )
         # the deepest stage at each stride
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]

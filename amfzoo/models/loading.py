@@ -21,6 +21,7 @@ from ..hub import HUB_PREFIX, Resolved
 from ..manifest import load_manifest
 from .config import FITTED, NetworkConfig
 from .origin import origin_of, settle_info
+from .parts import copy_rows
 
 logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
@@ -160,26 +161,31 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
 
 
 def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:
-    """Fresh heads for `tasks`, except where task and classes are those of the weights."""
+    """Fresh heads for `tasks`, except where task and classes, in whatever order, are those of the weights.
+
+    Of a task with other classes those that the weights know start from their values, which training can go on from.
+    """
     if tasks == model.tasks and list(tasks) == list(model.tasks):
         return
-    kept = {t: model.heads[t] for t, classes in tasks.items() if model.tasks.get(t) == classes}
+    before = {t: (model.tasks[t], model.heads[t]) for t in tasks if t in model.tasks}
+    kept = [t for t in before if sorted(tasks[t]) == sorted(before[t][0])]
     fitted = {name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in FITTED}
     if model.origin is not None:
         settle_info(model)  # gives up what changed weights do not deserve, before the heads that go change them
     dropped = [t for t in model.tasks if t not in kept]
     learned = [task for task in kept if task not in model.untrained]
     model.reset_heads(tasks)
-    for task, head in kept.items():
-        model.heads[task] = head
+    for task, (classes, head) in before.items():
+        copy_rows(head, classes, model.heads[task], tasks[task])
     model.mark_untrained(task for task in tasks if task not in learned)
     model.config = model.config.replace(**fitted)
     if model.origin is not None:  # what is left of the weights is as it was loaded
         model.origin = origin_of(model, model.config, source)
     fresh = [t for t in tasks if t not in kept]
-    logger.warning(
-        "%s: heads %s are new and untrained; heads %s of the weights were dropped",
-        source,
-        fresh or "none",
-        dropped or "none",
-    )
+    if fresh or dropped:
+        logger.warning(
+            "%s: heads %s are new and untrained; heads %s of the weights were dropped",
+            source,
+            fresh or "none",
+            dropped or "none",
+        )

@@ -17,7 +17,7 @@ from .config import BRANCHES, NetworkConfig, licence_of
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
 from .origin import Origin, head_sum
-from .parts import Absent, PooledNorm, make_heads, replace_absent
+from .parts import Absent, PooledNorm, checked_present, make_heads, replace_absent
 from .pretrained import Pretrained
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
@@ -106,11 +106,14 @@ class PairNetwork(Pretrained, nn.Module):
         Args:
             clinical, dermoscopy: (B, 3, H, W), normalised; None only for a branch
                 that the network does not have.
-            present: (B, 2) bool, columns clinical and dermoscopy; default all true.
+            present: (B, 2) bool, or 0 and 1, columns clinical and dermoscopy; default all true.
                 Pixels of an absent image have no effect.
 
         Returns:
             (B, num_features).
+
+        Raises:
+            ConfigError: an image is missing that the network has a branch for, or the shapes do not belong together.
         """
         return self._forward_features(clinical, dermoscopy, present)[0]
 
@@ -118,9 +121,7 @@ class PairNetwork(Pretrained, nn.Module):
         self, clinical: Tensor | None, dermoscopy: Tensor | None, present: Tensor | None
     ) -> tuple[Tensor, dict[str, Maps]]:
         images = {"clinical": clinical, "dermoscopy": dermoscopy}
-        reference = next(image for image in images.values() if image is not None)
-        if present is None:
-            present = torch.ones(reference.shape[0], 2, dtype=torch.bool, device=reference.device)
+        present = checked_present(images, present)
         raw: dict[str, Maps] = {}
         for name, branch in self.branches.items():
             if images[name] is None:

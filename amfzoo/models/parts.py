@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +61,42 @@ def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDic
         nn.init.trunc_normal_(head.weight, std=0.02)
         nn.init.zeros_(head.bias)
     return heads
+
+
+@torch.no_grad()
+def copy_rows(source: nn.Linear, known: Sequence[str], target: nn.Linear, classes: Sequence[str]) -> None:
+    """Give the classes of one head the values that another head has for them."""
+    own = [i for i, name in enumerate(classes) if name in known]
+    theirs = [known.index(classes[i]) for i in own]
+    for name in ("weight", "bias"):
+        getattr(target, name)[own] = getattr(source, name)[theirs].to(getattr(target, name))
+
+
+def checked_present(images: Mapping[str, Tensor | None], present: Tensor | None) -> Tensor:
+    """(B, 2) bool: which images are there, by default all.
+
+    Args:
+        images: "clinical" and "dermoscopy" -> (B, 3, H, W), None for a branch that the network does not have.
+
+    Raises:
+        ConfigError: there is no image, or shapes do not belong together: broadcast, one image would be taken for many lesions.
+    """
+    given = {name: image for name, image in images.items() if image is not None}
+    if not given:
+        raise ConfigError("there is no image: pass (B, 3, H, W) for each branch, and mark absent ones in `present`")
+    first = next(iter(given.values()))
+    if present is None:
+        present = torch.ones(len(first), len(images), dtype=torch.bool, device=first.device)
+    if not torch.jit.is_tracing() and (
+        any(image.ndim != 4 or image.shape[0] != first.shape[0] for image in given.values())
+        or tuple(present.shape) != (first.shape[0], len(images))
+    ):
+        shapes = ", ".join(f"{name} {tuple(image.shape)}" for name, image in given.items())
+        raise ConfigError(
+            f"images must be (B, 3, H, W) and present (B, {len(images)}), with the same B; got {shapes}, present "
+            f"{tuple(present.shape)}. For one pair add an axis, image[None]"
+        )
+    return present if present.dtype == torch.bool else present.bool()
 
 
 def replace_absent(image: Tensor, present: Tensor, *, in_training: bool) -> Tensor:

@@ -78,7 +78,8 @@ def finetune(
 ) -> FinetuneResult:
     """Train a model on pairs of images; the same call again goes on where a stopped one ended.
 
-    Heads of tasks and classes that the weights have are kept, others are fresh. Under
+    Heads of tasks and classes that the weights have are kept, others are fresh, but for the classes of a task that the
+    weights know. Under
     ``torchrun`` or ``accelerate launch`` all processes share each step: with the same settings its lesions, pictures
     and loss are those of one process, but batch normalisation and dropout see each process's part by itself.
     On a CPU the process keeps freed memory from then on (`keep_freed_memory`).

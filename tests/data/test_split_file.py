@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from amfzoo.data.records import Lesion, LesionSet, concat
+from amfzoo.data.records import Lesion, LesionSet, concat, join
 from amfzoo.data.split import make_split
 from amfzoo.data.split_file import read_split, splits_in, write_split
 from amfzoo.errors import ConfigError
@@ -104,3 +105,30 @@ def test_another_split_in_the_file_is_lost_only_where_it_may_be(singles, tmp_pat
     with pytest.raises(ConfigError, match="is there already"):
         write_split(other, tmp_path / "split.csv", overwrite=False)
     assert read_split(singles, tmp_path / "split.csv").lesions == one.lesions
+
+
+def test_ids_that_stand_for_other_lesions_now_are_found_by_their_images(tmp_path):
+    """Rows sorted and numbered anew, from 0 or within one of several sources: no lesion goes into another split than before."""
+    before = LesionSet("x", tuple(Lesion(str(n), f"c{n}.jpg", f"d{n}.jpg") for n in range(30)), {})
+    found = make_split(before, stratify=None)
+    write_split(found, tmp_path / "split.csv")
+    split = {lesion.clinical: lesion.split for lesion in found}
+    again = LesionSet("x", tuple(Lesion(str(29 - n), f"c{n}.jpg", f"d{n}.jpg") for n in range(30)), {})
+    assert {one.clinical: one.split for one in read_split(again, tmp_path / "split.csv")} == split
+    other = replace(again, lesions=(replace(again.lesions[0], clinical="new.jpg"), *again.lesions[1:]))
+    with pytest.raises(ConfigError, match="ids stand for other lesions than in this split"):
+        read_split(other, tmp_path / "split.csv")
+    renamed = replace(before, lesions=tuple(Lesion(one.id, f"{one.id}.png") for one in before))
+    assert (
+        read_split(renamed, tmp_path / "split.csv").lesions[0].split == found.lesions[0].split
+    )  # ids are as they were
+
+
+def test_sources_of_one_name_keep_their_ids_in_any_order(tmp_path):
+    """Their files may have the same names, so that nothing but the folder tells them apart."""
+    sites = [LesionSet("lesions.csv", [Lesion(str(n), Path(site, f"{n}.jpg")) for n in range(20)], {}) for site in "AB"]
+    found = make_split(join(sites), 0.3, stratify=None)
+    write_split(found, tmp_path / "split.csv")
+    again = read_split(join(sites[::-1]), tmp_path / "split.csv")
+    assert {one.clinical: one.split for one in again} == {one.clinical: one.split for one in found}
+    assert {one.split for one in found} == {"train", "valid"}

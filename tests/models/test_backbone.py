@@ -146,8 +146,8 @@ def test_weights_that_do_not_fit_are_refused(damage):
     "name, strides, args, message",
     [
         ("test_resnett", (16, 32), {}, "no backbone 'test_resnett'.*test_resnet"),
-        ("test_resnet", (16, 64), {}, r"no features at stride \[64\].*\[2, 4, 8, 16, 32\]"),
-        ("test_vit", (16, 32), {}, r"no features at stride \[32\]"),
+        ("test_resnet", (16, 64), {}, "no features at stride 64; it has 2, 4, 8, 16, 32"),
+        ("test_vit", (16, 32), {}, "no features at stride 32; it has 16. .*dermoscopy_strides="),
         ("test_resnet", (32, 16), {}, "ascend"),
         ("test_resnet", (16, 16), {}, "ascend"),
         ("test_resnet", (), {}, "at least one"),

@@ -6,9 +6,10 @@ import copy
 
 import pytest
 import torch
-from networks import ALL, loss, pair
+from networks import ALL, TASKS, build, loss, pair
 
 from amfzoo import PairNetwork, registry
+from amfzoo.errors import ConfigError
 
 PATTERNS = {"both": (True, True), "clinical": (True, False), "dermoscopy": (False, True)}
 MIXED = torch.tensor([*PATTERNS.values(), (True, True)])
@@ -155,3 +156,30 @@ def test_checkpointing_changes_nothing(model):
     assert gradients.keys() == expected.keys() and len(expected) > 0
     for name, gradient in expected.items():
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_shapes_that_do_not_belong_together_are_refused(training):
+    """Broadcast, one image would be taken for that of every lesion, or lesions be dropped."""
+    network = build("amf_test", tasks=TASKS).train(training)
+    images = torch.rand(4, 3, 64, 64)
+    for clinical, dermoscopy, present in (
+        (images, images, torch.ones(2, 2, dtype=torch.bool)),
+        (images, images, torch.ones(4, 1, dtype=torch.bool)),
+        (images[:2], images[0], None),
+        (images[0], images[0], None),
+        (images[:2], images[:1], None),
+        (None, None, None),
+    ):
+        with pytest.raises(ConfigError, match=r"\(B, 3, H, W\)"):
+            network(clinical, dermoscopy, present)
+
+
+def test_presence_may_be_0_and_1():
+    network = build("amf_test", tasks=TASKS).eval()
+    images, present = torch.rand(3, 3, 64, 64), torch.tensor([[1, 1], [0, 1], [1, 0]])
+    with torch.no_grad():
+        expected = network(images, images, present.bool())
+        for kind in (torch.int64, torch.uint8, torch.float32):
+            found = network(images, images, present.to(kind))
+            assert all(torch.equal(found[task], expected[task]) for task in TASKS)

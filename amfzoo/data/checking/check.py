@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..faults import Fault
 from ..records import SPLITS, Lesion, LesionSet
-from ..split import patient_note, patients_alike
+from ..split import crowded_patient, patient_note, patients_alike
 from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
@@ -38,6 +38,7 @@ WARNINGS: Mapping[str, str] = {
     "empty-class": "a class has no lesion",
     "rare-class": "a class has fewer than 5 lesions",
     "like-patients": "names of patients differ by their spelling alone",
+    "crowded-patient": "one patient has a fifth of the lesions or more",
     "no-patient": "the patient of some lesions, or of all, is not known",
 }
 
@@ -87,8 +88,19 @@ def _missing(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[
             )
         for name, path in lesion.images.items():
             if files[path].problem is not None:
-                kind = "unreadable-image" if os.path.exists(path) else "missing-file"  # which raises nothing
+                kind = "missing-file" if _is_gone(path) else "unreadable-image"
                 yield Fault(kind, f"lesion {lesion.id}, {name}: {files[path].problem}", (lesion.id,))
+
+
+def _is_gone(path: Path) -> bool:
+    """Not what is merely out of reach, in a folder that this user may not read."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _leaking_patients(lesions: LesionSet) -> Iterator[Fault]:
@@ -162,8 +174,9 @@ def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fau
 def _patients(lesions: LesionSet) -> Iterator[Fault]:
     if len(lesions) > 1 and (note := patient_note(lesions)):
         yield Fault("no-patient", note, _ids(lesion for lesion in lesions if lesion.patient is None))
-    if note := patients_alike(lesions):
-        yield Fault("like-patients", note)
+    for kind, note in (("like-patients", patients_alike(lesions)), ("crowded-patient", crowded_patient(lesions))):
+        if note:
+            yield Fault(kind, note)
 
 
 def _labelling(lesions: LesionSet) -> Iterator[Fault]:

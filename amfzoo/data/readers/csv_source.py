@@ -45,7 +45,7 @@ def read_csv(
         clinical, dermoscopy: columns of image paths, relative to the table's folder; an
             empty cell is a missing image. Default: the columns of these names, in upper or
             lower case; one of the two may be missing.
-        id: column of unique names; default `lesion_id` or `id`, else the rows are
+        id: column of unique names; default `lesion_id` or `id`, else, or for "", the rows are
             numbered, the first below the header being 1.
         patient: default `patient_id` or `patient`, if there is one.
         split: column of train, valid (or val) and test; default `split`, if there is one.
@@ -77,7 +77,7 @@ def read_csv(
             "or name them clinical and dermoscopy"
         )
     label_columns = plan(table, labels, schema)
-    ids = _ids(table, columns["id"], log)
+    ids = _ids(table, columns["id"], columns["patient"], log)
     row_labels, tasks = read_labels(table, label_columns, log, ids)
     used = {*columns.values(), *(source.column for source in label_columns.values())}
     metadata = {column: column.removeprefix(METADATA_PREFIX) for column in table.columns if column not in used}
@@ -96,6 +96,8 @@ def read_csv(
 
 
 def _column(table: Table, role: str, asked: str | None) -> str | None:
+    if role == "id" and asked == "":
+        return None
     alike = called(DEFAULT_COLUMNS[role], table.columns) if asked is None else [table.column(asked, role)]
     if len(alike) > 1:
         raise ConfigError(f"{table.path}: the columns {', '.join(map(repr, alike))} may each be the {role}; say which")
@@ -111,11 +113,16 @@ def _cell(row: Row, column: str | None) -> str:
     return row.cells[column] if column else ""
 
 
-def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
+def _ids(table: Table, column: str | None, patient: str | None, log: FaultLog) -> list[str]:
     """One id per row, unique: faulty ones are made so."""
     if column is None:
         return [str(number) for number in range(1, len(table.rows) + 1)]
     seen: dict[str, Row] = {}
+    together = (
+        f"; the column {patient!r} keeps those of a patient in one split, where it is filled in"
+        if patient
+        else ", and this column as the patient's, which keeps them in one split"
+    )
     for number, row in enumerate(table.rows, start=1):
         name = row.cells[column]
         if not name:
@@ -124,8 +131,7 @@ def _ids(table: Table, column: str | None, log: FaultLog) -> list[str]:
             log.add(
                 "repeated-id",
                 f"{row.where}: the id {name!r} was used before ({seen[name].where}); ids must be unique. If these are "
-                "several pictures of one lesion, name this column as the patient's, which keeps them in one split, and "
-                "another as the id, or none to number the rows",
+                f"several pictures of one lesion, give another column as the id, or '' to number the rows{together}",
                 name,
             )
         seen[name if name and name not in seen else f"{name} (row {number})".strip()] = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections import Counter
 
@@ -159,7 +160,39 @@ def test_unlabelled_data(clean, table):
 
 
 def test_every_kind_is_planted_somewhere():
-    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels", "no-lesions"}
+    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels", "no-lesions", "crowded-patient"}
+
+
+def test_a_patient_that_stands_for_not_known(clean, table):
+    rows, _ = clean
+    for row in rows[:10]:
+        row.update(patient_id="unknown", split="")
+    rows[10].update(split=""), rows[11].update(split="")
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert kinds(report) == {"crowded-patient": 1} and "'unknown' has 10 of 12 lesions" in report.text()
+
+
+@pytest.mark.parametrize("first, second", [("0012", "12"), ("12", "12.0"), ("M\u00fcller 1", "Mu\u0308ller 01")])
+def test_a_patient_in_two_spellings(clean, table, first, second):
+    """As spreadsheets and other systems write the same number or name."""
+    rows, _ = clean
+    rows[0].update(patient_id=first), rows[1].update(patient_id=second, split=rows[0]["split"])
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert kinds(report)["like-patients"] == 1
+
+
+def test_a_file_in_a_folder_that_may_not_be_read_is_not_missing(clean, table, monkeypatch):
+    rows, folder = clean
+
+    def stat(path, *args, **kwargs):
+        if str(path).endswith("c1.png"):
+            raise PermissionError(13, "Permission denied")
+        return found(path, *args, **kwargs)
+
+    found = os.stat
+    monkeypatch.setattr(os, "stat", stat)
+    report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
+    assert kinds(report) == {"unreadable-image": 1} and "permission denied" in report.text()
 
 
 def test_all_unknown_labels_are_listed_with_the_nearest_class(clean, table):

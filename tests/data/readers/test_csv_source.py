@@ -286,3 +286,18 @@ def test_answers_of_predict_are_not_taken_for_the_truth(tmp_path):
         with pytest.raises(ConfigError, match="'diagnosis' holds what `amfzoo predict` answered"):
             read_csv(table, labels=labels)
     assert [lesion.labels for lesion in read_csv(table, labels=["truth"])] == [{"truth": "b"}, {"truth": "a"}]
+
+
+def test_several_pictures_of_one_lesion_can_be_numbered(tmp_path):
+    """As the error on their repeated id says."""
+    file = tmp_path / "t.csv"
+    file.write_text("lesion_id,patient_id,clinical\nA,P,1.jpg\nA,P,2.jpg\n")
+    with pytest.raises(
+        ConfigError, match="'' to number the rows; the column 'patient_id' keeps those of a patient in one"
+    ):
+        read_csv(file)
+    assert [(one.id, one.patient) for one in read_csv(file, id="")] == [("1", "P"), ("2", "P")]
+    file.write_text("lesion_id,clinical\nA,1.jpg\nA,2.jpg\n")
+    with pytest.raises(ConfigError, match="'' to number the rows, and this column as the patient's"):
+        read_csv(file)
+    assert [(one.id, one.patient) for one in read_csv(file, id="", patient="lesion_id")] == [("1", "A"), ("2", "A")]
