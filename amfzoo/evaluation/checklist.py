@@ -26,7 +26,6 @@ from ..errors import ConfigError
 from ..labels import CHECKLIST, DERM7PT, DIAGNOSIS, REFER_ORIGINAL, REFER_REVISED
 from . import weighted
 from .cases import Cases
-from .cases_checks import UNKNOWN
 from .intervals import FEW_POSITIVES, LEVEL, RESAMPLES, rare_classes, uncertain, with_intervals
 from .metrics import Score, undefined
 from .paired import Difference, differences, shared_groups
@@ -74,17 +73,6 @@ def rule_points(cases: Cases) -> tuple[np.ndarray, np.ndarray]:
     score = sum(points[name][cases.probabilities[name].argmax(1)] for name in CHECKLIST)
     expected = sum(cases.probabilities[name] @ points[name] for name in CHECKLIST)
     return score, expected
-
-
-def label_points(cases: Cases) -> np.ndarray:
-    """(N,) seven-point score of the true classes, -1 where one of them is unknown.
-
-    Raises:
-        ConfigError: a criterion or one of its classes is missing.
-    """
-    _require(rule_note(cases))
-    known = np.all([cases.labels[name] != UNKNOWN for name in CHECKLIST], axis=0)
-    return np.where(known, sum(_points(cases, name)[cases.labels[name]] for name in CHECKLIST), -1)
 
 
 def checklist_scores(
