@@ -11,6 +11,10 @@ every class of every task, for little gain at the usual hundreds of groups. Wher
 bootstrap cannot work, a proportion of exactly 0 or 1, the exact binomial bound
 (Clopper & Pearson, Biometrika 1934) with the number of groups as the sample size is
 given instead, which is conservative.
+
+An average over classes is, on a resample that lacks one, over the others. To leave such resamples out would make
+intervals of macro-F1 too narrow: on lesions like the held-out ones of MILK10k they then hold the truth in 80 %, as they
+are in 92 % (`benchmarks/interval_coverage.py`; rare classes are resampled from too few lesions either way).
 """
 
 from __future__ import annotations

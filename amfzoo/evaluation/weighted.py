@@ -119,7 +119,7 @@ def _by_threshold(positive: np.ndarray, score: np.ndarray, weights: np.ndarray) 
 
 
 def _macro(values: list[np.ndarray], present: list[np.ndarray]) -> np.ndarray:
-    """Mean over the classes that a resample holds."""
+    """Mean over the classes that a resample holds; see `intervals` for why not NaN where it lacks one."""
     used = np.stack(present)
     return _ratio(np.where(used, np.stack(values), 0).sum(0), used.sum(0))
 
