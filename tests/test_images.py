@@ -90,6 +90,15 @@ def test_crop_takes_the_centre():
     assert got.shape == (30, 60, 3) and (got[:, 0] == 0).all()  # same aspect ratio: nothing cut
 
 
+def test_crop_takes_the_centre_in_the_shape_of_the_input():
+    tall = np.zeros((200, 120, 3), np.uint8)
+    tall[70:130] = _quadrants(60, 120)
+    got = Preprocess(size=(60, 120), fit="crop").resized(tall)
+    np.testing.assert_array_equal(got, _quadrants(60, 120))
+    got = Preprocess(size=(120, 60), fit="crop").resized(tall.swapaxes(0, 1))
+    np.testing.assert_array_equal(got, _quadrants(60, 120).swapaxes(0, 1))
+
+
 def test_crop_of_an_odd_remainder_stays_centred():
     array = np.zeros((20, 33, 3), np.uint8)
     array[:, 16] = 255

@@ -17,6 +17,7 @@ from amfzoo.labels import (
     REFER_REVISED,
     as_tasks,
     class_titles,
+    criterion_bounds,
     criterion_points,
     seven_point_score,
 )
@@ -115,6 +116,19 @@ def test_points(task):
 )
 def test_coarser_or_other_classes_have_no_points(task, classes):
     assert criterion_points(task, classes) is None
+
+
+@pytest.mark.parametrize(
+    "task, bounds",
+    [
+        ("streaks", {"absent": (0, 0), "regular": (0, 0), "irregular": (1, 1)}),
+        ("streaks", {"absent": (0, 0), "irregular": (0, 1)}),  # what was regular may be among them
+        ("pigment_network", {"absent": (0, 0), "present": (0, 2)}),
+        ("blue_whitish_veil", {"absent": (0, 0), "present": (2, 2)}),
+    ],
+)
+def test_bounds_are_points_where_the_classes_are_those_of_the_rule(task, bounds):
+    assert criterion_bounds(task, bounds) == bounds
 
 
 def test_score_of_every_combination():

@@ -129,6 +129,13 @@ def test_threshold_on_other_cases_and_without_positives():
             threshold_for_sensitivity(cases, "diagnosis", "MEL", 0.9)
 
 
+def test_a_case_at_the_threshold_is_called():
+    score, truth = np.array([0.75, 0.5, 0.25, 0.5, 0.25]), np.array([1, 1, 1, 0, 0])
+    cases = Cases(range(5), {"d": ("a", "b")}, {"d": truth}, {"d": np.stack([1 - score, score], 1)})
+    point = measure_threshold(cases, "d", "b", 0.5, resamples=0)
+    assert (point.sensitivity.value, point.specificity.value) == (2 / 3, 1 / 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

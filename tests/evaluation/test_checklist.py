@@ -117,6 +117,21 @@ def test_rule_counts_and_rates():
     assert found["rule_auc"].low < found["rule_auc"].value < found["rule_auc"].high
 
 
+def test_intervals_of_the_rule_are_each_of_their_own_score():
+    """Against scikit-learn, resample by resample."""
+    cases = make_derm7pt(80)
+    melanoma = cases.labels["diagnosis"] == cases.tasks["diagnosis"].index("MEL")
+    found = checklist_scores(cases, resamples=20)
+    for name, score in zip(("rule_auc", "rule_auc_expected"), rule_points(cases)):
+        draws = resample(
+            lambda w: {"x": np.array([roc_auc_score(melanoma, score, sample_weight=row) for row in w])},
+            cases.groups,
+            resamples=20,
+        )["x"]
+        assert (found[name].low, found[name].high) == pytest.approx(percentile(draws))
+    assert found["rule_auc"].low != found["rule_auc_expected"].low
+
+
 def test_rule_on_the_human_labels(shared):
     cases = certain(human_labels(shared))
     assert len(cases) == 1011

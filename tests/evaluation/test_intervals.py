@@ -119,6 +119,15 @@ def test_a_class_of_few_cases_has_no_interval_for_its_ranking():
     assert math.isnan(found["auroc:MEL"].low) and "fewer than 5" in found["auroc:MEL"].note
 
 
+@pytest.mark.parametrize("count, kept", [(4, False), (5, True)])
+def test_five_lesions_of_a_class_are_enough_for_its_ranking(count, kept):
+    labels = np.r_[np.zeros(30, int), np.ones(30, int), np.full(count, 2)]
+    found = score_intervals(replace(make(60 + count), labels={"diagnosis": labels}), "diagnosis", resamples=100)
+    for name in ("auroc", "average_precision"):
+        rare, average = found[f"{name}:NV"], found[name]
+        assert math.isfinite(rare.low) == (not rare.note) == (not average.note) == kept
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_cases_give_reasons_not_warnings(count):
     with warnings.catch_warnings():
@@ -150,6 +159,14 @@ def test_difference_is_paired_and_aligned_by_id():
     assert shuffled == found
     back = paired_difference(b, a, resamples=400)["diagnosis"]["accuracy"]
     assert (back.value, back.low, back.high, back.p) == pytest.approx((-gain.value, -gain.high, -gain.low, gain.p))
+
+
+def test_a_clear_difference_has_the_smallest_p_value_that_resamples_can_show():
+    """A hundred resamples that all lie on one side do not show a p-value of 0."""
+    a, b = make(200, 1, skill=0.0), make(200, 2, skill=5.0)
+    for first, second in ((a, b), (b, a)):
+        found = paired_difference(first, second, resamples=100)["diagnosis"]
+        assert [found[name].p for name in ("accuracy", "log_loss", "auroc")] == pytest.approx([2 / 101] * 3)
 
 
 def test_difference_of_nearly_the_same_predictions_is_narrow():

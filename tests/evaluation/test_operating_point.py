@@ -109,6 +109,30 @@ def test_a_comparison_has_what_is_called_too():
     assert "streaks: macro-F1 as called" in to_text(evaluate(first, second, resamples=0))
 
 
+def test_calls_are_those_of_the_answers():
+    """With and without dermoscopy, a case at its point included; a task that is no criterion has its point always."""
+    rng, count = np.random.default_rng(0), 60
+    tasks = {"streaks": COARSE, "blue_whitish_veil": COARSE[::-1], "grade": ("low", "high"), "colour": ("a", "b", "c")}
+    p = {task: rng.dirichlet(np.ones(len(classes)), count) for task, classes in tasks.items()}
+    cases = Cases(list(map(str, range(count))), tasks, {task: np.zeros(count, int) for task in tasks}, p)
+    p, seen = cases.probabilities, np.arange(count) % 3 < 2
+    points = {"streaks": {"present": p["streaks"][0, 1]}, "blue_whitish_veil": {"absent": 0.8}, "grade": {"high": 0.1}}
+    called = with_calls(cases, points, seen).called
+    for i in range(count):
+        rows = {task: dict(zip(classes, p[task][i].tolist())) for task, classes in tasks.items()}
+        missing = () if seen[i] else ("dermoscopy",)
+        answer = Prediction(rows, missing=missing, operating_points=points)
+        assert all(tasks[task][called[task][i]] == answer.called(task)[0] for task in points)
+    assert called.keys() == points.keys()
+
+
+def test_without_dermoscopy_the_most_probable_class_of_a_criterion_is_called():
+    cases = criterion(40, 10)
+    seen = np.arange(40) % 2 == 0
+    called = with_calls(cases, {"streaks": {"present": 0.0}}, seen).called["streaks"]
+    assert called[seen].all() and not called[~seen].any()  # never as probable as one half
+
+
 @pytest.mark.parametrize("folder", ["amfzoo/weights/amf_small.open", "weights/amf_base.open"])
 def test_released_points_and_figures_are_those_of_the_saved_predictions(folder):
     root = Path(__file__).resolve().parents[2]

@@ -147,6 +147,16 @@ def test_frames_change_nothing(pairs):
         assert [code for code, _ in found(swapped(framed))] == ["swapped"]
 
 
+def test_a_round_picture_on_the_gray_of_damaged_files_is_not_damaged(pairs):
+    """Such a frame lies above the picture too, the gray of a file that ends early only below."""
+    pixels = np.array(pairs[0]["dermoscopy"])
+    rows, columns = np.indices(pixels.shape[:2])
+    outside = (rows - 225) ** 2 + (columns - 300) ** 2 > 225**2
+    for gray, damaged in ((outside, False), (outside & (rows > 225), True), (rows > 400, True)):
+        picture = Image.fromarray(np.where(gray[..., None], 128, pixels).astype(np.uint8))
+        assert (("damaged", ("dermoscopy",)) in found({**pairs[0], "dermoscopy": picture})) == damaged
+
+
 def test_gray_pictures_are_said_to_have_no_colours(pairs):
     gray = {name: picture.convert("L").convert("RGB") for name, picture in pairs[0].items()}
     messages = [warning.message for warning in check_images(gray) if warning.code == "no_lesion"]

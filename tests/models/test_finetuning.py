@@ -7,6 +7,7 @@ import torch
 from networks import TASKS, build, loss, pair, perturb, settle
 
 from amfzoo import ConfigError
+from amfzoo.models.parts import PooledNorm, make_heads
 
 # ------------------------------------------------------------------ freezing
 
@@ -119,6 +120,19 @@ def test_groups_make_an_optimiser():
     first.backward()
     optimiser.step()
     assert loss(network(*pair(4))) < first
+
+
+def test_the_first_step_of_a_new_head_moves_no_logit_far():
+    """Adam moves every weight by the rate, so with 3072 features of unit size a logit would move by more than two."""
+    torch.manual_seed(0)
+    features = PooledNorm([1024, 2048])([torch.randn(1, width, 2, 2) for width in (1024, 2048)])
+    heads = make_heads(3072, TASKS)
+    optimiser = torch.optim.Adam(heads.parameters(), lr=1e-3)
+    before = {task: head(features) for task, head in heads.items()}
+    loss(before).backward()
+    optimiser.step()
+    moved = torch.cat([(head(features) - before[task]).flatten() for task, head in heads.items()])
+    assert 0.1 < moved.abs().min() and moved.abs().max() < 1  # they do move
 
 
 # --------------------------------------------------------------------- heads

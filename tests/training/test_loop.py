@@ -105,3 +105,40 @@ def test_the_first_step_has_the_full_clipped_gradient_and_leaves_a_checkpoint_in
     assert trainer.network.training
     trainer.ema = None
     assert trainer.averaged is trainer.network and not trainer.network.training
+
+
+def weights_of(network) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def test_the_averaged_weights_are_those_written_out(lesions, tmp_path):
+    """Early weights soon count for little, whatever the decay: else a short run would keep those that it started from."""
+    few, states = replace(lesions, lesions=lesions.lesions[:6]), []
+    trainer = trainer_of(few, tmp_path, ema=0.5, batch_size=2, warmup=0.0)
+    trainer.on_step = lambda trainer: states.append(weights_of(trainer.network))
+    trainer.run_epoch()
+    expected = states[0]
+    for step, state in enumerate(states[1:], start=2):
+        decay = min(0.5, 1 - step ** (-2 / 3))
+        expected = decay * expected + (1 - decay) * state
+    assert len(states) == 3 and (states[2] - states[0]).abs().max() > 1e-3  # else agreement would say nothing
+    torch.testing.assert_close(weights_of(trainer.averaged), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_what_teachers_teach_does_not_depend_on_the_parts_of_a_step(lesions, tmp_path):
+    """Backbones are frozen, since batch normalisation sees the parts."""
+    torch.manual_seed(4)
+    plain = amfzoo.create_model("amf_test", tasks=lesions.tasks, clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE)
+    teacher = amfzoo.create_model("amf_test", tasks=lesions.tasks).save_pretrained(tmp_path / "teacher")
+    settings = {
+        "teachers": (f"local-dir:{teacher}",), "distill": 0.7, "freeze": ("clinical", "dermoscopy"), "optimizer": "momentum",
+        "lr": 0.1, "warmup": 0.0, "ema": 0.0,
+    }  # fmt: skip
+    few, losses, weights = replace(lesions, lesions=lesions.lesions[:8]), [], [weights_of(plain)]
+    for accumulate in (1, 2):
+        trainer = trainer_of(few, tmp_path, copy.deepcopy(plain), accumulate=accumulate, **settings)
+        losses.append(trainer.run_epoch())
+        weights.append(weights_of(trainer.network))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert (weights[1] - weights[0]).abs().max() > 1e-3  # else agreement would say nothing
+    torch.testing.assert_close(weights[2], weights[1], rtol=1e-4, atol=1e-6)

@@ -76,6 +76,14 @@ def test_the_loss_is_the_divergence_of_the_student(teacher):
     assert teachers.loss({"colour": p.log()}, {"colour": p}, {"colour": 1.0}).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_tasks_count_by_their_weights():
+    logits, p = ({"colour": torch.randn(5, 3), "shade": torch.randn(5, 2)} for _ in range(2))
+    p = {task: values.softmax(1) for task, values in p.items()}
+    divergences = {task: (p[task] * (p[task].log() - logits[task].log_softmax(1))).sum() for task in p}
+    value = Teachers((), network(), torch.device("cpu")).loss(logits, p, {"colour": 0.25, "shade": 0.75})
+    torch.testing.assert_close(value, 0.25 * divergences["colour"] + 0.75 * divergences["shade"])
+
+
 def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
     """All labels but those of two lesions are gone."""
     few = {lesion.id for lesion in data if lesion.id in ("L0", "L1", "L2", "L12", "L13", "L14")}
