@@ -45,6 +45,7 @@ def test_networks_and_runtimes_as_json(printed):
     assert large["GMAC"] / small["GMAC"] == pytest.approx((96 / 64) ** 2, rel=0.1)
 
 
+@pytest.mark.slow  # four networks on three runtimes
 def test_models_and_their_controls_behind_each_runtime(printed):
     code, text = printed(
         "amf_test", "symmetric_test", "--only", "controls", "--no-peers", "--runtimes", "torch:bf16", "torch:int8",

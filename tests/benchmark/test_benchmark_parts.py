@@ -107,6 +107,7 @@ def test_variants():
     assert "not in int8" in left_out["torch:int8"]
 
 
+@pytest.mark.slow  # int8 itself is tested with the runtimes
 def test_int8_is_calibrated_on_drawn_pictures():
     if reason := RUNTIMES["onnx"].refusal("cpu", "int8"):
         pytest.skip(reason)

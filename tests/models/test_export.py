@@ -41,6 +41,9 @@ def test_export_with_any_batch_size(network):
             assert_same(program.module()(*inputs(batch)), network(*inputs(batch)))
 
 
+@pytest.mark.parametrize(
+    "network", [SMALL[0], *(pytest.param(n, marks=pytest.mark.slow) for n in ALL if n != SMALL[0])], indirect=True
+)
 def test_onnx_with_any_batch_size(network, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs amfzoo[onnx]")
     pytest.importorskip("onnxscript", reason="needs amfzoo[onnx]")
