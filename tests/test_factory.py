@@ -10,6 +10,7 @@ import torch
 from networks import TASKS, build, pair, perturb, settle
 
 from amfzoo import ConfigError, PairNetwork, UnknownModelError, WeightsError, create_model
+from amfzoo.data import example_pair
 
 
 @pytest.fixture
@@ -194,6 +195,16 @@ def test_classes_in_another_order_are_the_same_task(released, tmp_path):
     with torch.no_grad():
         assert torch.allclose(network(*pair(2))["streaks"].flip(1), released[0](*pair(2))["streaks"], atol=1e-6)
     assert network.tasks == reordered and network.config.temperatures == {"streaks": 2.0} and not network.untrained
+
+
+def test_prediction_sets_go_with_the_order_of_the_classes(tmp_path):
+    pretrained, (clinical, dermoscopy) = create_model("amf_small", True), example_pair()
+    classes = pretrained.tasks["diagnosis"][::-1]
+    folder = create_model("amf_small", True, tasks={"diagnosis": classes}).save_pretrained(tmp_path / "reversed")
+    for network in (create_model("amf_small", True, tasks={"diagnosis": classes}), create_model(folder)):
+        found, expected = network.predict(clinical, dermoscopy), pretrained.predict(clinical, dermoscopy)
+        assert found.diagnosis == pytest.approx(expected.diagnosis, abs=1e-6) and list(found.diagnosis) == list(classes)
+        assert found.sets["diagnosis"] == expected.sets["diagnosis"]
 
 
 def test_a_task_with_more_classes_starts_from_those_that_are_known(released):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -213,8 +214,9 @@ def evenly_spaced(lesions: Sequence[Lesion], count: int) -> tuple[Lesion, ...]:
 
 
 def join(sets: Iterable[LesionSet]) -> LesionSet:
-    """One set as it is; several as by `concat`, sources of the same name numbered in the order of their images' paths, so
-    that ids stay what they are where the sources are given in another order.
+    """One set as it is; several as by `concat`, those of one name under the folders of their images too, or numbered.
+
+    The folders give the same ids in whatever order the sources come.
 
     Raises:
         ConfigError: see `concat`.
@@ -223,13 +225,24 @@ def join(sets: Iterable[LesionSet]) -> LesionSet:
     if len(sets) == 1:
         return sets[0]
     names = [one.name for one in sets]
-    numbered = list(sets)
+    named = list(sets)
     for name in dict.fromkeys(names):
-        alike = sorted((i for i, other in enumerate(names) if other == name), key=lambda i: _first_image(sets[i]))
-        for number, i in enumerate(alike if len(alike) > 1 else ()):
-            numbered[i] = replace(sets[i], name=f"{name}-{number}")
-    return concat(numbered, name="+".join(dict.fromkeys(names)))
+        alike = [i for i, other in enumerate(names) if other == name]
+        if len(alike) > 1:
+            for i, own in zip(alike, _told_apart([sets[i] for i in alike]) or [f"{name}-{i}" for i in alike]):
+                named[i] = replace(sets[i], name=own)
+    return concat(named, name="+".join(dict.fromkeys(names)))
 
 
-def _first_image(source: LesionSet) -> str:
-    return min((str(path) for lesion in source for path in lesion.images.values()), default="")
+def _told_apart(sets: Sequence[LesionSet]) -> list[str] | None:
+    """Names with the part of the images' folders that differs; None where no part does."""
+    try:
+        folders = [
+            os.path.commonpath([path.parent for lesion in source for path in lesion.images.values()]) for source in sets
+        ]
+        places = [os.path.relpath(own, os.path.commonpath(folders)) for own in folders]
+    except ValueError:  # no images, or some paths are relative
+        return None
+    return (
+        [f"{place}/{source.name}" for place, source in zip(places, sets)] if len(set(places)) == len(places) else None
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,12 +62,15 @@ def _images(lesion: Lesion) -> str:
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+_NO_IMAGES = _images(Lesion("none"))
+
+
 def read_split(lesions: LesionSet, path: str | os.PathLike[str]) -> LesionSet:
     """The same lesions with the splits of a file that `write_split` wrote.
 
-    Lesions are found by their ids; where these are but numbers of rows, or the file has the images of a lesion under another
-    id, by the names of their images, since rows may have been put in another order and numbered anew. Of a file made for
-    several sources, the lesions of one will do.
+    Lesions are found by their ids where their images have the names that they had; else, and where ids are but numbers of
+    rows, by the names of their images, since rows may have been put in another order and numbered anew; and by their ids
+    alone where the file has no such images. Of a file made for several sources, the lesions of one will do.
 
     Raises:
         ConfigError: the file lacks a lesion or names an unknown one, or as `splits_in`.
@@ -85,8 +89,8 @@ def splits_in(path: str | os.PathLike[str], lesions: LesionSet) -> dict[str, str
     """{lesion: split} of those lesions that the file has.
 
     Raises:
-        ConfigError: the file cannot be read, names a lesion twice or an unknown split, or has some of the lesions' images
-            under other ids and others not at all.
+        ConfigError: the file cannot be read, names a lesion twice or an unknown split, or ids stand for other lesions now and
+            the images do not tell which.
     """
     return _match(lesions, _rows(path), path)[0]
 
@@ -114,24 +118,36 @@ def _match(
     prefix = f"{lesions.name}/"  # `records.concat` puts it before the ids of each of several sources
     joint = not any(name in rows for name in ids) and any(prefix + name in rows for name in ids)
     own = {name.removeprefix(prefix): row for name, row in rows.items() if name.startswith(prefix)} if joint else rows
-    known = any(name in own for name in ids)
-    numbers = _are_numbers(own)
-    by_images = {row.images: name for name, row in own.items() if row.images}
-    names = {lesion.id: by_images[key] for lesion in lesions if (key := _images(lesion)) in by_images}
-    if len(by_images) == len(own) and len(set(names.values())) == len(names):  # images tell lesions apart
-        moved = [name for name in names if name != names[name] and name in own]  # ids that stand for other lesions now
-        gone = [name for name in ids if name in own and name not in names]
-        if moved and gone and not numbers:
-            raise ConfigError(
-                f"{Path(path)}: ids stand for other lesions than in this split: the images of {moved[0]!r} are there under "
-                f"{names[moved[0]]!r}, while those of {len(gone)} lesions, such as {gone[0]!r}, are not there at all; give the "
-                "lesions the ids that they had, or make a new split"
-            )
-        if moved or numbers or (not known and names):
-            # a table under another name, of several that were trained on: the others' rows are not unknown
-            unknown = set(own) - set(names.values()) if known else set()
-            return {name: own[row].split for name, row in names.items()}, unknown
-    return {name: own[name].split for name in ids if name in own}, set(own) - set(ids)
+    known, numbers = any(name in own for name in ids), _are_numbers(own)
+    holders: dict[str, list[str]] = defaultdict(list)
+    for name, row in own.items():
+        if row.images not in ("", _NO_IMAGES):
+            holders[row.images].append(name)
+    found: dict[str, str] = {}  # lesion -> row
+    by_id_alone = []
+    for lesion in lesions:
+        images, row = _images(lesion), own.get(lesion.id)
+        if row is not None and row.images in ("", images):
+            found[lesion.id] = lesion.id
+        elif images in holders:
+            if len({own[name].split for name in holders[images]}) > 1:
+                raise ConfigError(
+                    f"{Path(path)}: the images of lesion {lesion.id!r} are there under {', '.join(holders[images][:3])}, in "
+                    "different splits; give the lesions the ids that they had, or make a new split"
+                )
+            found[lesion.id] = holders[images][0]
+        elif row is not None and not numbers:  # its files have other names now
+            by_id_alone.append(lesion.id)
+    taken = {row: name for name, row in found.items()}
+    if mixed := [name for name in by_id_alone if name in taken]:
+        raise ConfigError(
+            f"{Path(path)}: ids stand for other lesions than in this split: the images of {mixed[0]!r} belong to "
+            f"{taken[mixed[0]]!r} now ({len(mixed)} in all); give the lesions the ids that they had, or make a new split"
+        )
+    found.update((name, name) for name in by_id_alone)
+    # a table under another name, of several that were trained on: the others' rows are not unknown
+    unknown = set(own) - set(found.values()) if known else set()
+    return {name: own[found[name]].split for name in ids if name in found}, unknown
 
 
 def _are_numbers(names: Iterable[str]) -> bool:

@@ -135,10 +135,10 @@ def threshold_for_sensitivity(
     cases, names, score, truth = _binary(cases, task, positive)
     if truth.all() or not truth.any():
         raise ConfigError(f"task {task!r}: a threshold needs cases with and without {' or '.join(names)}")
+    given, score = score, without_last_digits(score)  # so that the resamples tie where the threshold does
     ordered = np.sort(score[truth])[::-1]
     last = float(ordered[math.ceil(sensitivity * len(ordered) - 1e-9) - 1])
-    threshold = (last + (next_lower(score, last) or 0.0)) / 2
-    score = without_last_digits(score)  # so that the resamples tie where the threshold does
+    threshold = (last + (next_lower(given, last) or 0.0)) / 2
     point = measure_threshold(cases, task, names, threshold, resamples=resamples, seed=seed, level=level)
     if not resamples or point.specificity.value in (0.0, 1.0) or len(set(cases.groups)) < 2:
         return point
@@ -156,18 +156,18 @@ def threshold_for_sensitivity(
 
 
 def next_lower(scores: np.ndarray, last: float) -> float | None:
-    """The highest score below `last`, and not merely in the last digits; None where there is none."""
-    lower = scores[scores < last - _TIE]
+    """The highest score below `last`; None where there is none."""
+    lower = scores[scores < last]
     return float(lower.max()) if len(lower) else None
 
 
 def without_last_digits(scores: np.ndarray) -> np.ndarray:
-    """(N,) scores, those that differ in the last digits alone made the same."""
-    order = np.argsort(scores)
-    steps = np.diff(scores[order], prepend=-np.inf) > _TIE
-    lowest = scores[order][steps]
-    same = np.empty_like(scores)
-    same[order] = lowest[np.cumsum(steps) - 1]
+    """(N,) scores, each lowered to the lowest of those that it differs from in the last digits alone."""
+    same, lowest = np.array(scores, dtype=float), -math.inf
+    for i in np.argsort(same):
+        if same[i] - lowest > _TIE:  # not from the one before, which could chain any distance
+            lowest = same[i]
+        same[i] = lowest
     return same
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..labels import CHECKLIST, criterion_points
-from .calibration import next_lower
+from .calibration import next_lower, without_last_digits
 from .cases import Cases
 from .intervals import score_intervals
 from .metrics import Score
@@ -48,7 +48,7 @@ def fit_operating_points(cases: Cases) -> dict[str, dict[str, float]]:
         if min(present, int(known.sum()) - present) < LEAST_OF_EACH:
             continue
         scores = cases.probabilities[task][known, column]
-        last = float(np.sort(scores)[-present])
+        last = float(np.sort(without_last_digits(scores))[-present])
         lower = next_lower(scores, last)
         if lower is not None:  # else every case would be called
             found[task] = {classes[column]: (last + lower) / 2}

@@ -156,7 +156,8 @@ def _near(path: str, error: Exception) -> str:
         return ""
     folder, file = os.path.split(path)
     try:
-        names = _listing(folder or os.curdir, os.stat(folder or os.curdir).st_mtime_ns)
+        folder = os.path.abspath(folder)
+        names = _listing(folder, os.stat(folder).st_mtime_ns)
     except OSError:
         return ""
     found = names.get(_alike(file))

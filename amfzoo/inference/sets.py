@@ -13,8 +13,8 @@ The most probable class is always in the set, so no set is empty; this only adds
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class ConformalSets:
             raise ConfigError(
                 f"conformal: every class needs a finite threshold and a count, got {dict(self.thresholds)}"
             )
+
+    def in_order(self, classes: Iterable[str]) -> ConformalSets:
+        """The same sets, for columns of probabilities in this order of the same classes."""
+        thresholds, cases = ({name: of[name] for name in classes} for of in (self.thresholds, self.cases))
+        return replace(self, thresholds=thresholds, cases=cases)
 
     def members(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, C) probabilities, columns in the order of `thresholds` -> (N, C) bool, the classes in each set."""

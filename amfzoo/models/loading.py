@@ -170,6 +170,7 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     before = {t: (model.tasks[t], model.heads[t]) for t in tasks if t in model.tasks}
     kept = [t for t in before if sorted(tasks[t]) == sorted(before[t][0])]
     fitted = {name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in FITTED}
+    fitted["conformal"] = {t: sets.in_order(tasks[t]) for t, sets in fitted["conformal"].items()}
     if model.origin is not None:
         settle_info(model)  # gives up what changed weights do not deserve, before the heads that go change them
     dropped = [t for t in model.tasks if t not in kept]
@@ -182,10 +183,12 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     if model.origin is not None:  # what is left of the weights is as it was loaded
         model.origin = origin_of(model, model.config, source)
     fresh = [t for t in tasks if t not in kept]
+    started = [t for t in fresh if t in before and set(tasks[t]) & set(before[t][0])]
     if fresh or dropped:
         logger.warning(
-            "%s: heads %s are new and untrained; heads %s of the weights were dropped",
+            "%s: heads %s are new and untrained%s; heads %s of the weights were dropped",
             source,
             fresh or "none",
+            f" (of {', '.join(started)} the classes that the weights know start from their values)" if started else "",
             dropped or "none",
         )

@@ -86,7 +86,10 @@ def checked_present(images: Mapping[str, Tensor | None], present: Tensor | None)
         raise ConfigError("there is no image: pass (B, 3, H, W) for each branch, and mark absent ones in `present`")
     first = next(iter(given.values()))
     if present is None:
-        present = torch.ones(len(first), len(images), dtype=torch.bool, device=first.device)
+        # not len(first), which would fix the batch size of a trace or an export
+        present = torch.ones(first.shape[0], len(images), dtype=torch.bool, device=first.device)
+    if not isinstance(present, Tensor):
+        present = torch.as_tensor(present, device=first.device)
     if not torch.jit.is_tracing() and (
         any(image.ndim != 4 or image.shape[0] != first.shape[0] for image in given.values())
         or tuple(present.shape) != (first.shape[0], len(images))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_splits_are_written_and_read(singles, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace("L999,", "L9999,"), r"lacks lesions L999 \(1 in all\)"),
+        (lambda text: re.sub("L999,.*\n", "", text), r"lacks lesions L999 \(1 in all\)"),
         (lambda text: text + "M1,train\n", "names the unknown lesions M1"),
         (lambda text: text + "L999,train\n", "line 1002: the lesion 'L999' comes twice"),
         (lambda text: text.replace(",train", ",tarin", 1), "split 'tarin' must be one of"),
@@ -132,3 +133,25 @@ def test_sources_of_one_name_keep_their_ids_in_any_order(tmp_path):
     again = read_split(join(sites[::-1]), tmp_path / "split.csv")
     assert {one.clinical: one.split for one in again} == {one.clinical: one.split for one in found}
     assert {one.split for one in found} == {"train", "valid"}
+
+
+def test_each_lesion_is_found_for_itself(tmp_path):
+    """One picture that two rows have, or rows without any, do not hide that the others were put in another order."""
+    pictures = ["a.jpg", "b.jpg", "c.jpg", "c.jpg", None, None]
+    lesions = [Lesion(f"L{n}", dermoscopy=name) for n, name in enumerate(pictures)]
+    found = [
+        replace(one, split=split) for one, split in zip(lesions, ["train", "test", "valid", "valid", "train", "test"])
+    ]
+    write_split(LesionSet("x", found, {}), tmp_path / "split.csv")
+    swapped = [Lesion("L0", dermoscopy="b.jpg"), Lesion("L1", dermoscopy="a.jpg"), *lesions[2:]]
+    again = read_split(LesionSet("x", swapped, {}), tmp_path / "split.csv")
+    assert [one.split for one in again] == ["test", "train", "valid", "valid", "train", "test"]
+    renamed = LesionSet("x", [Lesion("new", dermoscopy="a.jpg"), *lesions[1:]], {})
+    assert read_split(renamed, tmp_path / "split.csv").lesions[0].split == "train"
+    taken = LesionSet("x", [Lesion("L0", dermoscopy="new.jpg"), Lesion("new", dermoscopy="a.jpg")], {})
+    with pytest.raises(ConfigError, match="ids stand for other lesions"):
+        splits_in(tmp_path / "split.csv", taken)
+    both = [replace(found[2], split="train"), *found[3:]]
+    write_split(LesionSet("x", both, {}), tmp_path / "both.csv")
+    with pytest.raises(ConfigError, match="in different splits"):
+        splits_in(tmp_path / "both.csv", LesionSet("x", [Lesion("L9", dermoscopy="c.jpg")], {}))

@@ -185,6 +185,15 @@ def test_a_whole_number_of_cases_is_not_rounded_up_and_a_perfect_specificity_has
     assert (found.low, found.high) == pytest.approx((0.025 ** (1 / 25), 1))
 
 
+def test_saturated_probabilities_keep_the_specificity_within_its_interval():
+    rng = np.random.default_rng(0)
+    p = 1 / (1 + np.exp(-np.r_[rng.normal(15, 1.5, 300), rng.normal(13, 1.5, 300)]))
+    labels = np.r_[np.ones(300, int), np.zeros(300, int)]
+    cases = Cases(list(map(str, range(600))), {"d": ("N", "M")}, {"d": labels}, {"d": np.stack([1 - p, p], 1)})
+    found = threshold_for_sensitivity(cases, "d", "M", 0.5, resamples=200).specificity
+    assert found.low <= found.value <= found.high
+
+
 def test_interval_of_the_specificity_ties_where_the_threshold_does():
     """Cases that differ in the last digits alone are called together, on the cases and on each resample."""
     p = np.r_[np.full(20, 0.5), np.full(50, 0.5 - 1e-7), np.full(50, 0.1)]

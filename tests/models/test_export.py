@@ -80,3 +80,14 @@ def test_compiled_code_gives_the_same():
     compiled = torch.compile(network, fullgraph=True)
     with torch.no_grad():
         assert_same(compiled(*inputs(2)), network(*inputs(2)))
+
+
+def test_without_presence_any_batch_size_too():
+    """All images are there then, of however many lesions."""
+    network = settle(perturb(build("amf_test")))
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(network, pair(2), dynamic_shapes={"clinical": {0: batch}, "dermoscopy": {0: batch}})
+    for size in (1, 5):
+        images = pair(size, seed=size)
+        with torch.no_grad():
+            assert_same(program.module()(*images), network(*images))
