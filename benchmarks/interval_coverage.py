@@ -29,7 +29,7 @@ _TRUTH = 2_000_000  # lesions; its own error is below .001
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=200, metavar="N")
+    parser.add_argument("--sets", type=int, default=400, metavar="N")
     parser.add_argument("--resamples", type=int, default=200, metavar="N")
     args = parser.parse_args()
     frequency, sensitivity, size = of_cases(Cases.read(CASES))

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from ..data.records import LesionSet
 
 _COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
-
-
 _MORE = {**dict.fromkeys(_COLUMNS[:2], " image"), "id": "; '' numbers the rows"}
 
 

@@ -90,7 +90,7 @@ def checklist_scores(
     found: dict[str, Score] = {}
     if not protocol_note(cases):
         found |= with_intervals(averages(cases), lambda w: weighted_averages(cases, w), cases.groups, **settings)
-        found |= {name: _noted(found[name], rare_note(cases, DERM7PT.tasks)) for name in ("auc_12", "auc_24")}
+        found |= {name: noted(found[name], rare_note(cases, DERM7PT.tasks)) for name in ("auc_12", "auc_24")}
     if not rule_note(cases):
         found |= _rule(cases, settings)
     return found
@@ -115,7 +115,7 @@ def checklist_differences(
     first, second, groups = averages(a), averages(b), shared_groups(a, b)
     found = differences(first, second, statistic, groups, resamples=resamples, seed=seed, level=level)
     note = rare_note(replace(a, groups=groups), DERM7PT.tasks)
-    return found | {name: _noted(found[name], note) for name in ("auc_12", "auc_24")}
+    return found | {name: noted(found[name], note) for name in ("auc_12", "auc_24")}
 
 
 def rare_note(cases: Cases, tasks: Iterable[str]) -> str:
@@ -124,7 +124,7 @@ def rare_note(cases: Cases, tasks: Iterable[str]) -> str:
     return uncertain(rare) if rare else ""
 
 
-def _noted(score: Noted, note: str) -> Noted:
+def noted(score: Noted, note: str) -> Noted:
     """With the note, where it has an interval and none yet."""
     return replace(score, note=score.note or note) if math.isfinite(score.low) else score
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..errors import ConfigError
 from ..labels import DERM7PT
 from . import weighted
 from .cases import Cases
-from .checklist import averages, protocol_note, rare_note, weighted_averages
+from .checklist import averages, noted, protocol_note, rare_note, weighted_averages
 from .intervals import LEVEL, RESAMPLES, with_intervals, withhold
 from .metrics import Score, task_scores
 from .paired import with_shared_groups
@@ -86,8 +86,8 @@ def seed_scores(
         kept = withhold(own, runs[0].select(runs[0].known(task)), task)
         found |= {f"{task}/{name}": score for name, score in kept.items()}
     for name, tasks in (("auc_12", DERM7PT.tasks), ("auc_24", DERM7PT.tasks), (MEAN_BALANCED, _tasks(runs[0]))):
-        if name in found and math.isfinite(found[name].low):
-            found[name] = replace(found[name], note=found[name].note or rare_note(runs[0], tasks))
+        if name in found:
+            found[name] = noted(found[name], rare_note(runs[0], tasks))
     return {
         name: SeedScore(score.value, _sd(values[name]), score.low, score.high, values[name], score.note)
         for name, score in found.items()
