@@ -49,8 +49,9 @@ def create_model(
         cache_dir: folder of the Hub's cache, instead of the usual one.
         token: for private repositories of the Hub; default HF_TOKEN, or that of `hf auth login`.
         **config: any field of `NetworkConfig`, e.g. ``dermoscopy="convnext_tiny"``,
-            ``fusion="none"``, ``clinical=None``. With weights, ``operating_points`` replaces those of the tasks that
-            it names (``{task: {}}`` takes one away, ``{}`` all); every other field is set as a whole.
+            ``fusion="none"``, ``clinical=None``. With weights, ``temperatures``, ``conformal`` and ``operating_points``
+            replace those of the tasks that they name (``{}`` takes all away, an operating point of ``{}`` one); every
+            other field is set as a whole.
 
     Returns:
         The network, in evaluation mode if it has weights, else in training mode.

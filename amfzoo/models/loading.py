@@ -27,7 +27,6 @@ logger = logging.getLogger("amfzoo")
 Net = TypeVar("Net", bound=nn.Module)
 
 
-_NOT_GIVEN = object()
 _INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_")
 _building = threading.local()
 _installing = threading.Lock()
@@ -96,16 +95,17 @@ def build_loaded(
 
     Args:
         build: from config to network.
-        changes: config fields to change; new auxiliary heads start untrained. Of `operating_points` those of the tasks
-            that are named replace the weights' own, `{task: {}}` takes one away and `{}` all.
+        changes: config fields to change; new auxiliary heads start untrained. Of what was fitted (`FITTED`) that of the
+            tasks that are named replaces the weights' own and `{}` takes all away, as `{task: {}}` does with an operating
+            point. With another temperature a task loses the prediction sets and the operating point of the one before.
         tasks: see `change_heads`.
 
     Raises:
         WeightsError, ConfigError: see `read_folder`, `NetworkConfig` and `load_weights`.
     """
     fresh_auxiliary = "auxiliary_heads" in changes
-    points = changes.get("operating_points", _NOT_GIVEN)  # of the tasks that there will be
-    changes = {name: value for name, value in changes.items() if name != "operating_points"}
+    fitted = {name: value for name, value in changes.items() if name in FITTED}  # of the tasks that there will be
+    changes = {name: value for name, value in changes.items() if name not in FITTED}
     loaded = read_folder(found.folder, expect=found.expect)
     config = NetworkConfig.from_dict(loaded.config)
     # where the tensors of the file are, whatever `torch.set_default_device` says
@@ -116,19 +116,34 @@ def build_loaded(
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
-    if points is not _NOT_GIVEN:
-        model.config = model.config.replace(operating_points=_merged(model, points))
-    if set(changes) <= set(FITTED) and (changes or points is not _NOT_GIVEN):
-        settle_info(model)
+    if fitted:
+        model.config = model.config.replace(**_merged(model, fitted))
+        if not changes:
+            settle_info(model)
     return model.eval()
 
 
-def _merged(model: nn.Module, points: Any) -> Any:
-    """Operating points of weights, and those that a user sets; what is wrong is left to the check of the config."""
-    if not isinstance(points, Mapping) or not points:
-        return points
-    merged = {**model.config.operating_points, **points}
-    return {task: point for task, point in merged.items() if point != {} or task not in model.tasks}
+def _merged(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was fitted to weights, and what a user sets; what is wrong is left to the check of the config."""
+    found = {
+        name: {**getattr(model.config, name), **new} if isinstance(new, Mapping) and new else new
+        for name, new in given.items()
+    }
+    points = found.get("operating_points")
+    if isinstance(points, Mapping):
+        found["operating_points"] = {t: point for t, point in points.items() if point != {} or t not in model.tasks}
+    before, after = model.config.temperatures, found.get("temperatures")
+    if isinstance(after, Mapping):
+        moved = {task for task in model.tasks if after.get(task, 1) != before.get(task, 1)}
+        for name in ("conformal", "operating_points"):
+            lost = moved & set(getattr(model.config, name))
+            if lost and name not in given:
+                found[name] = {t: value for t, value in getattr(model.config, name).items() if t not in lost}
+                words = ", ".join(sorted(lost))
+                logger.warning(
+                    "the %s of %s held for another temperature and are dropped", name.replace("_", " "), words
+                )
+    return found
 
 
 def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, *, fresh_auxiliary: bool) -> None:

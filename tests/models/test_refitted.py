@@ -68,6 +68,24 @@ def test_figures_of_what_was_fitted_before_go(folder):
     assert set(figures(model)) == both - {("diagnosis", name) for name in NAMES[1:]}
 
 
+def test_what_is_set_of_one_task_leaves_that_of_others(folder, caplog):
+    before = create_model(folder).config
+    model = create_model(folder, temperatures={"streaks": 2.0})
+    assert model.config.temperatures == {**before.temperatures, "streaks": 2.0}
+    assert model.config.operating_points == {
+        "diagnosis": POINT["diagnosis"]
+    }  # the other held for the temperature before
+    assert "operating points of streaks held for another temperature" in caplog.text
+    caplog.clear()
+    same = create_model(folder, temperatures={"streaks": 1.0})  # what no temperature means
+    assert same.config.operating_points == before.operating_points and name_of(same) == "amf_test.mine"
+    model = create_model(folder, temperatures={"streaks": 2.0}, operating_points={"streaks": {"present": 0.4}})
+    assert model.config.operating_points == {**POINT, "streaks": {"present": 0.4}}
+    assert not caplog.text
+    assert create_model(folder, temperatures={}).config.temperatures == {}
+    assert "operating points of diagnosis" in caplog.text
+
+
 def test_nothing_is_left_where_all_figures_were_of_the_fit(folder):
     model = create_model(folder)
     rows = [
