@@ -10,7 +10,8 @@ from typing import TextIO
 _ERRORS = ("#N/A", "#NV", "#REF!", "#VALUE!", "#WERT!", "#NAME?", "#DIV/0!", "#BEZUG!", "#NULL!")
 # what R, pandas and others write where there is nothing
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "nan", "NaN", "NaT", "null", "NULL", *_ERRORS)
-NO_PATIENT = (*MISSING, "None")
+# of cells that hold no class, which may be called so: what Python's str() makes of nothing
+NO_NAME = (*MISSING, "None")
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
 _LONGEST = 32  # characters

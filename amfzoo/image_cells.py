@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .csv_mark import MISSING
+from .csv_mark import NO_NAME
 
 URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
@@ -27,7 +27,7 @@ def called(names: Iterable[str], columns: Sequence[str]) -> list[str]:
 
 def image_file(text: str, folder: Path) -> Path | None:
     """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
-    if text in MISSING:
+    if text in NO_NAME:
         return None
     if os.sep != "\\":
         text = text.replace("\\", "/")  # written on Windows

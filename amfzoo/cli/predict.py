@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "amf_small"
 RUNTIMES = ("auto", "openvino", "onnx", "torch")
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _EXAMPLE = "The example is a drawing, not a real lesion."
 _USAGE = """\
 amfzoo predict CLINICAL DERMOSCOPY [options]
        amfzoo predict --dermoscopy IMAGE [options]      (or --clinical: one image alone)
        amfzoo predict --example [options]
-       amfzoo predict PAIRS.csv --out ANSWERS.csv [options]"""
+       amfzoo predict PAIRS.csv --out ANSWERS.csv [options]
+       amfzoo predict PAIRS.parquet --out ANSWERS/ [options]"""
 _DESCRIPTION = """\
 Predict from a clinical photo and a dermoscopy image of one lesion, or from one of the
 two. Research software, not a medical device.
@@ -39,7 +40,7 @@ probability of every class and its prediction set, missing, seven_point_score (s
 score where the weights give them), warnings on the images, and error. Rows are written to
 ANSWERS.csv.part as they come; the same command goes on where a stopped run ended, and
 adds rows that are new in the table. --out FOLDER/ writes shards instead, for long lists
-and Parquet tables.
+and Parquet tables, whose two columns may also hold the pictures: the bytes of their files.
 """
 
 
@@ -239,7 +240,11 @@ def _check_table_usage(args: argparse.Namespace) -> None:
     if args.example:
         args.parser.error("a table names its images itself: leave out --example")
     if not args.out or args.out == "-":
-        args.parser.error(f"a table of answers goes to a file: amfzoo predict {args.inputs[0]} --out ANSWERS.csv")
+        parquet = Path(args.inputs[0]).suffix.lower() in (".parquet", ".pq")
+        where = (
+            "a folder: amfzoo predict {} --out ANSWERS/" if parquet else "a file: amfzoo predict {} --out ANSWERS.csv"
+        )
+        args.parser.error("a table of answers goes to " + where.format(args.inputs[0]))
     if args.report and Path(args.report).resolve() in (Path(args.out).resolve(), Path(args.inputs[0]).resolve()):
         args.parser.error("--report is the file of the table or of the answers; name another")
 

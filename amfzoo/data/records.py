@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..csv_mark import NO_PATIENT
+from ..csv_mark import NO_NAME
 from ..errors import ConfigError
 from ..labels import as_tasks
 from ..text_tables import listed
@@ -60,7 +60,7 @@ class Lesion:
                 object.__setattr__(self, branch, Path(path))
         if self.patient is not None:  # numbers are names, too
             patient = str(self.patient).strip()
-            object.__setattr__(self, "patient", None if patient in NO_PATIENT else patient)
+            object.__setattr__(self, "patient", None if patient in NO_NAME else patient)
         labels = {task: _label(label) for task, label in self.labels.items()}
         object.__setattr__(self, "labels", {task: label for task, label in labels.items() if label})
         metadata = {key: str(value).strip() for key, value in self.metadata.items()}

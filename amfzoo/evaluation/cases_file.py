@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import MISSING, NO_PATIENT, of_answers, skip_mark
+from ..csv_mark import MISSING, NO_NAME, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -196,7 +196,7 @@ def _patients(file: str, table: dict[str, list[str]]) -> list[str]:
     found = [""] * len(table[ID])
     for column in (PATIENT, PATIENT_ID):
         for row, cell in enumerate(table.get(column, ())):
-            if cell in NO_PATIENT:
+            if cell in NO_NAME:
                 continue
             if found[row] not in ("", cell):
                 raise TableError(

@@ -36,7 +36,7 @@ def attention_weights(block: CrossAttention, query_map: Tensor, context_map: Ten
     query = heads(query_map, block.norm_query, block.to_query)
     key = heads(context_map, block.norm_context, block.to_key)
     weights = (query @ key.transpose(1, 2) / query.shape[2] ** 0.5).softmax(2)
-    return weights.unflatten(2, context_map.shape[2:]).unflatten(1, query_map.shape[2:]).cpu().numpy()
+    return weights.unflatten(2, context_map.shape[2:]).unflatten(1, query_map.shape[2:]).float().cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value

@@ -79,7 +79,7 @@ class Explanation:
             raise PredictionError(f"these weights have no task {task!r}; they have {', '.join(self.tasks)}")
         row = self.probabilities[task]
         label = max(row, key=row.__getitem__) if label is None else label
-        if label not in row:
+        if not isinstance(label, str) or label not in row:
             raise PredictionError(f"task {task!r} has no class {label!r}; it has {', '.join(row)}")
         if method not in METHODS:
             raise ConfigError(f"unknown method {method!r}; known: {', '.join(METHODS)}")

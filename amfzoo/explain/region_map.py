@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from ..errors import ConfigError
 from .placement import Placement
 
 # Viridis (van der Walt & Smith, matplotlib, CC0) at equal steps: brightness rises evenly, safe for the colour-blind.
@@ -42,13 +43,20 @@ class RegionMap:
 
         Args:
             max_side: longest side in pixels, where less than the picture's own is enough.
+
+        Raises:
+            ConfigError: `max_side` is less than 1.
         """
         found = self.placement.to_picture(self.cells, _fitting(self.picture.size, max_side))
         peak = found.max()
         return found / peak if peak > 0 else found
 
     def layer(self, max_side: int | None = None, opacity: float = OPACITY) -> Image.Image:
-        """The map as RGBA to lay over the picture: dark violet (weak, transparent) to yellow (strong)."""
+        """The map as RGBA to lay over the picture: dark violet (weak, transparent) to yellow (strong).
+
+        Raises:
+            ConfigError: `opacity`, of the strongest part, does not lie between 0 and 1, or `max_side` is less than 1.
+        """
         heat = self.array(max_side)
         return Image.fromarray(_levels(opacity)[(255 * heat + 0.5).astype(np.uint8)])
 
@@ -61,6 +69,8 @@ class RegionMap:
 
 def _levels(opacity: float) -> np.ndarray:
     """(256, 4) uint8: the RGBA of each strength; looked up, since a large picture has few of them and many pixels."""
+    if not 0 <= opacity <= 1:
+        raise ConfigError(f"opacity must lie between 0 and 1, got {opacity!r}")
     strength = np.linspace(0, 1, 256)
     colours = [np.interp(strength, np.linspace(0, 1, len(_COLOURS)), channel) for channel in _COLOURS.T]
     return np.stack([*colours, 255 * opacity * strength**0.75], 1).round().astype(np.uint8)
@@ -68,5 +78,7 @@ def _levels(opacity: float) -> np.ndarray:
 
 def _fitting(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     """`size` shrunk to `max_side`; never enlarged."""
+    if max_side is not None and max_side < 1:
+        raise ConfigError(f"max_side must be at least 1 pixel, got {max_side!r}")
     scale = min(1.0, (max_side or max(size)) / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

@@ -23,7 +23,8 @@ from .predictor import predict_stream
 from .table_batch import fitting_batch_size
 from .table_columns import AnswerColumns
 from .table_earlier import EarlierAnswers, Survey
-from .table_files import Appender, PairTable, Row
+from .table_files import Appender, PairTable
+from .table_rows import Row
 
 if TYPE_CHECKING:
     from .prediction import Prediction

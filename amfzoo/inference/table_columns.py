@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import AmfzooError
 from .prediction import Prediction
-from .table_files import IMAGE_COLUMNS, PairTable, other_columns, repeated_columns
+from .table_files import PairTable
+from .table_rows import IMAGE_COLUMNS, other_columns, repeated_columns
 
 if TYPE_CHECKING:
     from .predictor import Model

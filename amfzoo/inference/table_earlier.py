@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..errors import TableError
 from .table_columns import WARNINGS, AnswerColumns
-from .table_files import OTHER_OUTPUT, PairTable, Row, read_records
+from .table_files import OTHER_OUTPUT, PairTable, read_records
+from .table_rows import Row
 
 
 @dataclass

@@ -5,54 +5,24 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import itertools
 import os
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from ..ahead import batched
 from ..csv_mark import skip_mark
 from ..errors import TableError
-from ..image_cells import URL, called, image_file, plain
+from ..image_cells import called
+from .table_rows import IMAGE_COLUMNS, Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
-IMAGE_COLUMNS = ("clinical", "dermoscopy")
-ImageColumns = tuple[str | None, str | None]
 _DELIMITERS = ",;\t"
 _BOM = b"\xef\xbb\xbf"
 _SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process loses none
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of pairs.
-
-    Attributes:
-        line: where it starts in the file; the header is line 1, or 2 below Excel's ``sep=;``.
-        cells: as many as there are columns.
-        problem: why it cannot be used, if so.
-    """
-
-    line: int
-    cells: tuple[str, ...]
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Block:
-    """Rows of the input that follow each other.
-
-    Attributes:
-        number: of the block, from 0.
-        rows: in order.
-        content: a `pyarrow.Table` of the same rows with all their columns, if the input is Parquet.
-    """
-
-    number: int
-    rows: list[Row]
-    content: Any = None
 
 
 class PairTable:
@@ -82,6 +52,8 @@ class PairTable:
         with open(self.path, "rb") as raw:
             self.has_bom = raw.read(len(_BOM)) == _BOM
 
+    most_rows = None  # that a block should have
+
     def rows(self) -> Iterator[Row]:
         """All rows in order; blank lines are none, nor are rows of nothing but delimiters, which spreadsheets write."""
         with self._reading() as file:
@@ -94,6 +66,13 @@ class PairTable:
                     yield self._row(skipped + start, cells)
                 header_seen = header_seen or filled
                 start = reader.line_num + 1
+
+    def lines(self, indices: Sequence[int]) -> Iterator[int]:
+        """Where the rows at some ascending indices, from 0, start in the file."""
+        rows, position = self.rows(), 0
+        for index in indices:
+            yield next(itertools.islice(rows, index - position, None)).line
+            position = index + 1
 
     def count(self) -> int:
         """Number of rows, counted."""
@@ -149,53 +128,6 @@ def _header(file: TextIO, name: str, images: ImageColumns) -> tuple[str, tuple[s
         found.append((sum(bool(called([column], columns)) for column in wanted), len(columns), delimiter, columns))
     _, _, delimiter, columns = max(found, key=lambda entry: entry[:2])
     return delimiter, columns
-
-
-def repeated_columns(columns: Sequence[str], message: str) -> None:
-    """Raise TableError, with the name put into `message`, if a column comes twice; those without a name may."""
-    for index, column in enumerate(columns):
-        if column and column in columns[:index]:
-            raise TableError(message.format(repr(column)))
-
-
-def image_columns(columns: Sequence[str], name: str, images: ImageColumns = (None, None)) -> list[str]:
-    """The columns of the clinical and of the dermoscopy image, however their names are written.
-
-    Args:
-        images: what they are called, where that is not clinical and dermoscopy.
-
-    Raises:
-        TableError: one is not there, several may be meant, or both are the same; `name` is the table's.
-    """
-    asked = dict(zip(IMAGE_COLUMNS, images))
-    found = {usual: called([column or usual], columns) for usual, column in asked.items()}
-    missing = [asked[usual] or usual for usual, alike in found.items() if not alike]
-    if missing:
-        raise TableError(
-            f"{name} has no column named {' and none named '.join(map(repr, missing))}; its columns are "
-            f"{', '.join(map(repr, columns[:12]))}. Name the two columns of image paths clinical and dermoscopy; "
-            "leave the cell empty where an image is missing"
-        )
-    for wanted, alike in found.items():
-        if len(alike) > 1:
-            raise TableError(
-                f"{name}: the columns {', '.join(map(repr, alike))} may each be the {wanted} image; rename all but one"
-            )
-    first, second = (alike[0] for alike in found.values())
-    if first == second:
-        raise TableError(f"{name}: the column {first!r} cannot be the clinical and the dermoscopy image")
-    return [first, second]
-
-
-def other_columns(columns: Iterable[str]) -> str:
-    """The two columns of images, where they are called otherwise than usual; else ""."""
-    names = list(columns)
-    return "" if [*map(plain, names)] == [*IMAGE_COLUMNS] else " and ".join(names)
-
-
-def image_path(text: str, folder: Path) -> str | Path | None:
-    """As `image_file`; a URL stays one, and is refused by its own name."""
-    return text if URL.match(text) else image_file(text, folder)
 
 
 def csv_line(cells: Sequence[str], delimiter: str, *, bom: bool = False) -> bytes:

@@ -16,8 +16,9 @@ from . import table_parquet
 from .table import writing
 from .table_columns import AnswerColumns
 from .table_earlier import check_guards
-from .table_files import Block, PairTable, csv_line, read_records
+from .table_files import PairTable, csv_line, read_records
 from .table_parquet import ParquetPairs
+from .table_rows import Block
 
 MANIFEST = "_manifest.json"  # readers of folders of Parquet files skip names that begin so
 SCHEMA_VERSION = 1
@@ -33,7 +34,7 @@ class ShardFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], table: PairTable | ParquetPairs, columns: AnswerColumns) -> None:
-        self.path, self._table, self._columns = check_folder(path), table, columns
+        self.path, self._table, self._columns = check_folder(path, table.path), table, columns
         self._suffix = table_parquet.SUFFIX if isinstance(table, ParquetPairs) else ".csv"
 
     def file(self, number: int) -> Path:
@@ -167,17 +168,21 @@ def names_folder(out: str | os.PathLike[str]) -> bool:
     return text.endswith(("/", os.sep)) or os.path.isdir(os.path.expanduser(text))
 
 
-def check_folder(out: str | os.PathLike[str]) -> Path:
+def check_folder(out: str | os.PathLike[str], source: Path) -> Path:
     """Where the shards go, links followed.
 
     Raises:
-        TableError: it is a file, or the folder it would be made in is not there.
+        TableError: it is a file, holds the table `source`, or the folder it would be made in is not there.
     """
     path = Path(os.path.realpath(Path(out).expanduser()))
     if not path.parent.is_dir():
         raise TableError(f"cannot write {out}: the folder {path.parent} does not exist")
     if path.exists() and not path.is_dir():
         raise TableError(f"cannot write {out}: it is a file; name a folder, or leave out the slash at the end")
+    if Path(os.path.realpath(source)).parent == path:
+        raise TableError(
+            f"cannot write {out}: the table {source.name} lies in it, and shards would be mixed up with it; name another folder"
+        )
     return path
 
 

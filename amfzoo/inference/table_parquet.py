@@ -9,20 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
-from .table_files import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
+from .table_rows import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
 SUFFIX = ".parquet"
+MAGIC = b"PAR1"  # the first bytes of such a file, whatever it is called
 _READ = 1024  # rows at a time
+_HELD = 128 << 20  # bytes of pictures of a block, about
+_IN_TABLE = "in the table"  # instead of a path
+_NOT_TEXT = "the cell {!r} is no UTF-8 text; write the path of the image as UTF-8"
 
 
 class ParquetPairs:
     """A Parquet file with the columns `clinical` and `dermoscopy`, and any others; as `PairTable`.
 
-    The two hold text: paths relative to the file's folder; null or empty is a missing
-    image. Rows are streamed, never held; a row's `cells` are the two paths.
+    The two hold text, paths relative to the file's folder, or the pictures themselves: the bytes of their files, alone
+    or as the `bytes` beside a `path` (so the Hugging Face library `datasets` writes them). Null or empty text is a
+    missing image. Rows are streamed, never held; a row's `cells` are the two paths.
 
     Args:
         images: as of `PairTable`.
+
+    Attributes:
+        most_rows: that a block should have, so that what is held of pictures stays small; None if the table holds none.
 
     Raises:
         TableError: the file cannot be read or is not such a table, or pyarrow is not installed.
@@ -35,11 +43,12 @@ class ParquetPairs:
             raise TableError(f"the table {path} {what}; it must be a Parquet file on disk")
         with self._reading() as file:
             schema = file.schema_arrow
-        self.columns = tuple(schema.names)
-        self.image_columns = image_columns(self.columns, self.path.name, images)
-        repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
-        for name in self.image_columns:
-            _check_paths(schema.field(name).type, name, self.path.name)
+            self.columns = tuple(schema.names)
+            self.image_columns = image_columns(self.columns, self.path.name, images)
+            repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
+            kinds = [_image_kind(schema.field(name).type, name, self.path.name) for name in self.image_columns]
+            self._pictures = [name for name, kind in zip(self.image_columns, kinds) if kind != "text"]
+            self.most_rows = _rows_within(_HELD, file.metadata, self._pictures) if self._pictures else None
 
     def count(self) -> int:
         """Number of rows, from the file's own notes."""
@@ -48,23 +57,71 @@ class ParquetPairs:
 
     def rows(self) -> Iterator[Row]:
         """All rows in order, numbered from 1."""
-        for block in self.blocks(_READ, range(self.count())):
+        size = self.most_rows or _READ
+        for block in self.blocks(size, range(-(-self.count() // size))):
             yield from block.rows
+
+    def lines(self, indices: Sequence[int]) -> Iterator[int]:
+        """The numbers of the rows at some indices, which count from 0."""
+        yield from (index + 1 for index in indices)
 
     def blocks(self, size: int, wanted: Container[int]) -> Iterator[Block]:
         """Those of the blocks of `size` rows (the last may have fewer) whose numbers are `wanted`, in order."""
-        with self._reading() as file:
-            for number, content in enumerate(_regrouped(file.iter_batches(_READ), size)):
-                if number in wanted:
-                    paths = zip(*(content.column(name).to_pylist() for name in self.image_columns))
-                    first = number * size + 1
-                    rows = [Row(first + i, tuple(path or "" for path in pair)) for i, pair in enumerate(paths)]
-                    yield Block(number, rows, content)
+        from pyarrow import Table
 
-    def pair(self, row: Row) -> tuple[str | Path | None, str | Path | None]:
+        with self._reading() as file:
+            total, parts = file.metadata.num_rows, []
+            for start, batch in self._batches(file, size, wanted):
+                done = 0
+                while done < batch.num_rows:
+                    number = (start + done) // size
+                    end = min((number + 1) * size, total)  # of the block
+                    part = batch.slice(done, end - start - done)
+                    done += part.num_rows
+                    if number in wanted:
+                        parts.append(part)
+                        if start + done == end:
+                            content, parts = Table.from_batches(parts), []
+                            yield Block(number, self._rows(content, number * size + 1), self._without_pictures(content))
+
+    def pair(self, row: Row) -> tuple[str | Path | bytes | None, str | Path | bytes | None]:
         """The clinical and the dermoscopy image of a row, None where the cell is empty."""
-        clinical, dermoscopy = (image_path(cell.strip(), self.path.parent) for cell in row.cells)
+        held = row.images or (None, None)
+        clinical, dermoscopy = (
+            image_path(cell.strip(), self.path.parent) if scalar is None else scalar.as_py()
+            for cell, scalar in zip(row.cells, held)
+        )
         return clinical, dermoscopy
+
+    def _batches(self, file: Any, size: int, wanted: Container[int]) -> Iterator[tuple[int, Any]]:
+        """(index of its first row, record batch) of the row groups that hold a row of a wanted block."""
+        start = 0
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            first, last = start // size, (start + rows - 1) // size
+            if rows and any(number in wanted for number in range(first, last + 1)):
+                at = start
+                for batch in file.iter_batches(min(self.most_rows or _READ, _READ), row_groups=[group]):
+                    yield at, batch
+                    at += batch.num_rows
+            start += rows
+
+    def _rows(self, content: Any, first: int) -> list[Row]:
+        columns = [_images(content.column(name)) for name in self.image_columns]
+        rows = []
+        for line, cells in enumerate(zip(*columns), first):
+            texts, pictures, problems = zip(*cells)
+            problem = next(filter(None, problems), None)
+            rows.append(Row(line, texts, problem, pictures if self._pictures else ()))
+        return rows
+
+    def _without_pictures(self, content: Any) -> Any:
+        """What goes along with the answers: all columns, but of pictures only the path, where there is one."""
+        for name in self._pictures:
+            column, index = content.column(name), content.schema.get_field_index(name)
+            path = _member(column, "path")
+            content = content.remove_column(index) if path is None else content.set_column(index, name, path)
+        return content
 
     @contextmanager
     def _reading(self) -> Iterator[Any]:
@@ -82,27 +139,76 @@ class ParquetPairs:
             raise TableError(f"{self.path} is not a readable Parquet file: {error}") from error
 
 
-def _check_paths(kind: Any, column: str, table: str) -> None:
+def _image_kind(kind: Any, column: str, table: str) -> str:
+    """ "text", "bytes" or "struct"; TableError if a column can hold no images."""
     from pyarrow import types
 
-    text = kind.value_type if types.is_dictionary(kind) else kind
-    if not (types.is_string(text) or types.is_large_string(text) or types.is_string_view(text) or types.is_null(text)):
-        raise TableError(f"the column {column!r} of {table} holds {kind}; it must hold the paths of images as text")
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_string(value) or types.is_large_string(value) or types.is_string_view(value) or types.is_null(value):
+        return "text"
+    if _is_bytes(kind):
+        return "bytes"
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type):
+        return "struct"
+    raise TableError(
+        f"the column {column!r} of {table} holds {kind}; it must hold the paths of images as text, or the bytes of their "
+        "files, as binary or as a struct with a field 'bytes'"
+    )
 
 
-def _regrouped(batches: Iterator[Any], size: int) -> Iterator[Any]:
-    """Record batches of any lengths as tables of `size` rows; the last may have fewer."""
-    from pyarrow import Table, concat_tables
+def _is_bytes(kind: Any) -> bool:
+    from pyarrow import types
 
-    held: Any = None
-    for batch in batches:
-        more = Table.from_batches([batch])
-        held = more if held is None else concat_tables([held, more])
-        while held.num_rows >= size:
-            yield held.slice(0, size)
-            held = held.slice(size)
-    if held is not None and held.num_rows:
-        yield held
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
+
+
+def _rows_within(size: int, metadata: Any, names: Sequence[str]) -> int:
+    """How many rows have about `size` bytes in some columns, going by the row group where they have most."""
+    widest = 1.0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        columns = map(group.column, range(group.num_columns))
+        held = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names)
+        widest = max(widest, held / max(group.num_rows, 1))
+    return max(1, int(size / widest))
+
+
+def _member(column: Any, name: str) -> Any | None:
+    """A field of a column of structs, null where the struct is; None if there is none."""
+    from pyarrow import compute, types
+
+    if types.is_struct(column.type) and column.type.get_field_index(name) >= 0:
+        return compute.struct_field(column, name)
+    return None
+
+
+def _images(column: Any) -> Iterator[tuple[str, Any | None, str | None]]:
+    """(text of the cell, the picture that it holds, why the cell cannot be used) of every row of a column of images."""
+    held = column if _is_bytes(column.type) else _member(column, "bytes")
+    if held is None:
+        yield from ((text, None, problem) for text, problem in _texts(column))
+        return
+    paths = _member(column, "path")
+    texts = [("", None)] * len(column) if paths is None else _texts(paths)
+    for scalar, (text, problem) in zip(held, texts):
+        yield (text or _IN_TABLE, scalar, None) if scalar.is_valid else (text, None, problem)
+
+
+def _texts(column: Any) -> Iterator[tuple[str, str | None]]:
+    """(text, problem) of every cell; Parquet does not see to it that text is UTF-8."""
+    import pyarrow
+
+    try:
+        yield from [(value or "", None) for value in column.to_pylist()]
+        return
+    except UnicodeDecodeError:
+        pass
+    if pyarrow.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    for value in column.cast(pyarrow.large_binary()).to_pylist():
+        try:
+            yield (value or b"").decode(), None
+        except UnicodeDecodeError:
+            yield "", _NOT_TEXT.format(value)
 
 
 def write_answers(

@@ -7,11 +7,10 @@ command goes on with the shards that are missing.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +21,11 @@ from .predictor import Pair, predict_stream
 from .table import FAILURES_SHOWN, TableResult, only_writer, writing
 from .table_batch import fitting_batch_size
 from .table_columns import AnswerColumns
-from .table_files import Block, ImageColumns, PairTable, Row
+from .table_files import PairTable
 from .table_folder import MANIFEST, ShardFolder
-from .table_parquet import SUFFIX, ParquetPairs
+from .table_parquet import MAGIC, SUFFIX, ParquetPairs
 from .table_processes import joined_team
+from .table_rows import Block, ImageColumns
 
 if TYPE_CHECKING:
     from .predictor import Model
@@ -35,7 +35,7 @@ _DONE, _TO_DO, _TO_RETRY = range(3)
 
 
 def open_pairs(source: str | os.PathLike[str], images: ImageColumns = (None, None)) -> PairTable | ParquetPairs:
-    """A table of pairs, Parquet if its name ends so, else CSV.
+    """A table of pairs: Parquet if its name ends so or its first bytes say so, else CSV.
 
     Args:
         images: as of `PairTable`.
@@ -43,8 +43,17 @@ def open_pairs(source: str | os.PathLike[str], images: ImageColumns = (None, Non
     Raises:
         TableError: the file cannot be read or is not such a table.
     """
-    kind = ParquetPairs if Path(source).suffix.lower() == SUFFIX else PairTable
-    return kind(source, images)
+    return (ParquetPairs if is_parquet(source) else PairTable)(source, images)
+
+
+def is_parquet(source: str | os.PathLike[str]) -> bool:
+    """Whether a table is named as a Parquet file, or is one that is called otherwise."""
+    path = Path(source).expanduser()
+    if path.suffix.lower() == SUFFIX or not path.is_file():
+        return path.suffix.lower() == SUFFIX
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+    return False
 
 
 def predict_shards(
@@ -73,13 +82,14 @@ def predict_shards(
         source: a table as `PairTable` or `ParquetPairs` reads it.
         out: a folder; new, empty, or one of an earlier run, whose shards are kept after a
             check that they belong to the same input, model and settings. Shards are in the
-            input's format, with its columns and those that `predict_table` adds.
+            input's format, with its columns and those that `predict_table` adds. Of pictures that a Parquet table
+            itself holds only the `path` goes along.
         clinical, dermoscopy: as of `predict_table`.
         label: what tells these weights from others; default the model's name.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
         shard_rows: rows of a shard, and what a stopped run may lose; default as the folder
-            has it, for a new one 1000.
+            has it, for a new one 1000, or fewer if the table holds the pictures themselves (`ParquetPairs.most_rows`).
         overwrite: throw away the shards of an earlier run and start over.
         retry_errors: answer again the rows that an earlier run could not.
         guards: whether to look for mistakes with the images; without, there is no column `warnings`.
@@ -87,8 +97,8 @@ def predict_shards(
         progress: called with (rows done, rows in all) of this process, now and then.
 
     Raises:
-        TableError: the input cannot be read, or the folder cannot be written, is in use by
-            another run, or holds something else.
+        TableError: the input cannot be read, or is written to while it is; or the folder cannot be written, is in use
+            by another run, or holds something else, such as the input itself.
     """
     if shard_rows is not None and shard_rows < 1:
         raise TableError(f"shard_rows must be at least 1, got {shard_rows}")
@@ -96,21 +106,21 @@ def predict_shards(
     columns = AnswerColumns(model, label, prefix, guards, table.image_columns)
     columns.check(table)
     folder = ShardFolder(out, table, columns)
+    stamp = _stamp(table.path)  # before its hash is taken
     with ExitStack() as stack:
         team = stack.enter_context(joined_team())
         rows = table.count()
         if not rows:
             raise TableError(f"{table.path.name} has columns but no rows")
-        size = shard_rows or SHARD_ROWS
+        size = shard_rows or min(SHARD_ROWS, table.most_rows or SHARD_ROWS)
         if team.rank == 0:
             writing(folder.path, lambda: folder.path.mkdir(exist_ok=True))
             stack.enter_context(only_writer(folder.path / MANIFEST))
             facts = _facts(model, table, columns, rows) | ({"shard_rows": shard_rows} if shard_rows else {})
             size = folder.begin(facts, size, overwrite=overwrite)["shard_rows"]
         (size,) = team.told([size])
-        run = _Run(
-            model, table, folder, columns, fitting_batch_size(model, batch_size), size, rows, should_stop, progress
-        )
+        steps = fitting_batch_size(model, batch_size)
+        run = _Run(model, table, stamp, folder, columns, steps, size, rows, should_stop, progress)
         states = team.told(run.states(retry_errors) if team.rank == 0 else [_DONE] * run.shards)
         todo = [number for number, state in enumerate(states) if state != _DONE]
         if run.answer({number: states[number] for number in todo[team.rank :: team.size]}):
@@ -119,6 +129,12 @@ def predict_shards(
         if result.finished:
             team.wait()  # the first to end with an error code ends all others
     return result
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _facts(model: Model, table: PairTable | ParquetPairs, columns: AnswerColumns, rows: int) -> dict[str, Any]:
@@ -149,6 +165,7 @@ class _Shard:
 class _Run:
     model: Model
     table: PairTable | ParquetPairs
+    stamp: tuple[int, ...]
     folder: ShardFolder
     columns: AnswerColumns
     batch_size: int
@@ -190,12 +207,25 @@ class _Run:
                 shard.missing -= 1
                 done += 1
                 if not shard.missing:
+                    self._check_input()
                     self.folder.write(shard.block, shard.answers)
                     done += shard.kept
                 self.progress(done, total)
                 if self.should_stop():
                     return done == total
         return True
+
+    def _check_input(self) -> None:
+        """Answers must be to the rows that the manifest's hash is of."""
+        try:
+            same = _stamp(self.table.path) == self.stamp
+        except OSError:
+            same = False
+        if not same:
+            raise TableError(
+                f"{self.table.path} was changed, replaced or removed while it was read, so its answers are not written; "
+                "the shards before are of the table as it was: write to another folder (--out) once it stays as it is"
+            )
 
     def _pairs(self, mine: dict[int, int], asked: deque[tuple[_Shard, int]]) -> Iterator[Pair]:
         for block in self.table.blocks(self.size, mine):
@@ -232,14 +262,6 @@ class _Run:
                     if error and len(bad) < FAILURES_SHOWN:
                         bad.append((index, error))
         if bad:
-            lines = _rows_at(self.table.rows(), [index for index, _ in bad])
-            result.failures = [(row.line, error) for row, (_, error) in zip(lines, bad)]
+            lines = self.table.lines([index for index, _ in bad])
+            result.failures = [(line, error) for line, (_, error) in zip(lines, bad)]
         return result
-
-
-def _rows_at(rows: Iterator[Row], indices: Sequence[int]) -> Iterator[Row]:
-    """The rows at some ascending indices."""
-    position = 0
-    for index in indices:
-        yield next(itertools.islice(rows, index - position, None))
-        position = index + 1

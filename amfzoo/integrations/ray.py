@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..csv_mark import MISSING
+from ..csv_mark import NO_NAME
 from ..errors import ConfigError
 from ..inference.batch import BRANCHES
 from ..inference.predictor import predict_stream
 from ..inference.table_batch import fitting_batch_size
 from ..inference.table_columns import AnswerColumns
-from ..inference.table_files import image_path
+from ..inference.table_rows import image_path
 from ..runtimes import create_predictor
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ class PairPredictor:
     def _image(self, value: Any) -> ImageSource | str | Path | None:
         if isinstance(value, str):
             text = value.strip()
-            if self._root is None or text in MISSING:
-                return None if text in MISSING else text
+            if self._root is None or text in NO_NAME:
+                return None if text in NO_NAME else text
             from pathlib import Path
 
             return image_path(text, Path(self._root))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from ..errors import TableError
 from ..inference.table_columns import SET_SEPARATOR, WARNINGS, AnswerColumns
 from ..inference.table_earlier import EarlierAnswers
-from ..inference.table_files import IMAGE_COLUMNS
 from ..inference.table_folder import ShardFolder
 from ..inference.table_parquet import ParquetPairs
+from ..inference.table_rows import IMAGE_COLUMNS
 from ..inference.table_shards import open_pairs
 from ..labels import DIAGNOSIS
 

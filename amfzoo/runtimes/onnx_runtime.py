@@ -42,6 +42,10 @@ class OnnxRuntime(Runtime):
         self._of_lanes: dict[tuple[int, int], Callable[[Batch], Logits]] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that predictors can be sent to processes, which start sessions of their own."""
+        return type(self), (self._graph, tuple(self._outputs))
+
     def logits(self, batch: Batch) -> Logits:
         return self._run(self._session, batch)
 

@@ -6,7 +6,9 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -43,7 +45,8 @@ class OpenVinoRuntime(Runtime):
     10 to 25 % faster than the one compiled for any size, which does the others.
 
     Args:
-        graph: the bytes of an ONNX graph, or the path of one or of an OpenVINO ``.xml``.
+        graph: the bytes of an ONNX graph, or the path of one or of an OpenVINO ``.xml``, or the bytes of such a file
+            and of the ``.bin`` beside it.
         tasks: of the network, in order.
         precision: "fp32", or "bf16" for the arithmetic of all but the first layers (see `in_two`). Said always:
             left to itself, OpenVINO takes bf16 where the processor has it. "int8" is of the graph; what is
@@ -66,8 +69,15 @@ class OpenVinoRuntime(Runtime):
         except ConfigError:  # said where the runtime is made
             return False
 
-    def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str], *, precision: str = "fp32") -> None:
+    def __init__(
+        self,
+        graph: bytes | str | os.PathLike[str] | tuple[bytes, bytes],
+        tasks: Iterable[str],
+        *,
+        precision: str = "fp32",
+    ) -> None:
         openvino = imported("openvino", self.extra)
+        self._precision = precision
         self._cut = precision == "bf16"
         # beside int8, whose rounding is the larger one, fp32 would cost a third of the speed and spare little
         self._rest = "bf16" if self._cut or (precision == "int8" and self.accelerates("bf16")) else "f32"
@@ -77,7 +87,10 @@ class OpenVinoRuntime(Runtime):
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         try:
-            self._model = core().read_model(graph if isinstance(graph, bytes) else os.fspath(graph))
+            if isinstance(graph, tuple):
+                self._model = core().read_model(*graph)
+            else:
+                self._model = core().read_model(graph if isinstance(graph, bytes) else os.fspath(graph))
             self._any_size = self._compiled(self._model, self._settings)
         except RuntimeError as error:
             raise WeightsError(f"OpenVINO {openvino.__version__} cannot load the graph: {error}") from error
@@ -87,6 +100,14 @@ class OpenVinoRuntime(Runtime):
         self._uses: Counter[int] = Counter()
         self._by_size: dict[int, Any] = {}
         self._of_lanes: dict[tuple[int, int, int], Callable[[Batch], Logits]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that predictors can be sent to processes, which compile the graph anew."""
+        with TemporaryDirectory(prefix="amfzoo-graph-") as folder:
+            files = [Path(folder) / f"graph.{suffix}" for suffix in ("xml", "bin")]
+            imported("openvino", self.extra).serialize(self._model, *files)
+            graph = tuple(file.read_bytes() for file in files)
+        return partial(type(self), precision=self._precision), (graph, tuple(self._outputs))
 
     def logits(self, batch: Batch) -> Logits:
         arrays = feed(batch, self._inputs)

@@ -165,6 +165,20 @@ def test_overlays():
     assert np.asarray(found.layer(opacity=0.2))[..., 3].max() == 51
     nothing = explain(red_network(), BLANK, BLANK).class_map("clinical", "red", "yes")
     assert np.asarray(nothing.layer())[..., 3].max() == 0
+    for wrong in ({"opacity": 1.5}, {"opacity": -0.1}, {"max_side": 0}, {"max_side": -5}):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            found.overlay(**wrong)
+
+
+def test_under_autocast():
+    network = settle(perturb(build(tasks=TASKS, **SMALL)))
+    exact = explain(network, noise(), noise(seed=1))
+    with torch.autocast("cpu"):  # bf16
+        found = explain(network, noise(), noise(seed=1))
+    assert found.probabilities["diagnosis"] == pytest.approx(exact.probabilities["diagnosis"], abs=0.05)
+    for one, other in zip(found.attention, exact.attention, strict=True):
+        assert one.weights.dtype == np.float32
+        np.testing.assert_allclose(one.weights, other.weights, atol=0.02)
 
 
 def test_what_cannot_be_explained():
@@ -174,6 +188,8 @@ def test_what_cannot_be_explained():
         seen.class_map("clinical", "pigmentation")
     with pytest.raises(PredictionError, match="no class 'SCC'; it has NV, MEL, BCC"):
         seen.class_map("clinical", "diagnosis", "SCC")
+    with pytest.raises(PredictionError, match=r"no class \['NV'\]"):
+        seen.class_map("clinical", "diagnosis", ["NV"])
     with pytest.raises(ConfigError, match="unknown method 'lime'"):
         seen.class_map("clinical", method="lime")
     with pytest.raises(ConfigError, match="no map at stride 8; it has 16, 32"):

@@ -204,6 +204,18 @@ def test_half_written_files_padded_with_zeros(files, tolerant, monkeypatch):
             _fails(data[:cut] + bytes(len(data) - cut), "truncated or damaged", "again")
 
 
+@pytest.mark.parametrize("options", [{"quality": 80}, {"lossless": True}])
+def test_half_written_webp_padded_with_zeros(natural, encode, options):
+    """Its decoder sees nothing wrong, and the picture has other colours from there on."""
+    data = encode(natural(200, 150), "WEBP", **options)
+    for keep in (0.1, 0.5, 0.8):
+        cut = int(len(data) * keep)
+        _fails(data[:cut] + bytes(len(data) - cut), "truncated or damaged", "again")
+    assert read_image(data + bytes(len(data))).size == (200, 150)  # zeros behind the picture are none of it
+    for colour in ("black", "white"):  # whose last twentieth are zeros
+        assert read_image(encode(Image.new("RGB", (1500, 1500), colour), "WEBP", **options)).size == (1500, 1500)
+
+
 def test_a_large_progressive_jpeg_cut_short(natural, encode, tmp_path):
     data = encode(natural(400, 300), "JPEG", progressive=True)
     path = tmp_path / "cut.jpg"

@@ -84,13 +84,112 @@ def test_parquet_shards_are_kept_and_retried(model, folder, parquet, asked):
         predict_shards(model, pairs, out)
 
 
+@pytest.mark.parametrize("held", ["bytes", "bytes and path"])
+def test_pictures_may_lie_in_the_table(model, folder, parquet, held):
+    """As bytes, or as the struct that the Hugging Face library `datasets` writes."""
+    import pyarrow
+
+    paths = write_parquet(folder / "pairs.parquet", parquet)
+    predict_shards(model, paths, folder / "one", label="tiny")
+    one = parquet.read_table(folder / "one")
+    columns = {"id": [row[0] for row in ROWS]}
+    for index, branch in ((1, "clinical"), (2, "dermoscopy")):
+        files = [folder / row[index] if row[index] else None for row in ROWS]
+        pictures = [file.read_bytes() if file and file.exists() else None for file in files]
+        names = [file and file.name for file in files]
+        columns[branch] = (
+            pyarrow.array([{"bytes": b, "path": n} if n else None for b, n in zip(pictures, names)])
+            if held == "bytes and path"
+            else pyarrow.array(pictures, pyarrow.binary())
+        )
+    parquet.write_table(pyarrow.table(columns), folder / "held.parquet", row_group_size=4)
+    result = predict_shards(model, folder / "held.parquet", folder / "two", label="tiny", shard_rows=3)
+    two = parquet.read_table(folder / "two")
+    assert result.done == 11 and two.column("id").to_pylist() == columns["id"]
+    assert two.column_names == [n for n in one.column_names if held != "bytes" or n not in ("clinical", "dermoscopy")]
+    gone = 4  # no file and so no bytes: with a path an error, without one a missing image
+    for name in one.column_names[3:]:
+        first, second = (table.column(name).to_pylist() for table in (one, two))
+        if held == "bytes":
+            del first[gone], second[gone]
+        assert first == second
+    if held != "bytes":
+        assert two.column("clinical").to_pylist() == one.column("clinical").to_pylist()
+
+
+def test_a_table_of_nothing_but_pictures(model, folder, parquet):
+    import pyarrow
+
+    image = (folder / "c0.jpg").read_bytes()
+    rows = {"clinical": [image, b"", None], "dermoscopy": pyarrow.array([image] * 3, pyarrow.large_binary())}
+    parquet.write_table(pyarrow.table(rows), folder / "bytes.parquet")
+    result = predict_shards(model, folder / "bytes.parquet", folder / "out")
+    assert (result.done, result.failed) == (3, 1)
+    found = parquet.read_table(folder / "out")
+    assert "clinical" not in found.column_names and found.column("missing").to_pylist() == [None, None, "clinical"]
+    assert "no bytes" in found.column("error")[1].as_py()
+
+
+def test_shards_of_a_table_that_holds_pictures_are_small(folder, parquet):
+    import pyarrow
+
+    from amfzoo.inference.table_parquet import ParquetPairs
+
+    noise = [bytes([i]) * (4 << 20) for i in range(8)]
+    parquet.write_table(
+        pyarrow.table({"clinical": noise, "dermoscopy": noise}), folder / "big.parquet", use_dictionary=False
+    )
+    assert 12 <= ParquetPairs(folder / "big.parquet").most_rows <= 16  # 8 MB a row, 128 MB at once
+    assert ParquetPairs(write_parquet(folder / "pairs.parquet", parquet)).most_rows is None
+
+
+def test_processes_read_the_row_groups_of_their_shards_alone(folder, parquet, monkeypatch):
+    from amfzoo.inference.table_parquet import ParquetPairs
+
+    table, read = ParquetPairs(write_parquet(folder / "pairs.parquet", parquet)), []
+    real = parquet.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        parquet.ParquetFile,
+        "iter_batches",
+        lambda *args, row_groups, **more: read.extend(row_groups) or real(*args, row_groups=row_groups, **more),
+    )
+    ids = {n: [r[0] for r in ROWS[n * 2 : n * 2 + 2]] for n in range(6)}
+    for wanted, groups in (({0}, [0]), ({1}, [0, 1]), ({2, 5}, [1, 3]), (set(range(6)), [0, 1, 2, 3])):
+        read.clear()
+        blocks = list(table.blocks(2, wanted))
+        assert [block.number for block in blocks] == sorted(wanted) and read == groups
+        assert [block.content.column("id").to_pylist() for block in blocks] == [ids[n] for n in sorted(wanted)]
+        assert [[row.line for row in block.rows] for block in blocks] == [
+            list(range(n * 2 + 1, min(n * 2 + 3, 12))) for n in sorted(wanted)
+        ]
+
+
+def test_a_path_that_is_no_utf8_spoils_its_row_alone(model, folder, parquet):
+    import pyarrow
+
+    for kind in ("plain", "dictionary"):
+        cells = pyarrow.array([b"c0.jpg", b"caf\xe9.jpg", None], pyarrow.binary()).view(pyarrow.string())
+        cells = cells.dictionary_encode() if kind == "dictionary" else cells
+        parquet.write_table(pyarrow.table({"clinical": cells, "dermoscopy": ["d0.jpg"] * 3}), folder / "bad.parquet")
+        result = predict_shards(model, folder / "bad.parquet", folder / kind)
+        assert (result.done, result.failures[0][0], len(result.failures)) == (3, 2, 1)
+        assert "no UTF-8" in result.failures[0][1] and "caf" in result.failures[0][1]
+
+
+def test_parquet_of_another_name_is_told_by_its_content(model, folder, parquet):
+    pairs = write_parquet(folder / "pairs.parquet", parquet)
+    other = pairs.rename(folder / "pairs.dat")
+    assert predict_shards(model, other, folder / "out").done == 11 and list((folder / "out").glob("part-*.parquet"))
+
+
 def test_parquet_that_is_no_table_of_pairs(model, folder, parquet):
     import pyarrow
 
     bad = folder / "bad.parquet"
     for columns, message in (
         ({"clinical": ["a"]}, "no column named 'dermoscopy'"),
-        ({"clinical": [b"a"], "dermoscopy": ["b"]}, "'clinical' of bad.parquet holds binary"),
+        ({"clinical": [1], "dermoscopy": ["b"]}, "'clinical' of bad.parquet holds int64; it must hold the paths"),
+        ({"clinical": ["a"], "dermoscopy": [{"path": "b"}]}, "'dermoscopy' of bad.parquet holds struct<path: string>"),
         ({"clinical": [], "dermoscopy": []}, "no rows"),
     ):
         parquet.write_table(pyarrow.table(columns), bad)

@@ -142,10 +142,43 @@ def test_shards_without_warnings_go_on_without_them(model, folder, source):
     assert "warnings" in rows_of(out)[0]
 
 
+def test_answers_never_replace_their_own_input(model, folder, source):
+    """Shards may be answered again by other weights, but not into their own folder, which `overwrite` would empty first."""
+    out = folder / "out"
+    predict_shards(model, source, out)
+    shard, before = out / "part-00000.csv", (out / "part-00000.csv").read_bytes()
+    (folder / "link").symlink_to(out)
+    for place in (out, folder / "link"):
+        for overwrite in (False, True):
+            with pytest.raises(TableError, match="part-00000.csv lies in it"):
+                predict_shards(model, shard, place, prefix="b_", overwrite=overwrite)
+    assert shard.read_bytes() == before
+    predict_shards(model, shard, folder / "again", prefix="b_")
+    assert len(rows_of(folder / "again")) == 11
+
+
+@pytest.mark.parametrize("how", ["replaced", "added to", "removed"])
+def test_an_input_that_changes_meanwhile_gets_no_answers(model, folder, source, how):
+    def change(done, rows):
+        if done == 0 and how == "replaced":
+            write_table(folder / "new.csv", [*ROWS[1:], ROWS[0]]).rename(source)
+        elif done == 0 and how == "added to":
+            source.write_text(source.read_text() + "r11,c0.jpg,d0.jpg\n")
+        elif done == 0:
+            source.unlink()
+
+    with pytest.raises(TableError, match="was changed, replaced or removed|cannot be read"):
+        predict_shards(model, source, folder / "out", progress=change)
+    assert [file.name for file in (folder / "out").iterdir()] == ["_manifest.json"]
+
+
 def test_a_folder_of_something_else_is_left_alone(model, folder, source):
+    (folder / "photos").mkdir()
+    (folder / "photos" / "part-1.csv").write_text("mine")
     for overwrite in (False, True):
         with pytest.raises(TableError, match="no _manifest.json"):
-            predict_shards(model, source, folder, overwrite=overwrite)
+            predict_shards(model, source, folder / "photos", overwrite=overwrite)
+    assert (folder / "photos" / "part-1.csv").read_text() == "mine"
     out = folder / "out"
     out.mkdir()
     for content in ("{", "[]", '{"schema_version": 99}'):

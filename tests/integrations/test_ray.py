@@ -81,11 +81,11 @@ def test_bytes_arrays_and_missing_images(folder, options):
     np.testing.assert_allclose(found["amf_diagnosis:MEL"], paths["diagnosis:MEL"], atol=1e-6)
 
 
-@pytest.mark.parametrize("rooted", [True, False])
-def test_na_is_a_missing_image_and_no_path(folder, options, rooted):
+@pytest.mark.parametrize(("rooted", "empty"), [(True, "NA"), (False, "NA"), (True, "None"), (False, "None")])
+def test_na_is_a_missing_image_and_no_path(folder, options, rooted, empty):
     batch = columns(ROWS[:1])
     batch["dermoscopy"][0] = str(folder / batch["dermoscopy"][0])
-    batch["clinical"][0] = "NA"
+    batch["clinical"][0] = empty
     found = PairPredictor(**options | ({} if rooted else {"root": None}))(batch)
     assert list(found["missing"]) == ["clinical"] and list(found["error"]) == [""]
 

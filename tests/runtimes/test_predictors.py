@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 import shutil
 import subprocess
 import sys
@@ -94,6 +96,24 @@ def test_several_threads_may_share_a_predictor(runtime, tiny):
     for one, other in zip(found, expected):
         for task, p in other.items():
             np.testing.assert_allclose(one[task], p, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+def test_predictors_can_be_sent_to_other_processes(runtime, tiny, how):
+    predictor = create_predictor(tiny, runtime)
+    expected = [predictor.predict(*pair) for pair in PAIRS]
+    again = copy.deepcopy(predictor) if how == "deepcopy" else pickle.loads(pickle.dumps(predictor))
+    assert_same([again.predict(*pair) for pair in PAIRS], expected)
+    assert (again.runtime.name, again.precision, repr(again)) == (runtime, "fp32", repr(predictor))
+
+
+def test_openvino_in_bf16_stays_so_in_another_process(tiny):
+    needs("openvino")
+    predictor = create_predictor(tiny, "openvino", precision="bf16")
+    again = pickle.loads(pickle.dumps(predictor))
+    batch = picture_batch(tiny, 3)
+    for task, values in predictor.logits(batch).items():
+        np.testing.assert_array_equal(again.logits(batch)[task], values)
 
 
 def test_a_network_of_one_branch():

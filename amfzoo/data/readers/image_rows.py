@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...csv_mark import MISSING, NO_PATIENT
+from ...csv_mark import MISSING, NO_NAME
 from ...labels import Task
 from ..faults import FaultLog
 from ..records import MODALITIES, Lesion
@@ -45,7 +45,7 @@ def to_lesions(images: Iterable[ImageRow], log: FaultLog) -> tuple[Lesion, ...]:
     lesions = []
     for name, kinds in by_lesion.items():
         everything = [image for of_kind in kinds.values() for image in of_kind]
-        patients = dict.fromkeys(image.patient for image in everything if (image.patient or "") not in NO_PATIENT)
+        patients = dict.fromkeys(image.patient for image in everything if (image.patient or "") not in NO_NAME)
         if len(patients) > 1:
             log.add(
                 "bad-row",
