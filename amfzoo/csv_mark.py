@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Collection
 from typing import TextIO
@@ -24,6 +25,13 @@ def skip_mark(file: TextIO) -> int:
         return 1
     file.seek(0)
     return 0
+
+
+def advice(error: csv.Error) -> str:
+    """What to do about a file that the module `csv` does not read."""
+    if "NUL" in str(error):
+        return "Python before 3.11 reads no NUL characters: remove them"
+    return "look for an unpaired quotation mark"
 
 
 def of_answers(columns: Collection[str]) -> bool:

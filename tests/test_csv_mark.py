@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from amfzoo import TableError
 from amfzoo.data.sources import load_source
 from amfzoo.inference.table_files import PairTable
 
@@ -31,3 +34,13 @@ def test_a_column_of_that_name_is_none(tmp_path):
     file = tmp_path / "table.csv"
     file.write_text("sep=x,clinical,dermoscopy\n1,a,b\n")
     assert PairTable(file).columns == ("sep=x", "clinical", "dermoscopy")
+
+
+def test_nul_characters_are_read_or_named(tmp_path):
+    """Of Python 3.11 on the module csv reads them; their row is at fault then."""
+    path = tmp_path / "nul.csv"
+    path.write_bytes(b"clinical,dermoscopy\na\0.jpg,b.jpg\n")
+    try:
+        assert [row.cells for row in PairTable(path).rows()] == [("a\0.jpg", "b.jpg")]
+    except TableError as error:
+        assert sys.version_info < (3, 11) and "remove them" in str(error)

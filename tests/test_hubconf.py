@@ -13,8 +13,9 @@ pytestmark = pytest.mark.skipif(
 
 
 def run(code: str, cwd: Path) -> subprocess.CompletedProcess:
-    # -P keeps the working folder off the path; -I would also drop the venv's own settings
-    return subprocess.run([sys.executable, "-P", "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120)
+    # -P (Python 3.11) keeps the working folder off the path; -I would also drop the venv's own settings
+    safe = ["-P"] if sys.version_info >= (3, 11) else []
+    return subprocess.run([sys.executable, *safe, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def test_load_and_predict(tmp_path):

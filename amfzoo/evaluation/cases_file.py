@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import MISSING, NO_NAME, of_answers, skip_mark
+from ..csv_mark import MISSING, NO_NAME, advice, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -119,9 +119,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         table = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if any(row)]
     except csv.Error as error:
-        raise TableError(
-            f"{path.name} is not a well-formed CSV file: {error}; look for an unpaired quotation mark"
-        ) from error
+        raise TableError(f"{path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
     if len(table) < 2:
         raise TableError(f"{path.name} has no rows; it needs a header and one row per lesion")
     columns = [":".join(part.strip() for part in name.split(":", 1)) for name in table[0]]

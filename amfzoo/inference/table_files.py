@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..ahead import batched
-from ..csv_mark import skip_mark
+from ..csv_mark import advice, skip_mark
 from ..errors import TableError
 from ..image_cells import called
 from .table_rows import IMAGE_COLUMNS, Block, ImageColumns, Row, image_columns, image_path, repeated_columns
@@ -106,9 +106,7 @@ class PairTable:
         except UnicodeDecodeError as error:
             raise TableError(f"{self.path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
         except csv.Error as error:
-            raise TableError(
-                f"{self.path.name} is not a well-formed CSV file: {error}; look for an unpaired quotation mark"
-            ) from error
+            raise TableError(f"{self.path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
         except OSError as error:
             raise TableError(f"the table {self.path} cannot be read: {error.strerror or error}") from error
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...csv_mark import skip_mark
+from ...csv_mark import advice, skip_mark
 from ...errors import ConfigError
 from ...image_cells import followed
 from ..faults import FaultLog
@@ -118,9 +118,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
     except UnicodeError as error:
         raise ConfigError(f"{file}: not UTF-8 text ({error}); save it as 'CSV UTF-8'") from error
     except (csv.Error, TypeError) as error:
-        raise ConfigError(
-            f"{file}: not a well-formed CSV file ({error}); look for an unpaired quotation mark"
-        ) from error
+        raise ConfigError(f"{file}: not a well-formed CSV file ({error}); {advice(error)}") from error
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror or error})") from error
 
