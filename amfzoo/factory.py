@@ -50,8 +50,9 @@ def create_model(
         token: for private repositories of the Hub; default HF_TOKEN, or that of `hf auth login`.
         **config: any field of `NetworkConfig`, e.g. ``dermoscopy="convnext_tiny"``,
             ``fusion="none"``, ``clinical=None``. With weights, ``temperatures``, ``conformal`` and ``operating_points``
-            replace those of the tasks that they name (``{}`` takes all away, an operating point of ``{}`` one); every
-            other field is set as a whole.
+            replace those of the tasks that they name (``{}`` takes all away, an operating point of ``{}`` one);
+            ``clinical_preprocess`` and ``dermoscopy_preprocess`` may name some keys, such as ``{"size": (192, 192)}``,
+            and leave the others as the weights or the backbone have them; every other field is set as a whole.
 
     Returns:
         The network, in evaluation mode if it has weights, else in training mode.

@@ -44,7 +44,9 @@ def register_model(fn: Callable[..., PairNetwork]) -> Callable[..., PairNetwork]
 
     Args:
         fn: takes settings as keywords and returns a `PairNetwork`; the first line
-            of its docstring tells what the model is for.
+            of its docstring tells what the model is for. `finetune` and `save_pretrained` take only what a
+            `PairNetwork` of the returned network's config is: backbones, fusion and heads of your choice, but no
+            parts or methods of your own.
 
     Raises:
         ConfigError: the name is taken, or holds a dot (which separates the tag).

@@ -181,11 +181,15 @@ class NetworkConfig:
         return self.replace(**dict.fromkeys(FITTED, {}), **changes)
 
     def replace(self, **changes: Any) -> NetworkConfig:
-        """A copy with other values.
+        """A copy with other values; of a branch's preprocessing as a mapping, with the keys that it names.
 
         Raises:
             ConfigError: no such field, or a bad value.
         """
+        for branch, before in self.preprocess.items():
+            given = changes.get(f"{branch}_preprocess")
+            if isinstance(given, Mapping):
+                changes[f"{branch}_preprocess"] = {**before.to_dict(), **given}
         return self.create(**{**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, **changes})
 
     @classmethod

@@ -97,7 +97,8 @@ def build_loaded(
         build: from config to network.
         changes: config fields to change; new auxiliary heads start untrained. Of what was fitted (`FITTED`) that of the
             tasks that are named replaces the weights' own and `{}` takes all away, as `{task: {}}` does with an operating
-            point. With another temperature a task loses the prediction sets and the operating point of the one before.
+            point. With another temperature a task loses the prediction sets and the operating point of the one before,
+            with other preprocessing the network loses the weights' name and figures, see `settle_info`.
         tasks: see `change_heads`.
 
     Raises:
@@ -118,8 +119,8 @@ def build_loaded(
         change_heads(model, tasks, found.description)
     if fitted:
         model.config = model.config.replace(**_merged(model, fitted))
-        if not changes:
-            settle_info(model)
+    if fitted or changes:
+        settle_info(model)
     return model.eval()
 
 

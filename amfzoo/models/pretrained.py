@@ -15,6 +15,7 @@ from ..labels import Schema, as_tasks
 from .config import NetworkConfig
 from .loading import as_source, build_loaded
 from .origin import settle_info
+from .own_parts import refuse_own_parts
 
 if TYPE_CHECKING:
     from .network import PairNetwork
@@ -64,6 +65,7 @@ class Pretrained:
 
         Raises:
             WeightsError: the folder is in the way, or cannot be written.
+            ConfigError: it has parts of its own that no config tells of, see `refuse_own_parts`.
         """
         return self._save(folder, {}, half=half, overwrite=overwrite, examples=examples)
 
@@ -77,6 +79,7 @@ class Pretrained:
         settle_info(self)
 
     def _save(self: PairNetwork, folder: str | os.PathLike[str], facts: Mapping[str, Any], **options: Any) -> Path:
+        refuse_own_parts(self)
         self.settle_info()
         config = self.config.to_dict()
         parameters = sum(p.numel() for p in self.parameters())

@@ -105,5 +105,7 @@ def settings(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
                 merged[f"{branch}_strides"] = (16, 32)[-len(merged[f"{branch}_strides"]) :]
         backbone = BACKBONES.get(merged.get(branch) or "", {})
         merged.setdefault(f"{branch}_args", backbone.get("args", {}))
-        merged.setdefault(f"{branch}_preprocess", backbone.get("preprocess", IMAGENET))
+        preprocess = merged.get(f"{branch}_preprocess", {})
+        if isinstance(preprocess, Mapping):  # what it leaves out is as the backbone wants it
+            merged[f"{branch}_preprocess"] = {**backbone.get("preprocess", IMAGENET), **preprocess}
     return {"architecture": name, **merged}

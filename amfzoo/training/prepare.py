@@ -29,6 +29,7 @@ from ..models.backbone import load_backbone_weights
 from ..models.config import BRANCHES, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
+from ..models.own_parts import refuse_own_parts
 from .config import TrainConfig
 from .draws import seed_of
 
@@ -143,6 +144,7 @@ def build_model(
         settings["dropout"] = config.dropout
     torch.manual_seed(seed_of("weights", config.seed))
     if isinstance(model, PairNetwork):
+        refuse_own_parts(model)
         network, start = PairNetwork(model.config.replace(**settings)), "the given network"
         load_weights(
             network,
@@ -158,6 +160,7 @@ def build_model(
             change_heads(network, dict(tasks), start)
     else:
         network, start = create_model(model, pretrained, tasks=tasks, **settings), os.fspath(model)
+        refuse_own_parts(network)  # models that users register
         random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
         # by the name that stays, whatever becomes the default
         default = load_manifest().default_tags.get(model) if isinstance(model, str) else None

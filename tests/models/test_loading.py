@@ -6,8 +6,10 @@ import threading
 
 import pytest
 import torch
+from networks import SIDE, TASKS, build
 from torch import nn
 
+from amfzoo import create_model
 from amfzoo.errors import WeightsError
 from amfzoo.models.loading import load_weights, without_random_values
 
@@ -52,3 +54,25 @@ def test_other_floats_become_those_of_the_network(kind):
     state = {name: tensor.detach().clone() for name, tensor in layer.state_dict().items()}
     load_weights(layer, {**state, "weight": state["weight"].to(kind)}, "x", fresh_auxiliary=False)
     assert layer.weight.dtype == torch.float32 and layer(torch.ones(1, 3)).isfinite().all()
+
+
+def test_of_preprocessing_a_part_may_be_named(tmp_path, caplog):
+    """What is left out stays as the weights, or the values of the backbone, want it: not as other networks have it."""
+    half = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    network = build(tasks=TASKS, clinical_preprocess=half | {"fit": "pad", "size": (SIDE, SIDE)})
+    info = {"name": "ours.one", "license": "MIT"}
+    network.config = network.config.replace(info=info)
+    folder = network.save_pretrained(tmp_path / "model")
+    network = create_model(folder, clinical_preprocess={"size": (48, 40)})
+    found = network.config.clinical_preprocess
+    assert (found.size, found.mean, found.std, found.fit) == ((48, 40), half["mean"], half["std"], "pad")
+    assert "no longer that of" in caplog.text and network.config.info == {
+        "license": "MIT"
+    }  # at once, not when it is saved
+    caplog.clear()
+    same = create_model(folder, clinical_preprocess={"size": (SIDE, SIDE)})
+    assert same.config.info == info and not caplog.text
+    again = same.config.replace(clinical_preprocess={"border": 0.1}).clinical_preprocess
+    assert (again.mean, again.fit, again.border) == (half["mean"], "pad", 0.1)
+    fresh = create_model("amf_small", pretrained=False, clinical_preprocess={"size": (64, 64)}).config
+    assert fresh.clinical_preprocess.mean == half["mean"] and fresh.dermoscopy_preprocess.mean != half["mean"]

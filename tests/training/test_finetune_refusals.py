@@ -10,6 +10,7 @@ import pytest
 import torch
 from lesions import squares
 
+from amfzoo import PairNetwork, create_model, register_model, registry
 from amfzoo.data.records import LesionSet
 from amfzoo.errors import ConfigError, ImageError
 from amfzoo.images import Preprocess
@@ -94,3 +95,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tiny, tmp_path):
             progress=False,
             **{**tiny, "lr": 1e30, "warmup": 0.0, "clip_grad": 0.0},
         )
+
+
+@pytest.mark.parametrize("given", ["network", "name"])
+def test_a_network_that_no_config_tells_all_of_is_not_trained(data, tiny, tmp_path, monkeypatch, given):
+    """What is kept of it would be another one."""
+
+    class Flipped(PairNetwork):
+        def _forward_features(self, *args, **more):
+            return -super()._forward_features(*args, **more)
+
+    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))
+
+    @register_model
+    def flipped(**config):
+        return Flipped(create_model("amf_test", **config).config)
+
+    model = "flipped" if given == "name" else flipped(tasks={"colour": ("red", "green", "blue")})
+    with pytest.raises(ConfigError, match="Flipped._forward_features"):
+        finetune(model, data, out=tmp_path, device="cpu", progress=False, **tiny)

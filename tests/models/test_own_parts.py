@@ -1,0 +1,65 @@
+"""A folder holds a config and tensors: a network that is more than its config is refused, not saved as another one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from networks import TASKS, build, pair
+
+from amfzoo import ConfigError, PairNetwork
+from amfzoo.models.folding import fold_norms
+
+
+class Flipped(PairNetwork):
+    def _forward_features(self, *args, **more):
+        return -super()._forward_features(*args, **more)
+
+
+class Talkative(PairNetwork):
+    """Adds nothing that counts."""
+
+    def hello(self):
+        return "hello"
+
+
+class Gate(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.open = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, clinical, dermoscopy):
+        return [found * self.open for found in dermoscopy]
+
+
+def with_gate(network):
+    network.fusion = Gate()
+    return network
+
+
+def folded(network):
+    assert fold_norms(network)
+    return network
+
+
+OWN = {
+    "method": (lambda: Flipped(build(tasks=TASKS).config), "Flipped._forward_features"),
+    "part": (lambda: with_gate(build(tasks=TASKS)), "fusion"),
+    "folded": (lambda: folded(build(tasks=TASKS).eval()), "is not what|are not what"),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_what_no_config_tells_of_is_not_saved(kind, tmp_path):
+    make, words = OWN[kind]
+    with pytest.raises(ConfigError, match=words):
+        make().save_pretrained(tmp_path / "model")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_class_that_only_adds_is_saved_and_loaded(tmp_path):
+    network = Talkative(build(tasks=TASKS).config).eval()
+    folder = network.save_pretrained(tmp_path / "model")
+    again = Talkative.from_pretrained(folder)
+    assert again.hello() == "hello"
+    for task, values in network(*pair()).items():
+        torch.testing.assert_close(again(*pair())[task], values)
