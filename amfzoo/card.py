@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import figures, is_number, is_plain_name, untrained_tasks
+from .checks import UNCERTAIN, UNCERTAIN_NOTE, figures, is_number, is_plain_name, untrained_tasks
 from .text_tables import UNKNOWN, cell, listed, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
@@ -137,6 +137,8 @@ def _metrics(metrics: object) -> str:
         return "Not measured. Nothing is known about how well this model performs."
     called = any(str(row[1]).startswith("called_") for row in rows)
     says = f"{_CALLED}\n\n" if called else ""
+    if any(row[2].endswith(UNCERTAIN) for row in rows):
+        says += f"{UNCERTAIN_NOTE}.\n\n"
     return says + table(("Task", "Metric", "Value [95 % interval]", "Data", "Cases"), rows)
 
 
@@ -144,7 +146,12 @@ def _subgroups(rows: object) -> str:
     scores = [(row, row["scores"] if isinstance(row.get("scores"), Mapping) else {}) for row in figures(rows)]
     names = list(dict.fromkeys(name for _, of in scores for name in of))
     lines = [
-        (row.get("by"), row.get("subgroup"), row.get("cases"), *(_triple(of.get(name)) for name in names))
+        (
+            row.get("by"),
+            row.get("subgroup"),
+            row.get("cases"),
+            *(_triple(of.get(name), _has(row, name)) for name in names),
+        )
         for row, of in scores
     ]
     words = (
@@ -155,14 +162,22 @@ def _subgroups(rows: object) -> str:
         words += (
             " Skin tone runs from 0 (very dark) to 5 (very light), as in MILK10k; this is not the Fitzpatrick scale."
         )
+    if any(row.get("uncertain") for row, _ in scores):
+        words += f" {UNCERTAIN_NOTE}."
     return f"{words}\n\n" + table(("By", "Subgroup", "Cases", *names), lines)
 
 
-def _triple(values: Any) -> str:
+def _has(row: Mapping[str, Any], name: str) -> bool:
+    """Whether the interval of a subgroup's score is one of the uncertain ones."""
+    names = row.get("uncertain")
+    return isinstance(names, (list, tuple)) and name in names
+
+
+def _triple(values: Any, uncertain: bool) -> str:
     if not (isinstance(values, (list, tuple)) and len(values) == 3 and all(map(is_number, values))):
         return "too few"
     value, low, high = values
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]{UNCERTAIN if uncertain else ''}"
 
 
 def _calibration(file: object) -> str:
@@ -177,7 +192,7 @@ def _value(metric: Mapping[str, Any]) -> str:
     if value is None:
         return "not measured"
     interval = "interval not measured" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
-    return f"{value:.3f} {interval}"
+    return f"{value:.3f} {interval}{UNCERTAIN if metric.get('uncertain') is True else ''}"
 
 
 def _preprocessing(config: Mapping[str, Any]) -> str:

@@ -87,6 +87,13 @@ def untrained_tasks(info: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, (list, tuple)) else []
 
 
+# behind an interval, and what it says
+UNCERTAIN = " †"
+UNCERTAIN_NOTE = (
+    "† an average over classes of which some have fewer than five lesions here: the interval may be too narrow"
+)
+
+
 def figures(value: object) -> list[Mapping[str, Any]]:
     """Those rows of recorded metrics that can be shown, whoever wrote them: mappings, or records such as `manifest.Metric`, whose
     value, low and high are numbers or absent."""

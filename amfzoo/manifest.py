@@ -56,7 +56,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Metric:
-    """One validated number; `low` and `high` bound its 95 % interval, None if not computed."""
+    """One validated number; `low` and `high` bound its 95 % interval, None if not computed. `uncertain`: it is an average over
+    classes of which some have so few lesions that the interval may be too narrow."""
 
     task: str
     name: str
@@ -65,6 +66,7 @@ class Metric:
     low: float | None = None
     high: float | None = None
     cases: int | None = None
+    uncertain: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ def _tasks(data: Any, where: str) -> dict[str, tuple[str, ...]]:
 
 
 def _metric(data: Any, where: str) -> Metric:
-    keys(data, where, required=("task", "name", "value", "data"), optional=("low", "high", "cases"))
+    keys(data, where, required=("task", "name", "value", "data"), optional=("low", "high", "cases", "uncertain"))
     for key in ("task", "name", "data"):
         check(is_text(data[key]), f"{where}.{key}", "must be a non-empty text", data[key])
     metric = Metric(**data)
@@ -297,4 +299,5 @@ def _metric(data: Any, where: str) -> Metric:
         "must be a positive whole number",
         metric.cases,
     )
+    check(isinstance(metric.uncertain, bool), f"{where}.uncertain", "must be true or false", metric.uncertain)
     return metric

@@ -147,7 +147,8 @@ def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
         print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
         if math.isfinite(score.value):
             row = {"task": task, "name": name, "data": where, "cases": int(cases.known(task).sum())}
-            rows.append({**row, "value": round(score.value, 6), "low": low, "high": high})
+            uncertain = {"uncertain": True} if low is not None and score.note else {}
+            rows.append({**row, "value": round(score.value, 6), "low": low, "high": high, **uncertain})
     return rows
 
 
@@ -160,12 +161,13 @@ def subgroup_rows(cases: Cases, task: str) -> list[dict[str, Any]]:
             "subgroup": row["subgroup"],
             "cases": row["cases"],
             "scores": {
-                name: [round(value, 4) for value in (score.value, score.low, score.high)]
+                name: [round(value, 6) for value in (score.value, score.low, score.high)]
                 for name in SUBGROUP_METRICS
                 if math.isfinite((score := row["scores"][name]).low)
             }
             if row["scores"]
             else {},
+            "uncertain": [name for name in SUBGROUP_METRICS if row["scores"] and row["scores"][name].note],
         }
         for column, rows in all_subgroups(cases, task).items()
         for row in rows

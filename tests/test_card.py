@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -99,7 +100,9 @@ def test_nothing_known_is_said_to_be_so():
 def test_manifest_metrics_are_accepted_and_text_stays_in_its_section():
     metric = Metric(task="diagnosis", name="auc", value=0.75, data="x", low=0.7, high=0.8)
     card = render_card(CONFIG, {"metrics": (metric,), "training_data": "a\n## Metrics\nall perfect"})
-    assert "0.750 [0.700, 0.800]" in sections(card)["Metrics"]
+    assert "0.750 [0.700, 0.800] |" in sections(card)["Metrics"]
+    rough = sections(render_card(CONFIG, {"metrics": (dataclasses.replace(metric, uncertain=True),)}))["Metrics"]
+    assert "0.750 [0.700, 0.800] † |" in rough and "fewer than five lesions" in rough
     assert len(sections(card)) == 9
 
 
@@ -116,6 +119,10 @@ def test_subgroups_and_calibration_plot():
     table = [line for line in found["Subgroups"].splitlines() if line.startswith("|")]
     assert table[0] == "| By | Subgroup | Cases | auroc |"
     assert table[2:] == ["| sex | female | 300 | 0.900 [0.850, 0.940] |", r"| sex | other \| unknown | 3 | too few |"]
+    assert "†" not in found["Subgroups"]
+    rows[0]["uncertain"] = ["auroc"]
+    marked = sections(render_card(CONFIG, {"subgroups": rows}))["Subgroups"]
+    assert "0.900 [0.850, 0.940] † |" in marked and "fewer than five lesions" in marked
     assert "![Calibration](example/calibration.svg)" in found["Calibration"]
     assert "../" not in sections(render_card(CONFIG, {"calibration_plot": "../secret"}))["Calibration"]
     assert not {"Subgroups", "Calibration"} & set(sections(render_card(CONFIG)))

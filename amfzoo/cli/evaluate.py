@@ -29,7 +29,8 @@ medical device.
 A table of predictions has one row per lesion: lesion_id; for each task its true class in
 a column <task> (empty if unknown) and a probability per class in <task>:<class>; and if
 you have them patient, split, mode (both, clinical or dermoscopy) and metadata:<name>
-such as metadata:sex. Give one file per mode to see the modes side by side.
+such as metadata:sex. Give one file per mode to see the modes side by side, or, with
+--folds, the file of each fold of a cross-validation to see all of it.
 SOURCE is a data set, e.g. milk10k:FOLDER or a CSV table of images and labels.
 """
 
@@ -51,6 +52,11 @@ def add(commands: Any) -> None:
         metavar="TABLE",
         default=[],
         help="another model's tables for the same lesions, compared pairwise",
+    )
+    option(
+        "--folds",
+        action="store_true",
+        help="the tables are of a cross-validation, each lesion in one: those of one mode are joined, --against as well",
     )
     option(
         "--split", metavar="NAME", choices=("train", "valid", "test"), help="only the lesions of train, valid or test"
@@ -103,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.report import to_json, to_text, write_report
     from ..evaluation.summary import evaluate
 
-    cases = _predicted(args) if args.model else _tables(args.tables, args.split)
-    against = _tables(args.against, args.split) if args.against else None
+    cases = _predicted(args) if args.model else _tables(args.tables, args.split, args.folds)
+    against = _tables(args.against, args.split, args.folds) if args.against else None
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
     with usage_errors():
@@ -131,26 +137,38 @@ def _check_usage(args: argparse.Namespace) -> None:
     for name in (*args.table_columns, *_OF_MODELS):
         if getattr(args, name) not in (None, False, args.parser.get_default(name)) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
+    if args.folds and args.model:
+        error("--folds is for tables of predictions")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
         if find_spec(package) is None and (package == "sklearn" or args.out):
             error(f"{what} needs packages that are not installed: pip install 'amfzoo[train]'")
 
 
-def _tables(paths: Sequence[str], split: str | None) -> dict[str, Cases]:
-    """{mode: cases} of files of different modes."""
+def _tables(paths: Sequence[str], split: str | None, folds: bool = False) -> dict[str, Cases]:
+    """{mode: cases} of files of different modes, or of the folds of a cross-validation."""
+    if folds:
+        from ..evaluation import join_folds
+
+        by_mode: dict[str, list[Cases]] = {}
+        for path in paths:
+            cases = read_cases(path, split)
+            by_mode.setdefault(cases.mode, []).append(cases)
+        with usage_errors():
+            return {mode: join_folds(tables) for mode, tables in by_mode.items()}
     found: dict[str, Cases] = {}
     for path in paths:
         cases = read_cases(path, split)
         if cases.mode in found:
             raise TableError(
                 f"{path} is a second table of the mode {cases.mode!r}; tables of several modes need a column `mode` that says "
-                "both, clinical or dermoscopy (to compare two models use --against)"
+                "both, clinical or dermoscopy (to compare two models use --against; to join the folds of a cross-validation --folds)"
             )
         found[cases.mode] = cases
     models = sorted({cases.model for cases in found.values()} - {""})
     if len(models) > 1:
         raise TableError(
-            f"the tables {', '.join(paths)} are of several models, {', '.join(models)}; give those of one (to compare two use --against)"
+            f"the tables {', '.join(paths)} are of several models, {', '.join(models)}; give those of one (to compare two use --against, "
+            "to join the folds of a cross-validation --folds)"
         )
     return found
 

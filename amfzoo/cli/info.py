@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..checks import UNCERTAIN, UNCERTAIN_NOTE
 from ..errors import UnknownModelError
 from ..text_tables import columns, listed
 from . import exit_codes
@@ -108,6 +109,8 @@ def _weights_text(record: WeightsRecord) -> list[str]:
         lines.append(f"    {task}: {listed(classes)}{called}")
     lines.append("  metrics, with 95 % intervals")
     lines += _metrics(record) or ["    none measured"]
+    if any(metric.uncertain for metric in record.metrics):
+        lines.append(f"    {UNCERTAIN_NOTE}")
     return [*lines, f"  not validated for: {record.not_validated_for}"]
 
 
@@ -126,7 +129,11 @@ def _metrics(record: WeightsRecord) -> list[str]:
     """A heading for each set of lesions, and the figures on it."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for metric in record.metrics:
-        interval = "" if metric.low is None else f"[{metric.low:.3f}, {metric.high:.3f}]"
+        interval = (
+            ""
+            if metric.low is None
+            else f"[{metric.low:.3f}, {metric.high:.3f}]{UNCERTAIN if metric.uncertain else ''}"
+        )
         cases = "" if metric.cases is None else f"{metric.cases} cases"
         row = (metric.task, metric.name, f"{metric.value:.3f}", interval, cases)
         found.setdefault(metric.data, []).append(row)

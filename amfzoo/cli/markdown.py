@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checks import UNCERTAIN
 from ..manifest import WeightsRecord, load_manifest
 from ..registry import list_models, model_entry
 from ..text_tables import table
@@ -43,7 +44,8 @@ def _weights(record: WeightsRecord) -> list[str]:
     task, classes = next(iter(record.tasks.items()))
     metrics = {m.name: m for m in reversed(record.metrics) if m.task == task}  # the first of each name wins
     cells = [
-        f"{metrics[n].value:.3f} [{metrics[n].low:.3f}, {metrics[n].high:.3f}]" if n in metrics else "" for n in _SHOWN
+        f"{m.value:.3f} [{m.low:.3f}, {m.high:.3f}]{UNCERTAIN if m.uncertain else ''}" if (m := metrics.get(n)) else ""
+        for n in _SHOWN
     ]
     cases = next(iter(metrics.values())).cases if metrics else ""
     size = sum(file.bytes for file in record.files.values()) / 1e6

@@ -19,6 +19,7 @@ _PUBLIC = {
     "classification_scores": ".metrics",
     "checklist_scores": ".checklist",
     "rule_counts": ".checklist",
+    "join_folds": ".folds",
     "Difference": ".paired",
     "score_intervals": ".intervals",
     "paired_difference": ".paired",

@@ -187,6 +187,13 @@ class Cases:
                 )
         return other
 
+    def in_order(self, tasks: Mapping[str, Sequence[str]]) -> Cases:
+        """The same cases with the classes of all tasks in the order of `tasks`, which are the same but for that."""
+        cases = self
+        for task, classes in tasks.items():
+            cases = cases._reordered(task, classes)
+        return cases
+
     def _reordered(self, task: str, classes: Sequence[str]) -> Cases:
         """The same cases with the classes of one task in another order."""
         if tuple(classes) == tuple(self.tasks[task]):

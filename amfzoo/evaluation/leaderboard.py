@@ -60,7 +60,12 @@ def leaderboard(
     lines = [f"# {method}", "", *(f"> {text}\n" for text in remarks)]
     spread = "mean, standard deviation over the runs" if runs > 1 else "one run"
     lines += [
-        f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients, or over lesions where no patient is known].",
+        f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients, or over lesions where no patient is known]. "
+        + (
+            "The interval does not hold what other seeds would change, the standard deviation does."
+            if runs > 1
+            else "The interval does not hold what another seed would change."
+        ),
         "",
     ]
     if protocol:

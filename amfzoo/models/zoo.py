@@ -50,7 +50,7 @@ ZOO: dict[str, Row] = {
         },
     ),
     "symmetric_baseline": Row(
-        "the control of amf_base",
+        "the control of amf_base, its attention twice as wide",
         {
             "clinical": "resnetv2_50",
             "clinical_args": _CUT_RESNET,

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     table = _command(commands, "report", _report, "write results.md, results.csv and the plot")
     table.add_argument("--task", metavar="NAME", help="one task (default: the mean over all)")
     table.add_argument("--score", choices=SCORES, default=SCORES[0], help="of the plot (default: %(default)s)")
+    table.add_argument("--control", metavar="ROW", help="compare all rows with this one instead of the study's")
     table.add_argument("--resamples", metavar="N", type=int, default=1000)
     table.add_argument(
         "--to", metavar="DIR", type=Path, help="write into this folder instead, beside all that the report is made of"
@@ -109,7 +110,9 @@ def _report(args: argparse.Namespace) -> int:
     if args.to:
         records.copy_finished(args.out, _selected(args), args.to)
         args.out = args.to  # which may hold other runs as well
-    print(report.write_report(args.out, _selected(args), task=args.task, score=args.score, resamples=args.resamples))
+    study = _selected(args)
+    study = study.against(args.control) if args.control else study
+    print(report.write_report(args.out, study, task=args.task, score=args.score, resamples=args.resamples))
     return 0
 
 

@@ -8,7 +8,7 @@ dermoscopy branch of the family's named model: backbone, its keywords, strides, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,15 @@ class Study:
                 raise ConfigError(f"the study has no {kind} {unknown[0]!r}; it has {', '.join(dict.fromkeys(known))}")
         rows = (r for r in self.rows if (not families or r.family in families) and (not names or r.name in names))
         return Study(tuple(rows), self.seeds)
+
+    def against(self, control: str) -> Study:
+        """The same rows, all compared with another one of their family.
+
+        Raises:
+            ConfigError: no row of that name.
+        """
+        self.select(names=[control])
+        return Study(tuple(replace(row, control=control) for row in self.rows), self.seeds)
 
 
 def read_plan(path: str | Path) -> dict[str, Any]:

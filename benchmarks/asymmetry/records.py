@@ -101,11 +101,20 @@ def read_study(out: Path) -> dict[str, Any]:
 
 
 def write_study(out: Path, about: Mapping[str, Any]) -> None:
-    """Write study.json; of one that is there its seeds and weights are kept beside the new ones."""
+    """Write study.json; of one that is there the rows, families, seeds and weights are kept beside the new ones, so that no
+    finished run drops out of the report."""
     before = read_json(out / STUDY_FILE) or {}
-    seeds = sorted({*about["plan"]["seeds"], *before.get("plan", {}).get("seeds", [])})
+    plan, old = dict(about["plan"]), before.get("plan", {})
+    plan["seeds"] = sorted({*plan["seeds"], *old.get("seeds", [])})
+    for part in ("families", "variants", "ablations"):
+        if plan.get(part) or old.get(part):
+            plan[part] = {**(old.get(part) or {}), **(plan.get(part) or {})}
+    # a row that changed places stays where it is now
+    for part, other in (("variants", "ablations"), ("ablations", "variants")):
+        gone = set(about["plan"].get(other) or {}) - set(about["plan"].get(part) or {})
+        plan[part] = {name: spec for name, spec in (plan.get(part) or {}).items() if name not in gone}
     weights = {**before.get("weights", {}), **about["weights"]}
-    write_json(out / STUDY_FILE, {**about, "plan": {**about["plan"], "seeds": seeds}, "weights": weights})
+    write_json(out / STUDY_FILE, {**about, "plan": plan, "weights": weights})
 
 
 def copy_finished(out: Path, study: Study, to: Path) -> None:

@@ -156,6 +156,41 @@ def test_what_is_kept_makes_the_same_report_and_goes_on(data, done, tmp_path, mo
     assert main(command(data, tmp_path, "--seeds", "0", "--dry-run")) == 0
 
 
+def test_rows_may_be_compared_with_another_one(done, tmp_path, capsys):
+    report = ["report", "--out", str(done), "--to", str(tmp_path), "--resamples", "20"]
+    assert main([*report, "--control", "asymmetric"]) == 0
+    capsys.readouterr()
+    rows = {row["row"]: row for row in csv.DictReader((tmp_path / "results.csv").open())}
+    assert {row["control"] for row in rows.values()} == {"asymmetric"} and rows["asymmetric"][
+        "macro_f1_difference"
+    ] == ""
+    usual = {row["row"]: row for row in csv.DictReader((done / "results.csv").open())}
+    turned = -float(usual["asymmetric"]["macro_f1_difference"])
+    assert float(rows["symmetric"]["macro_f1_difference"]) == pytest.approx(turned)
+    assert main([*report, "--control", "nothing"]) == 1
+    assert "no row 'nothing'" in capsys.readouterr().err
+
+
+def test_no_finished_row_drops_out_of_the_report(data, tmp_path, capsys):
+    """Whatever the plan of the last run was."""
+    for rows in (["asymmetric", "mine"], ["asymmetric"]):
+        plan = {
+            **PLAN,
+            "variants": {"symmetric": PLAN["variants"]["symmetric"]},
+            "ablations": {},
+            "ablated": "symmetric",
+        }
+        for name in rows:
+            plan["variants"][name] = PLAN["variants"]["asymmetric"]
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+        arguments = command(data, tmp_path / "out", "--seeds", "0", "--row", rows[-1])
+        arguments[arguments.index("--config") + 1] = str(tmp_path / "plan.yaml")
+        assert main(arguments) == 0
+    assert main(["report", "--out", str(tmp_path / "out"), "--resamples", "20"]) == 0
+    rows = [row["row"] for row in csv.DictReader((tmp_path / "out" / "results.csv").open())]
+    assert set(rows) == {"asymmetric", "mine"}
+
+
 def test_rows_of_two_recipes_are_not_compared(data, tmp_path, capsys):
     for row, rate in (("symmetric", "0.003"), ("asymmetric", "0.001")):
         assert main(command(data, tmp_path, "--row", row, "--seeds", "0", "--set", f"lr={rate}")) == 0
