@@ -100,7 +100,8 @@ def test_unknown_labels_do_not_count():
     masked = cases.labels["diagnosis"].copy()
     masked[::3] = -1
     part = Cases(**{**vars(cases), "labels": {"diagnosis": masked}})
-    assert task_scores(part, "diagnosis") == task_scores(cases.select(masked >= 0), "diagnosis")
+    expected = task_scores(cases.select(masked >= 0), "diagnosis")
+    assert repr(task_scores(part, "diagnosis")) == repr(expected)  # some are NaN, which no record equals
     assert confusion(part, "diagnosis").sum() == (masked >= 0).sum()
     nothing = Cases(**{**vars(cases), "labels": {"diagnosis": np.full(40, -1)}})
     assert {score.note for score in task_scores(nothing, "diagnosis").values()} == {"no case with a known class"}
