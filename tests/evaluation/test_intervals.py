@@ -209,9 +209,8 @@ def test_patients_that_one_side_alone_knows_are_drawn_as_one():
     plain, first, second = (paired_difference(*pair, "diagnosis", resamples=200)["diagnosis"] for pair in pairs)
     assert repr(first["accuracy"]) == repr(second["accuracy"]) and first["accuracy"].low != plain["accuracy"].low
     renamed = replace(other, groups=[f"patient:{'abcdef'[i % 6]}" for i in range(60)])
-    assert (
-        paired_difference(patients, renamed, "diagnosis", resamples=200)["diagnosis"]["accuracy"] == first["accuracy"]
-    )
+    again = paired_difference(patients, renamed, "diagnosis", resamples=200)["diagnosis"]
+    assert repr(again) == repr(first)  # some are NaN, which no record equals
     for number in (lambda i: i % 5, lambda i: min(i % 6, 4)):  # others, or two of them taken for one
         with pytest.raises(ConfigError, match="same patients on both sides"):
             paired_difference(patients, replace(other, groups=[f"patient:{number(i)}" for i in range(60)]))
