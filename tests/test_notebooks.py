@@ -18,6 +18,7 @@ TRACES = re.compile(
 
 pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="needs a checkout: a wheel has no examples")
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+LONGEST = "compare_models_and_read_the_report"
 
 
 def read(path):
@@ -31,7 +32,9 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-@each
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == LONGEST)) for path in NOTEBOOKS]
+)
 def test_every_cell_runs(path, tmp_path, monkeypatch):
     """In this process, where torch is loaded already: a kernel for each notebook costs as much as all of their cells."""
     for package in ("IPython", "accelerate", "sklearn", "matplotlib"):

@@ -30,6 +30,7 @@ def test_a_killed_run_ends_with_the_very_weights_of_an_unbroken_one(tmp_path):
     assert found["killed"] == found["whole"]
 
 
+@pytest.mark.slow
 def test_two_processes_and_accumulated_parts_give_the_result_of_one(tmp_path):
     found = _run("share", tmp_path)
     assert found["codes"] == [0, 0, 0, 0] and found["bare"]
