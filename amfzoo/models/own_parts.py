@@ -31,7 +31,8 @@ def refuse_own_parts(network: PairNetwork) -> None:
         if name.startswith(_COMPUTES)
     ]
     if not own:
-        with without_random_values(), torch.device("cpu"):
+        # a run must not end with other weights because it was saved in between
+        with torch.random.fork_rng(devices=[]), without_random_values(), torch.device("cpu"):
             usual = {name: type(part) for name, part in PairNetwork(network.config).named_modules() if name}
         found = {name: type(part) for name, part in network.named_modules() if name}
         own = [name for name in {**usual, **found} if usual.get(name) is not found.get(name)]

@@ -56,6 +56,13 @@ def test_what_no_config_tells_of_is_not_saved(kind, tmp_path):
     assert not any(tmp_path.iterdir())
 
 
+def test_saving_draws_no_random_numbers(tmp_path):
+    network = build("amf_swin", tasks=TASKS)  # whose values timm draws by itself
+    before = torch.get_rng_state()
+    network.save_pretrained(tmp_path / "model")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_class_that_only_adds_is_saved_and_loaded(tmp_path):
     network = Talkative(build(tasks=TASKS).config).eval()
     folder = network.save_pretrained(tmp_path / "model")
