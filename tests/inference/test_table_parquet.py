@@ -130,7 +130,7 @@ def test_a_table_of_nothing_but_pictures(model, folder, parquet):
     assert "no bytes" in found.column("error")[1].as_py()
 
 
-def test_shards_of_a_table_that_holds_pictures_are_small(folder, parquet):
+def test_shards_of_a_table_that_holds_pictures_are_small(folder, parquet, monkeypatch):
     import pyarrow
 
     from amfzoo.inference.table_parquet import ParquetPairs
@@ -139,7 +139,14 @@ def test_shards_of_a_table_that_holds_pictures_are_small(folder, parquet):
     parquet.write_table(
         pyarrow.table({"clinical": noise, "dermoscopy": noise}), folder / "big.parquet", use_dictionary=False
     )
-    assert 12 <= ParquetPairs(folder / "big.parquet").most_rows <= 16  # 8 MB a row, 128 MB at once
+    big, read = ParquetPairs(folder / "big.parquet"), []
+    assert 12 <= big.most_rows <= 16  # 8 MB a row, 128 MB at once
+    real = parquet.ParquetFile.iter_batches
+    monkeypatch.setattr(
+        parquet.ParquetFile, "iter_batches", lambda self, size, **more: read.append(size) or real(self, size, **more)
+    )
+    big.most_rows = 3
+    assert [row.line for row in big.rows()] == [*range(1, 9)] and set(read) == {3}
     assert ParquetPairs(write_parquet(folder / "pairs.parquet", parquet)).most_rows is None
 
 
@@ -174,6 +181,17 @@ def test_a_path_that_is_no_utf8_spoils_its_row_alone(model, folder, parquet):
         result = predict_shards(model, folder / "bad.parquet", folder / kind)
         assert (result.done, result.failures[0][0], len(result.failures)) == (3, 2, 1)
         assert "no UTF-8" in result.failures[0][1] and "caf" in result.failures[0][1]
+    columns = {"clinical": ["c0.jpg"] * 3, "dermoscopy": cells}  # in the other column as well
+    parquet.write_table(pyarrow.table(columns), folder / "other.parquet")
+    assert "no UTF-8" in predict_shards(model, folder / "other.parquet", folder / "other").failures[0][1]
+    image = (folder / "c0.jpg").read_bytes()
+    path = pyarrow.array([b"caf\xe9.jpg", b"none.jpg"], pyarrow.binary()).view(pyarrow.string())
+    parts = [pyarrow.array([image, image], pyarrow.binary()), path]
+    held = pyarrow.StructArray.from_arrays(parts, ["bytes", "path"], mask=pyarrow.array([False, True]))
+    parquet.write_table(pyarrow.table({"clinical": held, "dermoscopy": ["d0.jpg"] * 2}), folder / "held.parquet")
+    result = predict_shards(model, folder / "held.parquet", folder / "held")  # the picture is there; then nothing is
+    missing = parquet.read_table(folder / "held").column("missing").to_pylist()
+    assert (result.failed, missing) == (0, [None, "clinical"])
 
 
 def test_parquet_of_another_name_is_told_by_its_content(model, folder, parquet):
