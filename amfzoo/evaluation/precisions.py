@@ -13,7 +13,7 @@ import numpy as np
 from ..data.records import LesionSet
 from ..errors import ConfigError
 from ..runtimes import RUNTIMES, create_predictor, export_model
-from ..runtimes.fingerprint import fingerprint
+from ..fingerprint import fingerprint
 from ..runtimes.measured import Measured
 from .cases import Cases
 from .metrics import task_scores

@@ -116,7 +116,7 @@ def predict_table(
             weights give it; `warnings`, codes joined by ";", and `error`.
         clinical, dermoscopy: names of the columns of the images, where they are not called so; the column `model` has
             them, too.
-        label: what tells these weights from others; default the model's name.
+        label: what tells these weights from others; default their name, or a hash of them.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
         overwrite: throw away an earlier `out` and start over.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from ..errors import AmfzooError
+from ..fingerprint import fingerprint
 from .prediction import Prediction
 from .table_files import PairTable
 from .table_rows import IMAGE_COLUMNS, other_columns, repeated_columns
@@ -26,12 +29,20 @@ def with_precision(name: str, model: Model) -> str:
     return name if precision == "fp32" else f"{name} ({precision})"
 
 
+def _nameless(model: Model) -> str:
+    """The architecture, and a hash of the weights and of what makes probabilities and sets of their logits."""
+    weights = getattr(model, "weights", "") or (fingerprint(model) if hasattr(model, "state_dict") else "")
+    settings = model.config.to_dict()
+    told = [weights, *(settings[name] for name in ("temperatures", "conformal"))]
+    return f"{model.config.architecture}@{sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
 class AnswerColumns:
     """The columns added to the input's: names, and the cells of a prediction or an error.
 
     Args:
-        label: what the column `model` says; default the model's name, and its precision if that is not fp32: answers of
-            two precisions must not be mixed in one table.
+        label: what the column `model` says; default the model's name (of weights without one the architecture's, and a
+            hash of them), and its precision if that is not fp32: answers of two must not be mixed in one table.
         prefix: put before every name, where they would repeat one of the input's.
         guards: whether there is a column for the warnings on the images.
         images: the input's columns of the clinical and the dermoscopy image. Where they are called otherwise than usual
@@ -53,7 +64,7 @@ class AnswerColumns:
         self.guards = guards
         if hasattr(model, "settle_info"):  # a network, whose weights may be other than those it was loaded with
             model.settle_info()
-        self.label = label or with_precision(model.config.info.get("name", model.config.architecture), model)
+        self.label = label or with_precision(model.config.info.get("name") or _nameless(model), model)
         if others := other_columns(images):
             self.label += f", of {others}"
         self.tasks, self.conformal = model.tasks, model.config.conformal

@@ -85,7 +85,7 @@ def predict_shards(
             input's format, with its columns and those that `predict_table` adds. Of pictures that a Parquet table
             itself holds only the `path` goes along.
         clinical, dermoscopy: as of `predict_table`.
-        label: what tells these weights from others; default the model's name.
+        label: what tells these weights from others; default their name, or a hash of them.
         prefix: put before the names of the added columns.
         batch_size: pairs per step; it has no influence on the answers; default one for the device.
         shard_rows: rows of a shard, and what a stopped run may lose; default as the folder

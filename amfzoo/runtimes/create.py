@@ -12,6 +12,7 @@ import torch
 
 from ..errors import AmfzooError, ConfigError, WeightsError
 from ..factory import create_model, moved
+from ..fingerprint import fingerprint
 from ..inference.golden import TOLERANCE
 from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
@@ -203,6 +204,7 @@ def _create(
         precision=precision,
         difference=max(differences.values()),
         measured=measured.get(f"{name}/{precision}"),
+        weights="" if network.config.info.get("name") else fingerprint(network),
     )
 
 

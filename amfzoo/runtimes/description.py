@@ -13,7 +13,7 @@ from .. import __version__
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES
 from ..labels import CHECKLIST, DIAGNOSIS, class_titles
-from .fingerprint import fingerprint
+from ..fingerprint import fingerprint
 from .graph import PRESENT, output_name
 
 if TYPE_CHECKING:

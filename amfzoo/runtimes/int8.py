@@ -29,7 +29,7 @@ from ..inference.batch import BRANCHES, Batch, stack
 from .base import require
 from .cache import cached_onnx_graph
 from .description import DESCRIPTION_FILE
-from .fingerprint import fingerprint
+from ..fingerprint import fingerprint
 from .graph import feed, making
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from ..errors import WeightsError
 from ..files import replacing
 from ..folder import check_folder
 from ..manifest import CONFIG_FILE
-from .fingerprint import fingerprint
+from ..fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork

@@ -31,6 +31,7 @@ class Predictor:
             the predictor was made on a few random pictures.
         measured: what the precision changed on real lesions when the weights were
             released (in int8 with another calibration); None where that was not measured for this runtime, and in fp32.
+        weights: `fingerprint` of a network that has no name; else "".
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class Predictor:
         precision: str,
         difference: float,
         measured: Measured | None = None,
+        weights: str = "",
     ) -> None:
         self.runtime = runtime
         self.config = config
         self.precision = precision
         self.difference = difference
         self.measured = measured
+        self.weights = weights
         # once: it is asked for with every pair
         self._preprocess = dict(config.preprocess)
         if precision != "fp32":

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data.records import LesionSet
 from ..models.network import PairNetwork
-from ..runtimes.fingerprint import fingerprint as weights_fingerprint
+from ..fingerprint import fingerprint as weights_fingerprint
 from .config import HOW_IT_IS_RUN, TrainConfig
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
 from ..models.origin import origin_of
-from ..runtimes.fingerprint import fingerprint
+from ..fingerprint import fingerprint
 from . import report
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset

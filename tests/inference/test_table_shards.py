@@ -12,6 +12,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+import torch
 from cli_case import ROOT, read_table, write_table
 from shards_case import GOOD, ROWS
 
@@ -128,6 +129,25 @@ def test_another_input_model_or_setting_is_refused(model, folder, source):
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
     predict_shards(model, source, out, label="tiny@2", shard_rows=5, overwrite=True)
     assert {row["model"] for row in rows_of(out)} == {"tiny@2"} and len(rows_of(out)) == 11
+
+
+def test_weights_without_a_name_are_told_apart(model, folder, source):
+    """Trained once more and saved in the same place, they have the same name: none."""
+    out = folder / "out"
+    predict_shards(model, source, out)
+    before = rows_of(out)[0]["model"]
+    predict_shards(create_predictor(model, "torch"), source, out)
+    other, warmer = copy.deepcopy(model), copy.deepcopy(model)
+    with torch.no_grad():
+        next(other.parameters()).mul_(1.01)
+    warmer.config = model.config.replace(temperatures={"diagnosis": 2.0})
+    predict_table(model, source, folder / "one.csv")
+    for changed in (other, create_predictor(other, "torch"), warmer):
+        with pytest.raises(TableError, match="another model"):
+            predict_shards(changed, source, out)
+        with pytest.raises(TableError, match="amf_test@"):
+            predict_table(changed, source, folder / "one.csv")
+    assert before.startswith("amf_test@") and {row["model"] for row in rows_of(out)} == {before}
 
 
 def test_shards_without_warnings_go_on_without_them(model, folder, source):

@@ -15,7 +15,7 @@ from amfzoo.folder import check_folder
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES
-from amfzoo.runtimes.fingerprint import fingerprint
+from amfzoo.fingerprint import fingerprint
 from amfzoo.runtimes.measured import Measured, measured_for, record
 from amfzoo.runtimes.parity import picture_batch
 

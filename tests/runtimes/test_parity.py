@@ -14,7 +14,7 @@ from networks import TASKS, build
 from amfzoo import WeightsError
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import cache, create
-from amfzoo.runtimes.fingerprint import fingerprint
+from amfzoo.fingerprint import fingerprint
 from amfzoo.runtimes.parity import agreement, check, difference, picture_batch
 
 

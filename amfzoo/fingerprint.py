@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from ..models.network import PairNetwork
+    from .models.network import PairNetwork
 
 
 def fingerprint(network: PairNetwork) -> str:
