@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,13 +21,17 @@ class Augmented(nn.Module):
 
     Args:
         model: the network; its weights are shared, not copied.
+
+    Attributes:
+        views: what is done to (B, 3, H, W) of either image; the first leaves it as it is.
     """
 
     def __init__(self, model: PairNetwork) -> None:
         super().__init__()
         self.model = model
         square = all(p.size[0] == p.size[1] for p in model.preprocess.values())
-        self.turns = (0, 1, 2, 3) if square else (0, 2)
+        turns = (0, 1, 2, 3) if square else (0, 2)
+        self.views = [partial(_view, turn=turn, mirror=mirror) for turn in turns for mirror in (False, True)]
         self.config, self.tasks, self.preprocess = model.config, model.tasks, model.preprocess
 
     def forward(
@@ -34,19 +39,16 @@ class Augmented(nn.Module):
     ) -> dict[str, Tensor]:
         """As the network's; logits whose softmax, after the temperature, is the mean of the views' probabilities."""
         sums: dict[str, Tensor] = {}
-        for turn in self.turns:
-            for mirror in (False, True):
-                views = (None if image is None else _view(image, turn, mirror) for image in (clinical, dermoscopy))
-                for task, logits in self.model(*views, present).items():
-                    logits = (
-                        logits.float().cpu() if logits.device.type == "mps" else logits
-                    )  # which has no double precision
-                    p = (logits.double() / self._temperature(task)).softmax(1)
-                    sums[task] = sums.get(task, 0) + p
+        for view in self.views:
+            seen = (None if image is None else view(image) for image in (clinical, dermoscopy))
+            for task, logits in self.model(*seen, present).items():
+                # mps has no double precision
+                logits = logits.float().cpu() if logits.device.type == "mps" else logits
+                p = (logits.double() / self._temperature(task)).softmax(1)
+                sums[task] = sums.get(task, 0) + p
         least = torch.finfo(torch.float64).tiny
         return {
-            task: (p / (2 * len(self.turns))).clamp(min=least).log() * self._temperature(task)
-            for task, p in sums.items()
+            task: (p / len(self.views)).clamp(min=least).log() * self._temperature(task) for task, p in sums.items()
         }
 
     def _temperature(self, task: str) -> float:
