@@ -33,9 +33,9 @@ from amfzoo.data.example import example_pair
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
-from amfzoo.evaluation import Cases, evaluate_model, score_intervals
-from amfzoo.evaluation.operating_point import called_scores
+from amfzoo.evaluation import Cases, evaluate_model
 from amfzoo.evaluation.plots import calibration
+from amfzoo.evaluation.recorded import recorded_metrics
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
 from amfzoo.folder import check_folder
 from amfzoo.inference.golden import write_golden
@@ -138,17 +138,10 @@ def only(lesions: LesionSet, tasks: dict[str, tuple[str, ...]]) -> LesionSet:
 
 def metric_rows(cases: Cases, task: str, where: str) -> list[dict[str, Any]]:
     """Entries of the manifest; a score that is not defined has none."""
-    rows = []
-    called = called_scores(cases, task)
-    scores = {**score_intervals(cases, task), **called}
-    for name in (*METRICS, *called):
-        score = scores[name]
-        low, high = (round(score.low, 6), round(score.high, 6)) if math.isfinite(score.low) else (None, None)
-        print(f"{where}: {task} {name} {score.value:.3f} [{score.low:.3f}, {score.high:.3f}]")
-        if math.isfinite(score.value):
-            row = {"task": task, "name": name, "data": where, "cases": int(cases.known(task).sum())}
-            uncertain = {"uncertain": True} if low is not None and score.note else {}
-            rows.append({**row, "value": round(score.value, 6), "low": low, "high": high, **uncertain})
+    rows = recorded_metrics(cases, task, METRICS, where)
+    for row in rows:
+        interval = "no interval" if row["low"] is None else f"[{row['low']:.3f}, {row['high']:.3f}]"
+        print(f"{where}: {task} {row['name']} {row['value']:.3f} {interval}")
     return rows
 
 

@@ -106,8 +106,6 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     stream = _Stream(data)
     if kind == "PNG":
         _require_sound_chunks(data)
-    if kind == "WEBP":
-        _require_content(data)
     image = _OPENERS[kind](stream, "")
     if kind == "TIFF":
         _seek_picture(image)
@@ -121,6 +119,8 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     # of each tile the arguments, which have no name before Pillow 11
     wide = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA")
     image.load()
+    if kind == "WEBP":
+        _refuse_zeros(image, data)
     if wide:  # Pillow keeps the high bytes: where these are 0, the low ones need not be
         check_brightest(max(0.5, *(high for _, high in image.getextrema()[:3])) / 255, name)
     return image
@@ -193,14 +193,28 @@ def _require_end(data: bytes, scan: int) -> None:
         raise OSError("there is no end-of-image marker")
 
 
-def _require_content(data: bytes) -> None:
-    """Refuse a WebP that ends in zeros, as what was copied in part does where the room was taken first.
+def _refuse_zeros(image: Image.Image, data: bytes) -> None:
+    """Refuse a WebP whose picture data end in zeros, as what was copied in part does where the room was taken first.
 
-    It would decode to other colours. A picture of one colour ends so, too, for a twentieth of its length.
+    It would decode to other colours. A lossy picture of one colour ends so, too, for a twentieth of its length, and a
+    lossless one of any kind with a black bar below for much of it; of what is missing the last row is never one colour.
     """
-    size = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    if size - len(data[:size].rstrip(b"\0")) > size // 8:
-        raise OSError("the data end in zeros")
+    for kind, payload in _riff_chunks(data):
+        zeros = len(payload) - len(payload.rstrip(b"\0"))
+        lossy, lossless = kind == b"VP8 ", kind == b"VP8L"
+        if (lossy and zeros > 64 + len(payload) // 16) or (
+            lossless and zeros > 64 + len(payload) // 8 and np.ptp(np.asarray(image)[-1], axis=0).any()
+        ):
+            raise OSError("the data end in zeros")
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, content) of the chunks of a WebP, as far as there are any."""
+    start = 12
+    while start + 8 <= len(data):
+        size = int.from_bytes(data[start + 4 : start + 8], "little")
+        yield data[start : start + 4], data[start + 8 : start + 8 + size]
+        start += 8 + size + size % 2
 
 
 def _require_sound_chunks(data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..card import main_limit
-from ..checks import figures
+from ..checks import UNCERTAIN, UNCERTAIN_NOTE, figures
 from ..inference.prediction import RESEARCH_ONLY
 from ..text_tables import UNKNOWN
 from .markup import escape, percent, table, words
@@ -79,10 +79,13 @@ def _calibration(config: NetworkConfig) -> str:
 def _metrics(metrics: object) -> list[str]:
     """A row for each task and set of lesions, a column for each figure."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
+    uncertain = False
     for metric in figures(metrics):
         value, low, high = (metric.get(key) for key in ("value", "low", "high"))
         if metric.get("name") in _FIGURES and value is not None:
-            interval = "" if low is None or high is None else f"<br>{low:.2f}&nbsp;to&nbsp;{high:.2f}"
+            mark = UNCERTAIN if metric.get("uncertain") is True else ""
+            uncertain |= bool(mark)
+            interval = "" if low is None or high is None else f"<br>{low:.2f}&nbsp;to&nbsp;{high:.2f}{mark}"
             where = f"{metric.get('data', UNKNOWN)}, {metric.get('cases') or 'unknown number of'} lesions"
             rows.setdefault((metric.get("task", ""), where), {})[metric["name"]] = f"<b>{value:.2f}</b>{interval}"
     if not rows:
@@ -94,5 +97,8 @@ def _metrics(metrics: object) -> list[str]:
         for (task, where), found in rows.items()
     ]
     return table(
-        ("measured on", *_FIGURES.values()), lines, kind="answers", caption="How good it was, with 95 % intervals"
+        ("measured on", *_FIGURES.values()),
+        lines,
+        kind="answers",
+        caption="How good it was, with 95 % intervals" + (f" ({UNCERTAIN_NOTE})" if uncertain else ""),
     )

@@ -168,20 +168,13 @@ def _predict(
 
 def _describe(run: FinetuneResult, cases: Cases, data: str, resamples: int) -> None:
     """Put the test figures, which chose nothing, into the model's card in place of those of validation."""
-    from ..evaluation.intervals import score_intervals
-    from ..evaluation.operating_point import called_scores
+    from ..evaluation.recorded import recorded_metrics
 
-    metrics = []
-    for task in cases.tasks:
-        scores = score_intervals(cases, task, resamples=resamples)
-        shown = {name: scores[name] for name in _CARD_SCORES} | called_scores(cases, task, resamples=resamples)
-        for name, score in shown.items():
-            plain = score.to_dict()
-            if plain["value"] is not None:
-                metrics.append(
-                    {"task": task, "name": name, "value": plain["value"], "low": plain["low"], "high": plain["high"],
-                     "data": f"{data}, test", "cases": int(cases.known(task).sum())}
-                )  # fmt: skip
+    metrics = [
+        row
+        for task in cases.tasks
+        for row in recorded_metrics(cases, task, _CARD_SCORES, f"{data}, test", resamples=resamples)
+    ]
     run.model.config = run.model.config.replace(info={**run.model.config.info, "metrics": metrics})
     run.model.save_pretrained(run.folder / MODEL_FOLDER, overwrite=True)
 
