@@ -31,6 +31,7 @@ from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import recalibrate
 from amfzoo.inference.augmented import Augmented
 from amfzoo.inference.batch import stack
+from amfzoo.memory import keep_freed_memory
 
 BATCH = 32
 _NOTHING = 1e-4  # of the largest spread of a feature; what varies less does so by rounding
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     strengths = dict(args.heads)
+    keep_freed_memory()
     model = PairNetwork.from_pretrained(args.run / "model").eval()
     if unknown := sorted(set(strengths) - set(model.tasks)):
         parser.error(f"no such task: {', '.join(unknown)}; the network has {', '.join(model.tasks)}")
@@ -83,7 +85,7 @@ def features(model: PairNetwork, lesions: Sequence[Lesion]) -> np.ndarray:
         images = [{name: lesion.images.get(name) for name in model.preprocess} for lesion in some]
         inputs = [{n: path and model.preprocess[n](path) for n, path in paths.items()} for paths in images]
         *arrays, present = stack(inputs, model.preprocess)
-        tensors = [None if array is None else torch.from_numpy(array) for array in arrays]
+        tensors = [None if a is None else torch.from_numpy(a).to(memory_format=torch.channels_last) for a in arrays]
         seen = [[None if t is None else view(t) for t in tensors] for view in views]
         found.append(torch.stack([model.forward_features(*pair, torch.from_numpy(present)) for pair in seen]))
     return torch.cat(found, 1).numpy()

@@ -39,6 +39,7 @@ from amfzoo.evaluation.recorded import recorded_metrics
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
 from amfzoo.folder import check_folder
 from amfzoo.inference.golden import write_golden
+from amfzoo.memory import keep_freed_memory
 from amfzoo.models.loading import change_heads
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +70,7 @@ def main() -> None:
     )
     args = parser.parse_args()
 
+    keep_freed_memory()
     facts = json.loads(args.facts.read_text(encoding="utf-8"))
     lesions = read_split(load_source(args.data), args.run / "split.csv")
     valid = lesions.split("valid")

@@ -52,6 +52,7 @@ def recalibrate(
         ConfigError: no task has enough lesions of known class; see also `evaluate_model`.
         ImageError: an image cannot be read.
     """
+    network.settle_info()  # first: else what is fitted now, where it comes out the same, would go as what other weights had
     before = network.config
     # the lesions are answered without the temperatures that are there, so that the new ones do not come on top
     network.config = before.unfitted()

@@ -183,6 +183,20 @@ def test_changed_weights_give_up_their_name_here_too(model, tmp_path):
     )
 
 
+def test_what_comes_out_as_other_weights_had_it_is_kept(model, tmp_path):
+    """A new head leaves the other tasks' answers, and so what is fitted to them, as they were."""
+    ours = agreeing(model, lesions(tmp_path, 60))
+    recalibrate(model, ours)
+    sets = model.config.conformal["diagnosis"]
+    changed = PairNetwork.from_pretrained(model.save_pretrained(tmp_path / "before"))
+    with torch.no_grad():
+        changed.heads["streaks"].weight.mul_(2)
+    recalibrate(changed, ours)
+    assert changed.config.conformal["diagnosis"] == sets
+    again = PairNetwork.from_pretrained(changed.save_pretrained(tmp_path / "after"))
+    assert again.config.conformal["diagnosis"] == sets
+
+
 def test_evaluation_leaves_the_network_as_it_is(model, tmp_path):
     model.config = model.config.replace(info={"name": "mine"})
     model = create_model(model.save_pretrained(tmp_path / "saved")).double()
