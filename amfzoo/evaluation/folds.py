@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import ConfigError
-from .cases import Cases
+from ..text_tables import listed
+from .cases import PATIENT_GROUP, Cases
+
+logger = logging.getLogger("amfzoo")
 
 
 def join_folds(folds: Sequence[Cases]) -> Cases:
     """The cases of all folds, in order.
 
+    A patient with lesions in several folds is warned of: networks answered for a patient whom they were trained on.
     Figures of them are of the way of training, on average over its networks, not of one network; probabilities of
     several networks are ranked together, so calibrate each before.
 
@@ -21,7 +27,7 @@ def join_folds(folds: Sequence[Cases]) -> Cases:
             called at an operating point goes along where all folds have it.
 
     Raises:
-        ConfigError: they are none of one cross-validation; the message names the fold's model and a lesion.
+        ConfigError: they are none of one cross-validation; the message names the fold, by its number, and a lesion.
     """
     if not folds:
         raise ConfigError("there are no folds to join")
@@ -39,6 +45,7 @@ def join_folds(folds: Sequence[Cases]) -> Cases:
             seen[name] = number
         if {t: sorted(c) for t, c in fold.tasks.items()} != {t: sorted(c) for t, c in first.tasks.items()}:
             raise ConfigError(f"fold {number} has other tasks or classes than the first")
+    _warn_of_shared_patients(folds)
     folds = [fold.in_order(first.tasks) for fold in folds]
     columns = dict.fromkeys(name for fold in folds for name in fold.metadata)
     called = [task for task in first.tasks if all(task in fold.called for fold in folds)]
@@ -57,3 +64,15 @@ def join_folds(folds: Sequence[Cases]) -> Cases:
         model=models[0] if len(models) == 1 else f"{len(folds)} folds: {', '.join(models)}" if models else "",
         called={task: np.concatenate([fold.called[task] for fold in folds]) for task in called},
     )
+
+
+def _warn_of_shared_patients(folds: Sequence[Cases]) -> None:
+    counts = Counter(group for fold in folds for group in set(fold.groups) if group.startswith(PATIENT_GROUP))
+    shared = sorted(group.removeprefix(PATIENT_GROUP) for group, count in counts.items() if count > 1)
+    if shared:
+        logger.warning(
+            "%d patients have lesions in several folds (%s), so networks are judged on patients whom they were trained on: "
+            "split by patient",
+            len(shared),
+            listed(shared[:3]) + (", ..." if len(shared) > 3 else ""),
+        )

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..data.records import LesionSet
 from ..errors import ConfigError
-from ..runtimes import RUNTIMES, create_predictor, export_model
 from ..fingerprint import fingerprint
+from ..runtimes import RUNTIMES, create_predictor, export_model
 from ..runtimes.measured import Measured
 from .cases import Cases
 from .metrics import task_scores

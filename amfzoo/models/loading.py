@@ -117,9 +117,10 @@ def build_loaded(
     model.origin = origin_of(model, config, found.description)
     if tasks is not None:
         change_heads(model, tasks, found.description)
+    if changes:
+        settle_info(model)  # first: what is given stays, also where it is what the weights had
     if fitted:
         model.config = model.config.replace(**_merged(model, fitted))
-    if fitted or changes:
         settle_info(model)
     return model.eval()
 
@@ -137,9 +138,10 @@ def _merged(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(after, Mapping):
         moved = {task for task in model.tasks if after.get(task, 1) != before.get(task, 1)}
         for name in ("conformal", "operating_points"):
-            lost = moved & set(getattr(model.config, name))
-            if lost and name not in given:
-                found[name] = {t: value for t, value in getattr(model.config, name).items() if t not in lost}
+            own, mine = getattr(model.config, name), given.get(name)
+            lost = moved & (set(own) - set(mine or ()))
+            if lost and (mine is None or (mine and isinstance(mine, Mapping))):
+                found[name] = {t: value for t, value in found.get(name, own).items() if t not in lost}
                 words = ", ".join(sorted(lost))
                 logger.warning(
                     "the %s of %s held for another temperature and are dropped", name.replace("_", " "), words

@@ -35,6 +35,23 @@ def test_every_lesion_is_there_once_with_all_that_is_known_of_it():
     assert scores["macro_f1"].value == pytest.approx(f1_score(labels, answers, average="macro"))
 
 
+def test_patients_in_several_folds_are_warned_of(caplog):
+    join_folds([fold(i) for i in range(3)])
+    assert "30 patients have lesions in several folds (P0, P1, P10, ...)" in caplog.text
+    caplog.clear()
+    apart = [WHOLE.select(np.arange(60) // 20 == i) for i in range(3)]
+    assert len(join_folds(apart)) == 60 and not caplog.records
+
+
+def test_what_is_called_and_the_split_go_along():
+    called = {"diagnosis": np.arange(20) % 3}
+    parts = [fold(i, called=called, splits=["valid"] * 20) for i in range(3)]
+    found = join_folds(parts)
+    assert set(found.splits) == {"valid"}
+    np.testing.assert_array_equal(found.called["diagnosis"], np.tile(called["diagnosis"], 3))
+    assert not join_folds([*parts[:2], fold(2)]).called  # one fold has no point
+
+
 def test_classes_in_another_order_are_the_same():
     other = fold(1)
     turned = Cases(
@@ -49,12 +66,16 @@ def test_classes_in_another_order_are_the_same():
     assert found.metadata["sex"][-1] == ""  # one fold did not record it
 
 
+def renamed(cases: Cases) -> Cases:
+    return Cases([f"other {name}" for name in cases.ids], cases.tasks, cases.labels, cases.probabilities)
+
+
 @pytest.mark.parametrize(
     ("second", "words"),
     [
         (fold(0), "lesion 'L0' is in fold 1 and in fold 2"),
         (fold(1, mode="clinical"), "fold 2 is of the mode 'clinical'"),
-        (make(3, classes=("A", "B", "C")), "other tasks or classes|lesion 'L0'"),
+        (renamed(make(3, classes=("A", "B", "C"))), "fold 2 has other tasks or classes"),
     ],
 )
 def test_tables_that_are_no_folds(second, words):
@@ -74,3 +95,18 @@ def test_the_command(tmp_path, capsys):
     assert json.dumps(found).count(f"{expected}") and "60" in json.dumps(found)
     assert main(["evaluate", *map(str, paths), str(paths[0]), "--folds"]) == 2
     assert "lesion 'L0' is in fold 1 and in fold 4" in capsys.readouterr().err
+
+
+def test_modes_are_joined_apart_and_so_are_the_tables_of_another_model(tmp_path, capsys):
+    apart = [WHOLE.select(np.arange(60) // 20 == i) for i in range(3)]
+    for i, part in enumerate(apart):
+        for mode in ("both", "dermoscopy"):
+            fields = {name: getattr(part, name) for name in ("ids", "tasks", "labels", "probabilities", "groups")}
+            Cases(**fields, mode=mode).write(tmp_path / f"{mode}{i}.csv")
+    both, alone = ([str(tmp_path / f"{mode}{i}.csv") for i in range(3)] for mode in ("both", "dermoscopy"))
+    command = ["evaluate", *both, *alone, "--against", *both, "--folds", "--resamples", "0", "-q"]
+    assert main(command) == 0
+    said = capsys.readouterr()
+    assert "both images: 60 cases" in said.out and "dermoscopy" in said.out and "several folds" not in said.err
+    assert main(["evaluate", "--model", "amf_test", "--data", "x.csv", "--folds"]) == 2
+    assert "--folds is for tables" in capsys.readouterr().err

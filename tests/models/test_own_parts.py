@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
-from networks import TASKS, build, pair
+from networks import TASKS, build, pair, settle
 
 from amfzoo import ConfigError, PairNetwork
 from amfzoo.models.folding import fold_norms
@@ -36,6 +37,31 @@ def with_gate(network):
     return network
 
 
+class Called(PairNetwork):
+    def __call__(self, *args, **more):
+        return {task: 2 * logits for task, logits in super().__call__(*args, **more).items()}
+
+
+class Headed(PairNetwork):
+    def forward_head(self, *args, **more):
+        return super().forward_head(*args, **more)
+
+
+class Pooled(PairNetwork):
+    def _pooled_branches(self):
+        return ("dermoscopy",)
+
+
+def with_head(network):
+    network.heads["diagnosis"] = torch.nn.Linear(network.num_features, 7)
+    return network
+
+
+def without_dropout(network):
+    del network.dropout
+    return network
+
+
 def folded(network):
     assert fold_norms(network)
     return network
@@ -43,6 +69,11 @@ def folded(network):
 
 OWN = {
     "method": (lambda: Flipped(build(tasks=TASKS).config), "Flipped._forward_features"),
+    "calls": (lambda: Called(build(tasks=TASKS).config), "Called.__call__"),
+    "heads": (lambda: Headed(build(tasks=TASKS).config), "Headed.forward_head"),
+    "pools": (lambda: Pooled(build(tasks=TASKS).config), "Pooled._pooled_branches"),
+    "classes": (lambda: with_head(build(tasks=TASKS)), r"heads\.diagnosis"),
+    "gone": (lambda: without_dropout(build(tasks=TASKS)), "dropout"),
     "part": (lambda: with_gate(build(tasks=TASKS)), "fusion"),
     "folded": (lambda: folded(build(tasks=TASKS).eval()), "is not what|are not what"),
 }
@@ -70,3 +101,27 @@ def test_a_class_that_only_adds_is_saved_and_loaded(tmp_path):
     assert again.hello() == "hello"
     for task, values in network(*pair()).items():
         torch.testing.assert_close(again(*pair())[task], values)
+
+
+def shared(network):
+    return timm.layers.convert_sync_batchnorm(network)
+
+
+def with_loss(network):
+    network.loss = torch.nn.CrossEntropyLoss()
+    return network
+
+
+@pytest.mark.parametrize("change", [shared, with_loss])
+def test_what_training_adds_and_loading_does_not_need(change, tmp_path):
+    network = settle(build(tasks=TASKS))
+    expected = network(*pair())
+    again = PairNetwork.from_pretrained(change(network).save_pretrained(tmp_path / "model"))
+    for task, values in again(*pair()).items():
+        torch.testing.assert_close(values, expected[task])
+
+
+def test_the_device_that_torch_is_set_to_has_no_part_in_it(tmp_path):
+    network = build(tasks=TASKS)
+    with torch.device("meta"):
+        network.save_pretrained(tmp_path / "model")

@@ -84,6 +84,13 @@ def test_what_is_set_of_one_task_leaves_that_of_others(folder, caplog):
     assert not caplog.text
     assert create_model(folder, temperatures={}).config.temperatures == {}
     assert "operating points of diagnosis" in caplog.text
+    for given in ({"diagnosis": {"MEL": 0.3}}, {"diagnosis": {}}):  # of another task: the stale one goes all the same
+        caplog.clear()
+        model = create_model(folder, temperatures={"streaks": 2.0}, operating_points=given)
+        assert "streaks" not in model.config.operating_points and "of streaks held for another" in caplog.text
+    own = before.operating_points["streaks"]
+    model = create_model(folder, dermoscopy_preprocess={"size": (96, 96)}, operating_points={"streaks": own})
+    assert model.config.operating_points == {"streaks": own}  # was asked for, and so stays
 
 
 def test_nothing_is_left_where_all_figures_were_of_the_fit(folder):
