@@ -167,9 +167,14 @@ def _rows_within(size: int, metadata: Any, names: Sequence[str]) -> int:
     widest = 1.0
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         columns = map(group.column, range(group.num_columns))
-        held = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] in names)
+        held = sum(c.total_uncompressed_size for c in columns if _is_of(c.path_in_schema, names))
         widest = max(widest, held / max(group.num_rows, 1))
     return max(1, int(size / widest))
+
+
+def _is_of(path: str, names: Sequence[str]) -> bool:
+    """Whether a path in the schema is that of one of the columns, whose names may have dots, or of a field of it."""
+    return any(path == name or path.startswith(f"{name}.") for name in names)
 
 
 def _member(column: Any, name: str) -> Any | None:
