@@ -57,7 +57,7 @@ class ParquetPairs:
 
     def rows(self) -> Iterator[Row]:
         """All rows in order, numbered from 1."""
-        size = self.most_rows or _READ
+        size = self._step
         for block in self.blocks(size, range(-(-self.count() // size))):
             yield from block.rows
 
@@ -93,6 +93,11 @@ class ParquetPairs:
         )
         return clinical, dermoscopy
 
+    @property
+    def _step(self) -> int:
+        """How many rows are read at once: of small pictures no more than of paths."""
+        return min(self.most_rows or _READ, _READ)
+
     def _batches(self, file: Any, size: int, wanted: Container[int]) -> Iterator[tuple[int, Any]]:
         """(index of its first row, record batch) of the row groups that hold a row of a wanted block."""
         start = 0
@@ -101,7 +106,7 @@ class ParquetPairs:
             first, last = start // size, (start + rows - 1) // size
             if rows and any(number in wanted for number in range(first, last + 1)):
                 at = start
-                for batch in file.iter_batches(min(self.most_rows or _READ, _READ), row_groups=[group]):
+                for batch in file.iter_batches(self._step, row_groups=[group]):
                     yield at, batch
                     at += batch.num_rows
             start += rows

@@ -60,3 +60,36 @@ def test_rows_at_once_go_by_the_row_group_with_the_widest(most):
     for groups in ((wide, narrow), (narrow, wide), (narrow, wide, narrow), (pairs(0), wide, pairs(0))):
         assert 8 <= most(*groups) <= 10
     assert most(pairs(0)) > 1000
+
+
+def test_shards_have_no_more_rows_than_may_be_held(model, most, tmp_path):
+    assert most(pairs(12)) < 12
+    predict_shards(model, tmp_path / "sized.parquet", tmp_path / "out")
+    shards = [parquet.read_table(shard).num_rows for shard in sorted((tmp_path / "out").glob("part-*"))]
+    assert len(shards) == 2 and sum(shards) == 12
+
+
+def test_rows_with_small_pictures_are_streamed_too(tmp_path, monkeypatch):
+    read, real = [], parquet.ParquetFile.iter_batches
+
+    def noted(*args, **more):
+        for batch in real(*args, **more):
+            read.append(batch.num_rows)
+            yield batch
+
+    table = ParquetPairs(write(tmp_path / "small.parquet", pairs(200, 20), *[pairs(250, 20)] * 12))
+    assert table.most_rows > 3200
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", noted)
+    assert next(table.rows()).line == 1 and sum(read) <= 1200
+    read.clear()
+    whole = ParquetPairs(write(tmp_path / "one.parquet", pairs(250, 20).take([0] * 3200)))
+    assert next(whole.rows()).line == 1 and 0 < max(read) <= 1024
+
+
+def test_row_groups_without_rows(tmp_path):
+    table = ParquetPairs(
+        write(tmp_path / "gaps.parquet", pairs(0, 20), pairs(3, 20), pairs(0, 20), pairs(2, 20), pairs(0, 20))
+    )
+    found = [(block.number, [row.line for row in block.rows]) for block in table.blocks(2, range(3))]
+    assert found == [(0, [1, 2]), (1, [3, 4]), (2, [5])] and table.count() == 5
+    assert [block.content.num_rows for block in table.blocks(4, {1})] == [1]
