@@ -148,17 +148,26 @@ def _image_kind(kind: Any, column: str, table: str) -> str:
     """ "text", "bytes" or "struct"; TableError if a column can hold no images."""
     from pyarrow import types
 
-    value = kind.value_type if types.is_dictionary(kind) else kind
-    if types.is_string(value) or types.is_large_string(value) or types.is_string_view(value) or types.is_null(value):
+    if _is_text(kind):
         return "text"
     if _is_bytes(kind):
         return "bytes"
-    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 and _is_bytes(kind.field("bytes").type):
-        return "struct"
+    if types.is_struct(kind):
+        held, path = (kind.field(name).type if kind.get_field_index(name) >= 0 else None for name in ("bytes", "path"))
+        # of files that all lie elsewhere `bytes` has no type
+        if held and (_is_bytes(held) or types.is_null(held)) and (path is None or _is_text(path)):
+            return "struct"
     raise TableError(
         f"the column {column!r} of {table} holds {kind}; it must hold the paths of images as text, or the bytes of their "
-        "files, as binary or as a struct with a field 'bytes'"
+        "files, as binary or as a struct with a field 'bytes' and, if at all, its 'path' as text"
     )
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    value = kind.value_type if types.is_dictionary(kind) else kind
+    return types.is_string(value) or types.is_large_string(value) or types.is_string_view(value) or types.is_null(value)
 
 
 def _is_bytes(kind: Any) -> bool:

@@ -130,6 +130,19 @@ def test_a_table_of_nothing_but_pictures(model, folder, parquet):
     assert "no bytes" in found.column("error")[1].as_py()
 
 
+def test_structs_may_hold_paths_alone(model, folder, parquet):
+    """So `datasets` may write files that it was told to leave where they are; `bytes` then has no type."""
+    import pyarrow
+
+    held = pyarrow.array([{"bytes": None, "path": "c0.jpg"}, None, {"bytes": None, "path": None}])
+    assert held.type.field("bytes").type == pyarrow.null()
+    parquet.write_table(pyarrow.table({"clinical": held, "dermoscopy": ["d0.jpg"] * 3}), folder / "held.parquet")
+    assert predict_shards(model, folder / "held.parquet", folder / "out").failed == 0
+    found = parquet.read_table(folder / "out")
+    assert found.column("clinical").to_pylist() == ["c0.jpg", None, None]
+    assert found.column("missing").to_pylist() == [None, "clinical", "clinical"]
+
+
 def test_shards_of_a_table_that_holds_pictures_are_small(folder, parquet, monkeypatch):
     import pyarrow
 
@@ -208,6 +221,8 @@ def test_parquet_that_is_no_table_of_pairs(model, folder, parquet):
         ({"clinical": ["a"]}, "no column named 'dermoscopy'"),
         ({"clinical": [1], "dermoscopy": ["b"]}, "'clinical' of bad.parquet holds int64; it must hold the paths"),
         ({"clinical": ["a"], "dermoscopy": [{"path": "b"}]}, "'dermoscopy' of bad.parquet holds struct<path: string>"),
+        ({"clinical": ["a"], "dermoscopy": [{"bytes": None, "path": 1}]}, "'path' as text"),
+        ({"clinical": [{"bytes": b"", "path": b"a"}], "dermoscopy": ["b"]}, "'path' as text"),
         ({"clinical": [], "dermoscopy": []}, "no rows"),
     ):
         parquet.write_table(pyarrow.table(columns), bad)
