@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
+from .table_parquet_columns import check_pictures, image_kind, is_bytes
 from .table_rows import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
 SUFFIX = ".parquet"
@@ -46,9 +47,12 @@ class ParquetPairs:
             self.columns = tuple(schema.names)
             self.image_columns = image_columns(self.columns, self.path.name, images)
             repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
-            kinds = [_image_kind(schema.field(name).type, name, self.path.name) for name in self.image_columns]
+            kinds = [image_kind(schema.field(name).type, name, self.path.name) for name in self.image_columns]
             self._pictures = [name for name, kind in zip(self.image_columns, kinds) if kind != "text"]
             self.most_rows = _rows_within(_HELD, file.metadata, self._pictures) if self._pictures else None
+            for name, kind in zip(self.image_columns, kinds):
+                if kind == "bytes":
+                    check_pictures(file, name, self.path.name)
 
     def count(self) -> int:
         """Number of rows, from the file's own notes."""
@@ -144,38 +148,6 @@ class ParquetPairs:
             raise TableError(f"{self.path} is not a readable Parquet file: {error}") from error
 
 
-def _image_kind(kind: Any, column: str, table: str) -> str:
-    """ "text", "bytes" or "struct"; TableError if a column can hold no images."""
-    from pyarrow import types
-
-    if _is_text(kind):
-        return "text"
-    if _is_bytes(kind):
-        return "bytes"
-    if types.is_struct(kind):
-        held, path = (kind.field(name).type if kind.get_field_index(name) >= 0 else None for name in ("bytes", "path"))
-        # of files that all lie elsewhere `bytes` has no type
-        if held and (_is_bytes(held) or types.is_null(held)) and (path is None or _is_text(path)):
-            return "struct"
-    raise TableError(
-        f"the column {column!r} of {table} holds {kind}; it must hold the paths of images as text, or the bytes of their "
-        "files, as binary or as a struct with a field 'bytes' and, if at all, its 'path' as text"
-    )
-
-
-def _is_text(kind: Any) -> bool:
-    from pyarrow import types
-
-    value = kind.value_type if types.is_dictionary(kind) else kind
-    return types.is_string(value) or types.is_large_string(value) or types.is_string_view(value) or types.is_null(value)
-
-
-def _is_bytes(kind: Any) -> bool:
-    from pyarrow import types
-
-    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
-
-
 def _rows_within(size: int, metadata: Any, names: Sequence[str]) -> int:
     """How many rows have about `size` bytes in some columns, going by the row group where they have most."""
     widest = 1.0
@@ -202,7 +174,7 @@ def _member(column: Any, name: str) -> Any | None:
 
 def _images(column: Any) -> Iterator[tuple[str, Any | None, str | None]]:
     """(text of the cell, the picture that it holds, why the cell cannot be used) of every row of a column of images."""
-    held = column if _is_bytes(column.type) else _member(column, "bytes")
+    held = column if is_bytes(column.type) else _member(column, "bytes")
     if held is None:
         yield from ((text, None, problem) for text, problem in _texts(column))
         return

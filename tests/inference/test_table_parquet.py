@@ -130,8 +130,33 @@ def test_a_table_of_nothing_but_pictures(model, folder, parquet):
     assert "no bytes" in found.column("error")[1].as_py()
 
 
+def test_paths_that_are_marked_as_binary_are_refused_at_once(folder, parquet):
+    """As Spark and Impala wrote text of old; a million rows would else fail one by one."""
+    import pyarrow
+
+    from amfzoo.inference.table_parquet import ParquetPairs
+
+    def opened(*cells, kind=pyarrow.binary()):
+        columns = {"img.c": ["c0.jpg"] * len(cells), "img.d": pyarrow.array(cells, kind)}
+        parquet.write_table(pyarrow.table(columns), folder / "old.parquet", row_group_size=50)
+        return ParquetPairs(folder / "old.parquet", ("img.c", "img.d"))
+
+    image, path = (folder / "d0.jpg").read_bytes(), "pic/d\N{LATIN SMALL LETTER E WITH ACUTE}.jpg".encode()
+    for kind in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.binary_view()):
+        with pytest.raises(
+            TableError, match=r"'img.d' of old.parquet is binary.*'pic/d\S.jpg'; cast it to text \(string\)"
+        ):
+            opened(*[None, b""] * 60, path, path, kind=kind)
+    many = [path] * 7
+    for other in (image, b"GIF89a", b"a\0b", b"caf\xe9", b"two\nlines", b"a" * 5000):  # whole or damaged pictures
+        assert opened(*many, other).count() == 8 and opened(other, *many).count() == 8
+    with pytest.raises(TableError, match="is binary"):
+        opened(*many, path, image)
+    assert opened(None, None).count() == 2 and opened(b"").count() == 1 and opened().count() == 0
+
+
 def test_structs_may_hold_paths_alone(model, folder, parquet):
-    """So `datasets` may write files that it was told to leave where they are; `bytes` then has no type."""
+    """Of records none of which has bytes pyarrow makes structs whose `bytes` have no type."""
     import pyarrow
 
     held = pyarrow.array([{"bytes": None, "path": "c0.jpg"}, None, {"bytes": None, "path": None}])
