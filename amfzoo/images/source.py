@@ -28,6 +28,17 @@ _LONGEST_PATH = 4096
 _BYTES = (bytes, bytearray, memoryview)
 
 
+class _NamedBytes(bytes):
+    name: str
+
+
+def named_bytes(data: bytes, name: str) -> bytes:
+    """`data` under a name of its own in messages."""
+    named = _NamedBytes(data)
+    named.name = name
+    return named
+
+
 def source_name(source: object) -> str:
     """A short name for `source`, to begin an error message with."""
     if isinstance(source, (str, os.PathLike)):
@@ -36,7 +47,7 @@ def source_name(source: object) -> str:
         except Exception:  # any object may stand behind `__fspath__`
             return f"<{type(source).__name__}>"
     if isinstance(source, _BYTES):
-        return "<bytes>"
+        return shorten(getattr(source, "name", "<bytes>"))
     if isinstance(source, np.ndarray):
         return f"<array {'x'.join(map(str, source.shape))} {source.dtype}>"
     if isinstance(source, Image.Image):

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
+from ..images.source import named_bytes
 from .table_parquet_columns import check_pictures, image_kind, is_bytes
 from .table_rows import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
 SUFFIX = ".parquet"
+SUFFIXES = (SUFFIX, ".pq")
 MAGIC = b"PAR1"  # the first bytes of such a file, whatever it is called
 _READ = 1024  # rows at a time
 _HELD = 128 << 20  # bytes of pictures of a block, about
@@ -92,7 +94,7 @@ class ParquetPairs:
         """The clinical and the dermoscopy image of a row, None where the cell is empty."""
         held = row.images or (None, None)
         clinical, dermoscopy = (
-            image_path(cell.strip(), self.path.parent) if scalar is None else scalar.as_py()
+            image_path(cell.strip(), self.path.parent) if scalar is None else named_bytes(scalar.as_py(), cell)
             for cell, scalar in zip(row.cells, held)
         )
         return clinical, dermoscopy

@@ -23,7 +23,7 @@ from .table_batch import fitting_batch_size
 from .table_columns import AnswerColumns
 from .table_files import PairTable
 from .table_folder import MANIFEST, ShardFolder
-from .table_parquet import MAGIC, SUFFIX, ParquetPairs
+from .table_parquet import MAGIC, SUFFIXES, ParquetPairs
 from .table_processes import joined_team
 from .table_rows import Block, ImageColumns
 
@@ -49,8 +49,8 @@ def open_pairs(source: str | os.PathLike[str], images: ImageColumns = (None, Non
 def is_parquet(source: str | os.PathLike[str]) -> bool:
     """Whether a table is named as a Parquet file, or is one that is called otherwise."""
     path = Path(source).expanduser()
-    if path.suffix.lower() == SUFFIX or not path.is_file():
-        return path.suffix.lower() == SUFFIX
+    if path.suffix.lower() in SUFFIXES or not path.is_file():
+        return path.suffix.lower() in SUFFIXES
     with suppress(OSError), open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
     return False

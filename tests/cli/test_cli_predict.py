@@ -226,7 +226,10 @@ def test_a_table_into_a_folder_of_shards(run, tiny, folder):
     assert ended.code == exit_codes.USAGE and "another columns" in ended.err
 
 
-@pytest.mark.parametrize("names", [("pairs.parquet", "answers.csv"), ("pairs.csv", "answers.parquet")])
+@pytest.mark.parametrize(
+    "names",
+    [("p.parquet", "answers.csv"), ("p.csv", "answers.parquet"), ("p.pq", "answers.csv"), ("p.csv", "answers.PQ")],
+)
 def test_parquet_goes_to_a_folder(run, tiny, folder, names):
     source = write_table(folder / names[0], ROWS)
     ended = run("predict", source, "--out", folder / names[1], "--model", tiny)

@@ -10,7 +10,7 @@ from shards_case import ROWS
 
 from amfzoo import TableError
 from amfzoo.inference.table import predict_table
-from amfzoo.inference.table_shards import predict_shards
+from amfzoo.inference.table_shards import is_parquet, open_pairs, predict_shards
 
 
 @pytest.fixture
@@ -130,6 +130,40 @@ def test_a_table_of_nothing_but_pictures(model, folder, parquet):
     assert "no bytes" in found.column("error")[1].as_py()
 
 
+def test_pictures_as_views(model, folder, parquet):
+    import pyarrow
+
+    views = pyarrow.array([(folder / "c0.jpg").read_bytes(), None], pyarrow.binary_view())
+    try:
+        parquet.write_table(pyarrow.table({"clinical": views, "dermoscopy": ["d0.jpg"] * 2}), folder / "v.parquet")
+    except pyarrow.ArrowNotImplementedError:
+        pytest.skip("this version of pyarrow writes no views")
+    assert predict_shards(model, folder / "v.parquet", folder / "out").failed == 0
+    assert parquet.read_table(folder / "out").column("missing").to_pylist() == [None, "clinical"]
+
+
+def test_a_bad_picture_is_named(model, folder, parquet):
+    import pyarrow
+
+    long = "a" * 300 + ".jpg"
+    clinical = [{"bytes": b"\0", "path": path} for path in ("in.jpg", None, long)]
+    columns = {"clinical": clinical, "dermoscopy": pyarrow.nulls(3)}
+    parquet.write_table(pyarrow.table(columns), folder / "bad.parquet")
+    errors = [error for _, error in predict_shards(model, folder / "bad.parquet", folder / "out").failures]
+    assert [error[:30] for error in errors[:2]] == ["clinical image, in.jpg: the co", "clinical image, in the table: "]
+    assert errors[2].startswith("clinical image, aaa") and "a...a" in errors[2]
+
+
+def test_blanks_around_a_path_do_not_count(folder, parquet):
+    import pyarrow
+
+    from amfzoo.inference.table_parquet import ParquetPairs
+
+    parquet.write_table(pyarrow.table({"clinical": [" c0.jpg\t"], "dermoscopy": ["  "]}), folder / "p.parquet")
+    table = ParquetPairs(folder / "p.parquet")
+    assert [table.pair(row) for row in table.rows()] == [(folder / "c0.jpg", None)]
+
+
 def test_paths_that_are_marked_as_binary_are_refused_at_once(folder, parquet):
     """As Spark and Impala wrote text of old; a million rows would else fail one by one."""
     import pyarrow
@@ -142,7 +176,7 @@ def test_paths_that_are_marked_as_binary_are_refused_at_once(folder, parquet):
         return ParquetPairs(folder / "old.parquet", ("img.c", "img.d"))
 
     image, path = (folder / "d0.jpg").read_bytes(), "pic/d\N{LATIN SMALL LETTER E WITH ACUTE}.jpg".encode()
-    for kind in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.binary_view()):
+    for kind in (pyarrow.binary(), pyarrow.large_binary()):
         with pytest.raises(
             TableError, match=r"'img.d' of old.parquet is binary.*'pic/d\S.jpg'; cast it to text \(string\)"
         ):
@@ -236,6 +270,16 @@ def test_parquet_of_another_name_is_told_by_its_content(model, folder, parquet):
     pairs = write_parquet(folder / "pairs.parquet", parquet)
     other = pairs.rename(folder / "pairs.dat")
     assert predict_shards(model, other, folder / "out").done == 11 and list((folder / "out").glob("part-*.parquet"))
+
+
+@pytest.mark.parametrize("name", ["no.parquet", "no.PARQUET", "no.pq", "no.Pq"])
+def test_parquet_that_is_not_there_is_told_by_its_name(folder, name):
+    assert is_parquet(folder / name)
+    with pytest.raises(TableError, match="must be a Parquet file on disk"):
+        open_pairs(folder / name)
+    (folder / name).write_text("clinical,dermoscopy\n")
+    with pytest.raises(TableError, match="not a readable Parquet file"):
+        open_pairs(folder / name)
 
 
 def test_parquet_that_is_no_table_of_pairs(model, folder, parquet):
