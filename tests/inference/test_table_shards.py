@@ -177,21 +177,6 @@ def test_answers_never_replace_their_own_input(model, folder, source):
     assert len(rows_of(folder / "again")) == 11
 
 
-@pytest.mark.parametrize("how", ["replaced", "added to", "removed"])
-def test_an_input_that_changes_meanwhile_gets_no_answers(model, folder, source, how):
-    def change(done, rows):
-        if done == 0 and how == "replaced":
-            write_table(folder / "new.csv", [*ROWS[1:], ROWS[0]]).rename(source)
-        elif done == 0 and how == "added to":
-            source.write_text(source.read_text() + "r11,c0.jpg,d0.jpg\n")
-        elif done == 0:
-            source.unlink()
-
-    with pytest.raises(TableError, match="was changed, replaced or removed|cannot be read"):
-        predict_shards(model, source, folder / "out", progress=change)
-    assert [file.name for file in (folder / "out").iterdir()] == ["_manifest.json"]
-
-
 def test_a_folder_of_something_else_is_left_alone(model, folder, source):
     (folder / "photos").mkdir()
     (folder / "photos" / "part-1.csv").write_text("mine")
