@@ -147,6 +147,7 @@ BAD = [
     (("metrics", 0, "value"), ["0.5", None, float("nan"), True]),
     (("metrics", 0, "low"), [0.55, None, "x"]),
     (("metrics", 0, "cases"), [0, 1.5]),
+    (("metrics", 0, "uncertain"), ["yes", 1]),
     (("metrics", 0, "spread"), [1]),
     (("colour",), ["red"]),
 ]
