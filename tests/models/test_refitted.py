@@ -7,6 +7,7 @@ import torch
 from cli_case import tiny_model
 
 from amfzoo import ConfigError, create_model
+from amfzoo.evaluation import ConformalSets
 
 POINT = {"streaks": {"present": 0.2}, "diagnosis": {"MEL": 0.4}}
 TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
@@ -91,6 +92,32 @@ def test_what_is_set_of_one_task_leaves_that_of_others(folder, caplog):
     own = before.operating_points["streaks"]
     model = create_model(folder, dermoscopy_preprocess={"size": (96, 96)}, operating_points={"streaks": own})
     assert model.config.operating_points == {"streaks": own}  # was asked for, and so stays
+
+
+def sets(task: str, coverage: float = 0.9) -> ConformalSets:
+    return ConformalSets("lac", coverage, dict.fromkeys(TASKS[task], 0.5), dict.fromkeys(TASKS[task], 20))
+
+
+def test_sets_of_another_temperature_go_but_those_that_are_given_stay(folder, caplog):
+    own = {task: sets(task) for task in TASKS}
+    model = create_model(folder)
+    model.config = model.config.replace(conformal=own)
+    folder = model.save_pretrained(folder.parent / "sets")
+    warmer, wider = {"streaks": 2.0, "diagnosis": 2.0}, sets("diagnosis", 0.95)
+    assert create_model(folder, temperatures={"streaks": 2.0}).config.conformal == {"diagnosis": own["diagnosis"]}
+    assert "the conformal of streaks held for another temperature" in caplog.text
+    for given in (wider, own["diagnosis"]):  # also where it is what the weights had
+        caplog.clear()
+        model = create_model(folder, temperatures=warmer, conformal={"diagnosis": given})
+        assert model.config.conformal == {"diagnosis": given}
+        assert "the conformal of streaks held for another temperature" in caplog.text
+    caplog.clear()
+    both = {"streaks": sets("streaks", 0.95), "diagnosis": wider}
+    assert create_model(folder, temperatures=warmer, conformal=both).config.conformal == both
+    assert create_model(folder, temperatures=warmer, conformal={}).config.conformal == {}
+    assert "the conformal of" not in caplog.text
+    resized = create_model(folder, dermoscopy_preprocess={"size": (96, 96)}, conformal={"streaks": own["streaks"]})
+    assert resized.config.conformal == {"streaks": own["streaks"]}
 
 
 def test_nothing_is_left_where_all_figures_were_of_the_fit(folder):
