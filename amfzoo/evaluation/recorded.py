@@ -27,14 +27,10 @@ def recorded_metrics(cases: Cases, task: str, names: Iterable[str], data: str, *
     shown = {name: scores[name] for name in names} | called_scores(cases, task, **settings)
     rows = []
     for name, score in shown.items():
-        plain = {key: value if value is None else round(value, _DIGITS) for key, value in _figures(score).items()}
+        found = score.to_dict()
+        plain = {key: found[key] and round(found[key], _DIGITS) for key in ("value", "low", "high")}
         uncertain = {"uncertain": True} if plain["low"] is not None and score.note else {}
         if plain["value"] is not None:
             of = {"task": task, "name": name, "data": data, "cases": int(cases.known(task).sum())}
             rows.append({**of, **plain, **uncertain})
     return rows
-
-
-def _figures(score: Any) -> dict[str, float | None]:
-    found = score.to_dict()
-    return {key: found[key] for key in ("value", "low", "high")}

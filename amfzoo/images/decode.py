@@ -199,21 +199,24 @@ def _refuse_zeros(image: Image.Image, data: bytes) -> None:
     It would decode to other colours. A lossy picture of one colour ends so, too, for a twentieth of its length, and a
     lossless one of any kind with a black bar below for much of it; of what is missing the last row is never one colour.
     """
-    for kind, payload in _riff_chunks(data):
+    for kind, payload in _riff_chunks(data, 12):
         zeros = len(payload) - len(payload.rstrip(b"\0"))
-        lossy, lossless = kind == b"VP8 ", kind == b"VP8L"
-        if (lossy and zeros > 64 + len(payload) // 16) or (
-            lossless and zeros > 64 + len(payload) // 8 and np.ptp(np.asarray(image)[-1], axis=0).any()
-        ):
+        if kind == b"VP8 " and zeros > 64 + len(payload) // 16:
             raise OSError("the data end in zeros")
+        if kind == b"VP8L" and zeros > 64 + len(payload) // 8 and np.ptp(np.asarray(image)[-1], axis=0).any():
+            raise OSError("the data end in zeros")
+        if kind in (b"VP8 ", b"VP8L"):  # of an animation the first picture counts
+            return
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, content) of the chunks of a WebP, as far as there are any."""
-    start = 12
+def _riff_chunks(data: bytes, start: int) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, content) of the chunks of a WebP as far as there are any, those within a frame of an animation as well."""
     while start + 8 <= len(data):
         size = int.from_bytes(data[start + 4 : start + 8], "little")
-        yield data[start : start + 4], data[start + 8 : start + 8 + size]
+        kind, content = data[start : start + 4], data[start + 8 : start + 8 + size]
+        yield kind, content
+        if kind == b"ANMF":
+            yield from _riff_chunks(content, 16)
         start += 8 + size + size % 2
 
 

@@ -138,9 +138,11 @@ def _merged(model: nn.Module, given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(after, Mapping):
         moved = {task for task in model.tasks if after.get(task, 1) != before.get(task, 1)}
         for name in ("conformal", "operating_points"):
-            own, mine = getattr(model.config, name), given.get(name)
-            lost = moved & (set(own) - set(mine or ()))
-            if lost and (mine is None or (mine and isinstance(mine, Mapping))):
+            own, mine = getattr(model.config, name), given.get(name, {})
+            if name in given and not (isinstance(mine, Mapping) and mine):  # all goes, or the config refuses it
+                continue
+            lost = moved & (set(own) - set(mine))
+            if lost:
                 found[name] = {t: value for t, value in found.get(name, own).items() if t not in lost}
                 words = ", ".join(sorted(lost))
                 logger.warning(

@@ -3,7 +3,6 @@ then is what is saved of it what is loaded again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,8 +42,12 @@ def refuse_own_parts(network: PairNetwork) -> None:
         with torch.random.fork_rng(devices=[]), without_random_values(), torch.device("cpu"):
             usual = _parts(PairNetwork(network.config))
         found = _parts(network)
+        # such as a loss; deeper down it may be computed with
+        hung_on = {name for name, part in network.named_children() if name not in usual and not part.state_dict()}
         own = [
-            name for name in {**usual, **found} if usual.get(name) != found.get(name) and _counts(name, usual, network)
+            name
+            for name in {**usual, **found}
+            if usual.get(name) != found.get(name) and name.partition(".")[0] not in hung_on
         ]
     if own:
         raise ConfigError(
@@ -58,10 +61,3 @@ def _parts(network: PairNetwork) -> dict[str, Any]:
     """Name -> class of every module, shape of every tensor."""
     kinds = {name: _SHARED.get(type(part), type(part)) for name, part in network.named_modules() if name}
     return kinds | {name: tensor.shape for name, tensor in network.state_dict().items()}
-
-
-def _counts(name: str, usual: Mapping[str, Any], network: PairNetwork) -> bool:
-    """Whether a difference is more than a module without tensors that was hung on, such as a loss."""
-    if name in usual:
-        return True
-    return name in network.state_dict() or any(True for _ in network.get_submodule(name).state_dict())

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..files import replacing
-from .base import require
 from ..fingerprint import fingerprint
+from .base import require
 from .graph import making, onnx_graph
 
 if TYPE_CHECKING:

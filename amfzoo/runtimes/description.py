@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .. import __version__
+from ..fingerprint import fingerprint
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES
 from ..labels import CHECKLIST, DIAGNOSIS, class_titles
-from ..fingerprint import fingerprint
 from .graph import PRESENT, output_name
 
 if TYPE_CHECKING:

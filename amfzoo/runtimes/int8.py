@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import AmfzooError, ConfigError, PredictionError, WeightsError
+from ..fingerprint import fingerprint
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES, Batch, stack
 from .base import require
 from .cache import cached_onnx_graph
 from .description import DESCRIPTION_FILE
-from ..fingerprint import fingerprint
 from .graph import feed, making
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 from ..checks import is_count, is_number, is_text
 from ..errors import WeightsError
 from ..files import replacing
+from ..fingerprint import fingerprint
 from ..folder import check_folder
 from ..manifest import CONFIG_FILE
-from ..fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork

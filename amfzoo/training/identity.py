@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.records import LesionSet
-from ..models.network import PairNetwork
 from ..fingerprint import fingerprint as weights_fingerprint
+from ..models.network import PairNetwork
 from .config import HOW_IT_IS_RUN, TrainConfig
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..fingerprint import fingerprint
 from ..inference.tf32 import exact_convolutions
 from ..models.network import PairNetwork
 from ..models.origin import origin_of
-from ..fingerprint import fingerprint
 from . import report
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset

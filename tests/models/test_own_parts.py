@@ -57,6 +57,11 @@ def with_head(network):
     return network
 
 
+def with_relu(network):
+    network.fusion.add_module("late", torch.nn.ReLU())
+    return network
+
+
 def without_dropout(network):
     del network.dropout
     return network
@@ -73,6 +78,7 @@ OWN = {
     "heads": (lambda: Headed(build(tasks=TASKS).config), "Headed.forward_head"),
     "pools": (lambda: Pooled(build(tasks=TASKS).config), "Pooled._pooled_branches"),
     "classes": (lambda: with_head(build(tasks=TASKS)), r"heads\.diagnosis"),
+    "longer": (lambda: with_relu(build(tasks=TASKS)), r"fusion\.late"),
     "gone": (lambda: without_dropout(build(tasks=TASKS)), "dropout"),
     "part": (lambda: with_gate(build(tasks=TASKS)), "fusion"),
     "folded": (lambda: folded(build(tasks=TASKS).eval()), "is not what|are not what"),

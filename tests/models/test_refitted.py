@@ -89,6 +89,8 @@ def test_what_is_set_of_one_task_leaves_that_of_others(folder, caplog):
         caplog.clear()
         model = create_model(folder, temperatures={"streaks": 2.0}, operating_points=given)
         assert "streaks" not in model.config.operating_points and "of streaks held for another" in caplog.text
+    with pytest.raises(ConfigError, match="operating_points"):
+        create_model(folder, temperatures={"streaks": 2.0}, operating_points=5)
     own = before.operating_points["streaks"]
     model = create_model(folder, dermoscopy_preprocess={"size": (96, 96)}, operating_points={"streaks": own})
     assert model.config.operating_points == {"streaks": own}  # was asked for, and so stays

@@ -11,11 +11,11 @@ from networks import TASKS, build
 
 from amfzoo import Predictor, WeightsError, create_model, create_predictor
 from amfzoo.cli import main
+from amfzoo.fingerprint import fingerprint
 from amfzoo.folder import check_folder
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES
-from amfzoo.fingerprint import fingerprint
 from amfzoo.runtimes.measured import Measured, measured_for, record
 from amfzoo.runtimes.parity import picture_batch
 

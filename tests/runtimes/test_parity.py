@@ -12,9 +12,9 @@ import torch
 from networks import TASKS, build
 
 from amfzoo import WeightsError
+from amfzoo.fingerprint import fingerprint
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import cache, create
-from amfzoo.fingerprint import fingerprint
 from amfzoo.runtimes.parity import agreement, check, difference, picture_batch
 
 
