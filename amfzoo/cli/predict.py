@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..processes import is_first
+from ..table_suffixes import PARQUETS, TABLES
 from . import exit_codes
 from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "amf_small"
 RUNTIMES = ("auto", "openvino", "onnx", "torch")
 PRECISIONS = ("auto", "fp32", "bf16", "int8")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _EXAMPLE = "The example is a drawing, not a real lesion."
 _USAGE = """\
 amfzoo predict CLINICAL DERMOSCOPY [options]
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         from ..report.page import check_page
 
         check_page(args.report)  # before the weights are fetched
-    if len(args.inputs) == 1 and (args.out or Path(args.inputs[0]).suffix.lower() in _TABLE_SUFFIXES):
+    if len(args.inputs) == 1 and (args.out or Path(args.inputs[0]).suffix.lower() in TABLES):
         _check_table_usage(args)
         from .predict_table import run_table
 
@@ -240,7 +240,7 @@ def _check_table_usage(args: argparse.Namespace) -> None:
     if args.example:
         args.parser.error("a table names its images itself: leave out --example")
     if not args.out or args.out == "-":
-        parquet = Path(args.inputs[0]).suffix.lower() in (".parquet", ".pq")
+        parquet = Path(args.inputs[0]).suffix.lower() in PARQUETS
         where = (
             "a folder: amfzoo predict {} --out ANSWERS/" if parquet else "a file: amfzoo predict {} --out ANSWERS.csv"
         )

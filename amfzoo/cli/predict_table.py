@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
 from ..processes import is_first, several_processes
+from ..table_suffixes import PARQUETS
 from . import exit_codes
 from .options import print_json
 from .signals import StopSignals
@@ -68,13 +69,12 @@ def _checked(source: Path, out: str, images: tuple[str | None, str | None]) -> C
     """
     from ..inference.table import PairTable, check_output, predict_table
     from ..inference.table_folder import check_folder, names_folder
-    from ..inference.table_parquet import SUFFIXES
     from ..inference.table_shards import is_parquet, open_pairs, predict_shards
 
     if names_folder(out):
         check_folder(out, open_pairs(source, images).path)
         return predict_shards
-    if is_parquet(source) or Path(out).suffix.lower() in SUFFIXES:
+    if is_parquet(source) or Path(out).suffix.lower() in PARQUETS:
         raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {Path(out).stem}/")
     if several_processes():
         raise TableError(

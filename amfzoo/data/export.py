@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..files import ANOTHER, replacing
+from ..table_suffixes import PARQUETS
 from .readers.csv_source import metadata_column, read_csv
 from .readers.labelling import OR, header
 from .records import MODALITIES, Lesion, LesionSet
@@ -25,7 +26,7 @@ def write_csv(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bo
             class name with "|"; the message names the lesion and what differs.
     """
     file = Path(os.path.abspath(os.path.expanduser(path)))
-    if file.suffix.lower() == ".parquet":
+    if file.suffix.lower() in PARQUETS:
         raise ConfigError(f"{file}: only CSV is written; give a name that ends in .csv")
     try:
         with replacing(file, overwrite=overwrite) as partial:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import ConfigError
-from .readers.tables import TABLE_SUFFIXES
+from ..table_suffixes import TABLES
 from .records import LesionSet
 
 
@@ -89,13 +89,13 @@ def parse_source(source: str) -> tuple[str, str]:
     """
     name, colon, path = source.partition(":")
     if not colon or len(name) == 1 or "/" in name:  # C:\table.csv is a path
-        if source.lower().endswith(TABLE_SUFFIXES):
+        if source.lower().endswith(TABLES):
             return "csv", source
         if source.lower().endswith((".xlsx", ".xls", ".ods")):
             raise ConfigError(f"{source}: spreadsheets are not read; save the sheet as CSV UTF-8 and name that file")
         raise ConfigError(
             f"{source}: say how to read it, as in milk10k:{source}; readers: {', '.join(READERS)}. "
-            "Tables may be given by their path alone if it ends in .csv or .parquet"
+            "Tables may be given by their path alone if it ends in .csv, .parquet or .pq"
         )
     key = name.lower()
     if key not in READERS:

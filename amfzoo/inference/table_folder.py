@@ -12,6 +12,7 @@ from typing import Any
 from .. import __version__
 from ..errors import TableError
 from ..files import replacing
+from ..table_suffixes import PARQUET
 from . import table_parquet
 from .table import writing
 from .table_columns import AnswerColumns
@@ -35,7 +36,7 @@ class ShardFolder:
 
     def __init__(self, path: str | os.PathLike[str], table: PairTable | ParquetPairs, columns: AnswerColumns) -> None:
         self.path, self._table, self._columns = check_folder(path, table.path), table, columns
-        self._suffix = table_parquet.SUFFIX if isinstance(table, ParquetPairs) else ".csv"
+        self._suffix = PARQUET if isinstance(table, ParquetPairs) else ".csv"
 
     def file(self, number: int) -> Path:
         return self.path / f"part-{number:05d}{self._suffix}"
@@ -64,7 +65,7 @@ class ShardFolder:
             self._check_same(before, facts)
             self._remove_partial()
             return before
-        for file in (*self.path.glob("part-*.csv"), *self.path.glob("part-*.parquet")):
+        for file in (*self.path.glob("part-*.csv"), *self.path.glob(f"part-*{PARQUET}")):
             writing(file, file.unlink)
         self._remove_partial()
         content = {

@@ -13,8 +13,6 @@ from ..images.source import named_bytes
 from .table_parquet_columns import check_pictures, image_kind, is_bytes
 from .table_rows import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
-SUFFIX = ".parquet"
-SUFFIXES = (SUFFIX, ".pq")
 MAGIC = b"PAR1"  # the first bytes of such a file, whatever it is called
 _READ = 1024  # rows at a time
 _HELD = 128 << 20  # bytes of pictures of a block, about

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
 from ..folder_check import sha256_of
+from ..table_suffixes import PARQUETS
 from .predictor import Pair, predict_stream
 from .table import FAILURES_SHOWN, TableResult, only_writer, writing
 from .table_batch import fitting_batch_size
 from .table_columns import AnswerColumns
 from .table_files import PairTable
 from .table_folder import MANIFEST, ShardFolder
-from .table_parquet import MAGIC, SUFFIXES, ParquetPairs
+from .table_parquet import MAGIC, ParquetPairs
 from .table_processes import joined_team
 from .table_rows import Block, ImageColumns
 
@@ -49,8 +50,8 @@ def open_pairs(source: str | os.PathLike[str], images: ImageColumns = (None, Non
 def is_parquet(source: str | os.PathLike[str]) -> bool:
     """Whether a table is named as a Parquet file, or is one that is called otherwise."""
     path = Path(source).expanduser()
-    if path.suffix.lower() in SUFFIXES or not path.is_file():
-        return path.suffix.lower() in SUFFIXES
+    if path.suffix.lower() in PARQUETS or not path.is_file():
+        return path.suffix.lower() in PARQUETS
     with suppress(OSError), open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
     return False

@@ -110,8 +110,9 @@ def test_what_csv_cannot_hold_is_refused_and_the_old_file_stays(tmp_path, lesion
 def test_errors(lesions, tmp_path):
     with pytest.raises(ConfigError, match="cannot be written"):
         write_csv(lesions, tmp_path / "nowhere" / "x.csv")
-    with pytest.raises(ConfigError, match="only CSV is written"):
-        write_csv(lesions, tmp_path / "x.parquet")
+    for name in ("x.parquet", "x.PQ"):
+        with pytest.raises(ConfigError, match="only CSV is written"):
+            write_csv(lesions, tmp_path / name)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")

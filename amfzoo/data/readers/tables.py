@@ -14,9 +14,9 @@ from typing import Any
 from ...csv_mark import advice, skip_mark
 from ...errors import ConfigError
 from ...image_cells import followed
+from ...table_suffixes import PARQUETS
 from ..faults import FaultLog
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 # Not "|": it separates candidate classes within a cell.
 _DELIMITERS = ",;\t"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -63,7 +63,7 @@ class Table:
 
 def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | None = None) -> Table:
     """Read a CSV file (comma, semicolon or tab; UTF-8 or UTF-16, with or without byte order
-    mark) or a Parquet file (needs the extra `parquet`), told by the suffix `.parquet`.
+    mark) or a Parquet file (needs the extra `parquet`), told by the suffix, `.parquet` or `.pq`.
 
     Args:
         log: takes rows with more cells than there are columns; they are left out.
@@ -76,7 +76,7 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
     if not file.is_file():
         what = "is a folder; give a CSV or Parquet file" if file.is_dir() else "does not exist; check the path"
         raise ConfigError(f"the table {file} {what}")
-    if file.suffix.lower() == ".parquet":
+    if file.suffix.lower() in PARQUETS:
         return _parquet(file)
     lines = _csv_lines(file, delimiter)
     if not lines:

@@ -206,7 +206,8 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         read_csv(tmp_path / "x.parquet")
 
 
-def test_parquet_reads_like_csv(tmp_path):
+@pytest.mark.parametrize("name", ["x.parquet", "x.pq"])
+def test_parquet_reads_like_csv(tmp_path, name):
     pyarrow = pytest.importorskip("pyarrow", reason="needs the extra `parquet`")
     from pyarrow import parquet
 
@@ -219,9 +220,9 @@ def test_parquet_reads_like_csv(tmp_path):
         "age": [70.0, float("nan")],
         "bmi": [21.5, None],
     }
-    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    parquet.write_table(pyarrow.table(columns), tmp_path / name)
     first, second = read_csv(
-        tmp_path / "x.parquet",
+        tmp_path / name,
         labels={"diagnosis": ("diagnosis", ["mel", "nv"]), "streaks": "streaks"},
         schema="derm7pt",
     )
