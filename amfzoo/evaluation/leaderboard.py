@@ -126,7 +126,7 @@ def _labels(scores: Mapping[str, SeedScore], protocol: bool) -> list[str]:
 
 
 def _stated(value: float, sd: float) -> str:
-    return f"{value:g}" if math.isnan(sd) else f"{value:.2f} sd {sd:.2f}"
+    return str(value) if math.isnan(sd) else f"{value:.2f} sd {sd:.2f}"
 
 
 def _percent(score: SeedScore | None) -> str:
