@@ -21,6 +21,7 @@ from ..models.network import PairNetwork
 from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
+from .depthwise import StridedDepthwiseInSingle
 from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .loss import PairLoss
@@ -200,7 +201,8 @@ class Trainer:
         device, positions = self.accelerator.device, part.positions
         images = [self._images(branch, part, draw, present, epoch) for branch in BRANCHES]
         here = present[positions].to(device)
-        logits = self.model(*images, here, auxiliary=bool(self.network.auxiliary))
+        with StridedDepthwiseInSingle():
+            logits = self.model(*images, here, auxiliary=bool(self.network.auxiliary))
 
         def loss(rows: Tensor | None, shares: dict[str, Tensor] | None) -> Tensor:
             mine = targets if rows is None else {task: masks[rows] for task, masks in targets.items()}
