@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ..data.records import Lesion, LesionSet
+from ..data.spelling import spelled_as
 from ..errors import AmfzooError, ConfigError
 from ..inference.augmented import Augmented
 from ..inference.predictor import predict_stream
@@ -35,7 +36,8 @@ def evaluate_model(
     """Predict every lesion with both images and with one.
 
     Mode "both" gives the network every image that a lesion has; "clinical" and
-    "dermoscopy" give it this one alone, for the lesions that have it.
+    "dermoscopy" give it this one alone, for the lesions that have it. Labels may differ from the network's classes by upper
+    and lower case ("mel" for "MEL").
 
     Args:
         modes: default those for which the network has a branch and the set an image.
@@ -66,6 +68,7 @@ def evaluate_model(
         raise ConfigError(
             f"no lesion of {lesions.name} has an image that the network reads ({' or '.join(model.preprocess)})"
         )
+    lesions = spelled_as(lesions, model.tasks)
     _check_labels(model, lesions, ignore_other_classes)
     network = Augmented(model) if tta else model
     found = {}

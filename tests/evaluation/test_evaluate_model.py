@@ -103,6 +103,12 @@ def test_labels_that_the_network_cannot_answer(lesions):
         evaluate_model(tiny_model(tasks=TASKS), lesions, modes=["all"])
 
 
+def test_labels_in_another_case(lesions):
+    model = tiny_model(tasks={"diagnosis": ("mel", "Nv", "vasc")})
+    found = evaluate_model(model, lesions, modes=["both"])["both"]
+    assert found.labels["diagnosis"].tolist() == [1, 0, -1]
+
+
 def test_augmented_is_the_mean_over_turned_images(model, lesions):
     model.config = model.config.replace(temperatures={"diagnosis": 2.5})
     try:
