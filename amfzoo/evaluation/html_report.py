@@ -21,11 +21,13 @@ from .report import (
     describe,
     difference_text,
     interval_sentence,
+    judged_tasks,
     missing_sentence,
     p_text,
     score_text,
     score_title,
     shown,
+    unlabelled_sentence,
 )
 
 _SHARES = "Figures are shares (0 to 1) unless said otherwise."
@@ -49,7 +51,7 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
         cases: {mode: cases} that `result` is of.
     """
     modes = result["modes"]
-    tasks = list(dict.fromkeys(task for part in modes.values() for task in part["tasks"]))
+    tasks, without = judged_tasks(modes)
     links = " ".join(f'<a href="#task-{i}">{_name(task)}</a>' for i, task in enumerate(tasks))
     body = [
         f"<h1>{escape(title)}</h1>",
@@ -64,6 +66,7 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
     ]
     for i, task in enumerate(tasks):
         body += _task(i, task, modes, cases, result["settings"])
+    body += [f"<p>{escape(unlabelled_sentence(without))}.</p>"] if without else []
     body += _definitions(result)
     return document(title, body)
 
@@ -226,6 +229,8 @@ def _comparison(comparison: Mapping[str, Any]) -> list[str]:
         if part["checklist"]:
             body += _differences(mode, "checklist", part, part["checklist"])
         for task, scores in part["tasks"].items():
+            if all(score["value"] is None for score in scores.values()):
+                continue  # no case has a label
             body += _differences(mode, task, part, {name: score for name, score in scores.items() if ":" not in name})
             rest = {name: score for name, score in scores.items() if ":" in name}
             body.append(f"<details><summary>{_name(task)}: difference by class</summary>")

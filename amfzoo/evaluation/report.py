@@ -88,7 +88,8 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
     """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode."""
     modes, cells = result["modes"], _Cells()
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
-    for task in dict.fromkeys(task for part in modes.values() for task in part["tasks"]):
+    tasks, without = judged_tasks(modes)
+    for task in tasks:
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         images = part["images"] if part else first
@@ -97,6 +98,7 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
         lines += _class_table(part, images, cells)
         if subgroups and part:
             lines += _subgroup_tables(part["subgroups"], images, cells)
+    lines += ["", unlabelled_sentence(without)] if without else []
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
     if protocol:
         lines += [
@@ -111,7 +113,7 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
             compared += [
                 (f"{task.replace('_', ' ')}: {score_title(name)}", score)
                 for name, score in scores.items()
-                if ":" not in name
+                if ":" not in name and task in tasks
             ]
         lines += _aligned([(name, cells(score, difference_text), p_text(score["p"])) for name, score in compared])
     lines += ["", interval_sentence(result["settings"]), *(f"* {note}" for note in cells.notes), NOTICE]
@@ -123,6 +125,20 @@ def describe(part: Mapping[str, Any]) -> str:
     groups = "" if part["groups"] == part["cases"] else f" of {part['groups']} patients or lesions"
     splits = f" ({', '.join(f'{name} {count}' for name, count in part['splits'].items())})" if part["splits"] else ""
     return f"{part['cases']} cases{groups}{splits}" + (f", model {part['model']}" if part["model"] else "")
+
+
+def judged_tasks(modes: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The tasks of `evaluate`'s modes with a case of known class, and those without."""
+    known: dict[str, int] = {}
+    for part in modes.values():
+        for task, found in part["tasks"].items():
+            known[task] = known.get(task, 0) + found["cases"]
+    return [task for task, cases in known.items() if cases], [task for task, cases in known.items() if not cases]
+
+
+def unlabelled_sentence(tasks: Iterable[str]) -> str:
+    """What is said of tasks that no case has a label for."""
+    return f"no case has a label, so there are no figures: {', '.join(task.replace('_', ' ') for task in tasks)}"
 
 
 def missing_sentence(images: str) -> str:

@@ -295,3 +295,19 @@ def test_what_is_called_is_scored_in_every_output():
     assert f"{scores['called_sensitivity:present']['value']:.3f} [" in text
     assert page.cells == figures(json.loads(to_json(result)))
     assert "both|streaks||called_precision:absent" in page.cells
+
+
+def test_tasks_without_a_label_are_named_and_take_no_room():
+    tasks = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
+    rng = np.random.default_rng(0)
+    p, labels = rng.uniform(0, 1, 40), {"diagnosis": rng.integers(0, 2, 40), "streaks": np.full(40, -1)}
+    cases = Cases([*map(str, range(40))], tasks, labels, {task: np.stack([1 - p, p], 1) for task in tasks})
+    result = evaluate(cases, cases, resamples=20)
+    text, page = to_text(result), html_report.render_html(result, {"both": cases}, title="t")
+    assert text.count("no case has a label, so there are no figures: streaks") == 1 and text.count("streaks") == 1
+    assert Page(page).texts.count("no case has a label, so there are no figures: streaks.") == 1
+    keys = Page(page).cells
+    assert "both|diagnosis||accuracy" in keys and not any("streaks" in key for key in keys)
+    assert (
+        "streaks" in to_csv(result) and json.loads(to_json(result))["modes"]["both"]["tasks"]["streaks"]["cases"] == 0
+    )
