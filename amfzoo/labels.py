@@ -13,6 +13,7 @@ Checklist and Skin Lesion Classification Using Multitask Multimodal Neural Nets"
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -98,6 +99,20 @@ def check_classes(task: str, classes: Iterable[str]) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise ConfigError(f"task {task!r} repeats a class: {names}")
     return names
+
+
+def same_classes(own: Iterable[str], other: Iterable[str]) -> dict[str, str]:
+    """Class of `own` -> the same class of `other`: of that name, or the only one that differs by upper and lower case alone."""
+    own, other = list(own), list(other)
+    counts = [Counter(name.casefold() for name in names) for names in (own, other)]
+    plain = {name.casefold(): name for name in other}
+    found = {}
+    for name in own:
+        if name in other:
+            found[name] = name
+        elif all(count[name.casefold()] == 1 for count in counts):
+            found[name] = plain[name.casefold()]
+    return found
 
 
 def as_tasks(tasks: Schema | Mapping[str, Iterable[str]] | str) -> dict[str, tuple[str, ...]]:

@@ -189,6 +189,19 @@ def test_other_tasks_keep_what_is_the_same(released, caplog):
     assert "['diagnosis', 'age'] are new" in message and "['diagnosis'] of the weights were dropped" in message
 
 
+def test_classes_that_the_weights_know_start_from_their_values(released, caplog):
+    """In whatever case; the head is new all the same, for the others in it are."""
+    known = dict(zip(TASKS["diagnosis"], range(3)))
+    with caplog.at_level(logging.INFO, logger="amfzoo"):
+        network = create_model("amf_test.one", tasks={"diagnosis": ("bcc", "other", "NV")})
+    old, new = released[0].heads["diagnosis"], network.heads["diagnosis"]
+    for place, name in ((0, "BCC"), (2, "NV")):
+        assert torch.equal(new.weight[place], old.weight[known[name]])
+        assert torch.equal(new.bias[place], old.bias[known[name]])
+    assert new.weight[1].norm() > 0 and new.bias[1] == 0 and set(network.untrained) == {"diagnosis"}
+    assert "of diagnosis the classes that the weights know start from their values" in caplog.text
+
+
 def test_classes_in_another_order_are_the_same_task(released, tmp_path):
     reordered = {"streaks": TASKS["streaks"][::-1]}
     network = create_model("amf_test.one", tasks=reordered)

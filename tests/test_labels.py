@@ -19,6 +19,7 @@ from amfzoo.labels import (
     class_titles,
     criterion_bounds,
     criterion_points,
+    same_classes,
     seven_point_score,
 )
 
@@ -189,6 +190,13 @@ def test_own_schema():
 def test_classes_that_differ_in_case_alone():
     task = Task("allele", ("A", "a"))
     assert task.group("A") == "A" and task.group("a") == "a"
+
+
+def test_the_same_classes_of_two_lists():
+    assert same_classes(("mel", "NV", "scc"), ("NV", "MEL", "SCCKA")) == {"mel": "MEL", "NV": "NV"}
+    assert same_classes(("nv", "NV", "mel"), ("NV", "MEL", "Mel")) == {"NV": "NV"}  # the others may be either
+    assert same_classes(("Mel",), ("MEL", "Mel")) == {"Mel": "Mel"}
+    assert same_classes((), ("NV",)) == {}
 
 
 def test_known_schemas_by_name():

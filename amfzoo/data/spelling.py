@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ..labels import same_classes
 from .records import Lesion, LesionSet
 
 
@@ -14,8 +14,8 @@ def spelled_as(lesions: LesionSet, tasks: Mapping[str, tuple[str, ...]]) -> Lesi
 
     Classes that match nothing, or more than one, keep their names.
     """
-    names = {task: _names(own, tasks[task]) for task, own in lesions.tasks.items() if task in tasks}
-    if not any(names.values()):
+    names = {task: same_classes(own, tasks[task]) for task, own in lesions.tasks.items() if task in tasks}
+    if all(name == called for known in names.values() for name, called in known.items()):
         return lesions
 
     def spelled(lesion: Lesion) -> Lesion:
@@ -28,14 +28,3 @@ def spelled_as(lesions: LesionSet, tasks: Mapping[str, tuple[str, ...]]) -> Lesi
         task: tuple(names.get(task, {}).get(name, name) for name in classes) for task, classes in lesions.tasks.items()
     }
     return replace(lesions, lesions=tuple(map(spelled, lesions)), tasks=own)
-
-
-def _names(own: tuple[str, ...], wanted: tuple[str, ...]) -> dict[str, str]:
-    """Class of `own` -> that of `wanted`, where they differ by case and are each the only one of theirs."""
-    counts = [Counter(name.casefold() for name in classes) for classes in (own, wanted)]
-    plain = {name.casefold(): name for name in wanted}
-    return {
-        name: plain[key]
-        for name in own
-        if (key := name.casefold()) in plain and plain[key] != name and all(count[key] == 1 for count in counts)
-    }

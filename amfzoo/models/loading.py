@@ -18,6 +18,7 @@ from ..checks import untrained_tasks
 from ..errors import WeightsError
 from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
+from ..labels import same_classes
 from ..manifest import load_manifest
 from .config import FITTED, NetworkConfig
 from .origin import origin_of, settle_info
@@ -183,7 +184,8 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
 def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:
     """Fresh heads for `tasks`, except where task and classes, in whatever order, are those of the weights.
 
-    Of a task with other classes those that the weights know start from their values, which training can go on from.
+    Of a task with other classes those that the weights know, in whatever case, start from their values, which training can
+    go on from.
     """
     if tasks == model.tasks and list(tasks) == list(model.tasks):
         return
@@ -203,7 +205,7 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     if model.origin is not None:  # what is left of the weights is as it was loaded
         model.origin = origin_of(model, model.config, source)
     fresh = [t for t in tasks if t not in kept]
-    started = [t for t in fresh if t in before and set(tasks[t]) & set(before[t][0])]
+    started = [t for t in fresh if t in before and same_classes(tasks[t], before[t][0])]
     if fresh or dropped:
         logger.warning(
             "%s: heads %s are new and untrained%s; heads %s of the weights were dropped",

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError
+from ..labels import same_classes
 from .fusion import Maps
 
 
@@ -66,8 +67,9 @@ def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDic
 @torch.no_grad()
 def copy_rows(source: nn.Linear, known: Sequence[str], target: nn.Linear, classes: Sequence[str]) -> None:
     """Give the classes of one head the values that another head has for them."""
-    own = [i for i, name in enumerate(classes) if name in known]
-    theirs = [known.index(classes[i]) for i in own]
+    same = same_classes(classes, known)
+    own = [i for i, name in enumerate(classes) if name in same]
+    theirs = [known.index(same[classes[i]]) for i in own]
     for name in ("weight", "bias"):
         getattr(target, name)[own] = getattr(source, name)[theirs].to(getattr(target, name))
 
