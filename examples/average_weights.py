@@ -13,15 +13,14 @@ Temperatures, prediction sets and operating points are fitted on the lesions tha
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 import torch
+from changed_run import save_changed
 
 from amfzoo import PairNetwork, create_model
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
-from amfzoo.evaluation import recalibrate
 
 
 def main() -> None:
@@ -40,11 +39,7 @@ def main() -> None:
     others = [create_model(name, pretrained=None if "." in name or ":" in name else True) for name in args.others]
     model = average([PairNetwork.from_pretrained(args.run / "model"), *others], shares)
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
-    model.config = model.config.unfitted()
-    recalibrate(model, valid)
-    model.save_pretrained(args.out / "model", overwrite=True)
-    shutil.copy(args.run / "split.csv", args.out / "split.csv")
-    print(f"{args.out}: temperatures {model.config.temperatures}")
+    save_changed(model, valid, args.run, args.out)
 
 
 @torch.no_grad()

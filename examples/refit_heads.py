@@ -15,12 +15,12 @@ Needs `pip install 'amfzoo[train]'`.
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from changed_run import save_changed
 from sklearn.linear_model import LogisticRegression
 
 from amfzoo import PairNetwork
@@ -28,7 +28,6 @@ from amfzoo.ahead import batched
 from amfzoo.data.records import Lesion
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
-from amfzoo.evaluation import recalibrate
 from amfzoo.inference.augmented import Augmented
 from amfzoo.inference.batch import stack
 from amfzoo.memory import keep_freed_memory
@@ -51,11 +50,7 @@ def main() -> None:
         parser.error(f"no such task: {', '.join(unknown)}; the network has {', '.join(model.tasks)}")
     lesions = read_split(load_source(args.data), args.run / "split.csv")
     refit(model, lesions.split("train").lesions, strengths)
-    model.config = model.config.unfitted()
-    recalibrate(model, lesions.split("valid"))
-    model.save_pretrained(args.out / "model", overwrite=True)
-    shutil.copy(args.run / "split.csv", args.out / "split.csv")
-    print(f"{args.out}: temperatures {model.config.temperatures}")
+    save_changed(model, lesions.split("valid"), args.run, args.out)
 
 
 def _head(text: str) -> tuple[str, float]:

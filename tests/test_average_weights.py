@@ -11,6 +11,7 @@ import torch
 from networks import TASKS, build
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "average_weights.py"
+sys.path.insert(0, str(SCRIPT.parent))  # as for a script
 
 
 def test_tensors_that_all_have_are_averaged_by_their_shares_and_others_stay():

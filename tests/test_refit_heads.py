@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 FILE = Path(__file__).parents[1] / "examples" / "refit_heads.py"
+sys.path.insert(0, str(FILE.parent))  # as for a script
 SCRIPT = runpy.run_path(str(FILE))
 TASKS = {"diagnosis": ("NV", "MEL", "BCC"), "streaks": ("absent", "present"), "veil": ("absent", "present")}
 
