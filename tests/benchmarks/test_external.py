@@ -10,7 +10,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from amfzoo import create_model
 from amfzoo.data.sources import load_source
-from benchmarks.external import main, without_copies
+from amfzoo.evaluation import Cases
+from benchmarks.external import ece_refitted, main, without_copies
 
 
 def pictures(folder, names):
@@ -50,9 +51,24 @@ def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
     folder = tmp_path / "model"
     create_model("amf_test", False, tasks={"diagnosis": ("A", "B", "C")}).save_pretrained(folder)
     name = f"local-dir:{folder}"
-    main([name, "--data", data[0], "--trained-on", data[1], "--runtime", "torch", "--json", str(tmp_path / "f.json")])
+    main(
+        [
+            name,
+            "--data",
+            data[0],
+            "--trained-on",
+            data[1],
+            "--runtime",
+            "torch",
+            "--refitted",
+            "4",
+            "--json",
+            str(tmp_path / "f.json"),
+        ]
+    )
     text = capsys.readouterr().out
-    (found,) = json.loads((tmp_path / "f.json").read_text()).values()
+    written = json.loads((tmp_path / "f.json").read_text())
+    (found,), guards = written["weights"].values(), written["guards"]
     lesions = [lesion for lesion in load_source(data[0]) if lesion.id not in ("L3", "unlabelled")]
     answers = create_model(name).predict(None, [lesion.dermoscopy for lesion in lesions])
     p = np.array([list(answer.probabilities["diagnosis"].values()) for answer in answers])
@@ -61,7 +77,21 @@ def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
     assert found["scores"]["accuracy"]["value"] == pytest.approx(accuracy_score(truth, p.argmax(1)))
     assert found["scores"]["auroc:A"]["value"] == pytest.approx(roc_auc_score(truth == 0, p[:, 0]))
     assert found["answers_beyond"] == np.mean(p.argmax(1) == 2)
-    assert found["warnings"]["any"] == np.mean([bool(answer.warnings) for answer in answers])
+    assert guards["any"] == np.mean([bool(answer.warnings) for answer in answers])
     misplaced = create_model(name).predict([lesion.dermoscopy for lesion in lesions], None)
-    assert found["misplaced"] == np.mean(["wrong_kind" in {w.code for w in answer.warnings} for answer in misplaced])
+    assert guards["found in the other's place"] == np.mean(
+        ["wrong_kind" in {w.code for w in answer.warnings} for answer in misplaced]
+    )
     assert text.startswith("9 lesions of d.csv; 1 left out") and "| AUROC of | A (5) | B (4) |" in text
+
+
+def test_a_new_temperature_mends_what_a_temperature_can():
+    """Probabilities that are right but for a temperature of 3: nearly no error is left, of .2."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (4000, 3))
+    right = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    flat = np.exp(logits / 3) / np.exp(logits / 3).sum(1, keepdims=True)
+    labels = np.array([random.choice(3, p=row) for row in right])
+    cases = Cases([*map(str, range(4000))], {"diagnosis": ("a", "b", "c")}, {"diagnosis": labels}, {"diagnosis": flat})
+    assert abs((flat.argmax(1) == labels).mean() - flat.max(1).mean()) > 0.2
+    assert ece_refitted(cases, "diagnosis", 500) < 0.03
