@@ -1,5 +1,6 @@
 """What the README says is what the code does."""
 
+import json
 import re
 from pathlib import Path
 
@@ -80,3 +81,21 @@ def test_figures_for_one_image_are_those_of_the_saved_predictions():
     ):
         found = task_scores(Cases.read(folder / f"validation_{mode}.csv"), "diagnosis")["macro_f1"].value
         assert re.search(stated, " ".join(text().split())).group(1) == f"{found:.3f}"[2:]
+
+
+def test_figures_of_another_data_set_are_those_of_the_results():
+    found = json.loads((ROOT / "results" / "external.json").read_text(encoding="utf-8"))
+    scores, guards = found["weights"]["amf_small.open"]["scores"], found["guards"]
+    stated = " ".join(text().split())
+    for words, name in (
+        ("its AUROC is {}", "auroc"),
+        ("melanoma {}", "auroc:MEL"),
+        ("accuracy {}", "accuracy"),
+        ("macro-F1 {}", "macro_f1"),
+    ):
+        value, low, high = (f"{scores[name][key]:.3f}".lstrip("0") for key in ("value", "low", "high"))
+        assert words.format(f"{value} [{low}, {high}]") in stated, name
+    assert f"calibration error {scores['ece']['value']:.3f})".replace(" 0.", " .") in stated
+    assert f"leaves {found['weights']['amf_small.open']['ece_refitted']:.3f} on".replace(" 0.", " .") in stated
+    assert f"warns of {100 * guards['any']:.1f} % of the images of HAM10000" in stated
+    assert f"{found['weights']['amf_small.open']['lesions']} lesions of HAM10000" in stated
