@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import add_cache, add_json, apply_offline, count, positive, usage_errors
-from .sources import add_columns, read_sources, with_splits
+from .sources import add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -192,14 +192,10 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    with usage_errors():
-        lesions = with_splits(args, read_sources(args, args.data))
-    if args.split:
-        lesions = lesions.split(args.split)
-        if not len(lesions):
-            raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
+    lesions = lesions_of(args)
     network = load_model(args).network
-    _note_own_lesions(args, lesions)
+    note_own_lesions(args, lesions)
+    _note_single_images(args, lesions)
     with usage_errors():
         return evaluate_model(
             network,
@@ -209,18 +205,18 @@ def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
             tta=args.tta,
             ignore_other_classes=args.ignore_other_classes,
             on_bad_image="skip" if args.skip_unreadable else "raise",
-            progress=None if args.quiet else _progress,
+            progress=None if args.quiet else progress_bar,
         )
 
 
-def _progress(answers: Iterable, mode: str, count: int) -> Iterable:
+def progress_bar(answers: Iterable, mode: str, count: int) -> Iterable:
     from tqdm import tqdm
 
     return tqdm(answers, desc=mode, total=count, unit="lesion", file=sys.stderr, disable=None)
 
 
-def _note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
-    """Say what the figures hide: lesions that trained the model, where its run is at hand, and lesions with one image."""
+def note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
+    """Say how many lesions trained the model, where its run is at hand."""
     from ..data.split_file import splits_in
     from ..hub import LOCAL_PREFIX
     from ..training.run_folder import SPLIT_FILE
@@ -238,6 +234,9 @@ def _note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
                 args,
                 f"note: {trained} of {len(lesions)} lesions trained this model ({run}): {text} {run} --split valid",
             )
+
+
+def _note_single_images(args: argparse.Namespace, lesions: LesionSet) -> None:
     alone = sum(len(lesion.images) == 1 for lesion in lesions)
     if 0 < alone < len(lesions) and "both" in (args.modes or ["both"]):
         _say(

@@ -23,6 +23,7 @@ from . import (
     list_models,
     predict,
     push,
+    recalibrate,
     threshold,
     train,
     verify,
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"amfzoo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     order = (
-        list_models, info, download, verify, predict, demo, export, data, train, evaluate, threshold, push, benchmark,
+        list_models, info, download, verify, predict, demo, export, data, train, recalibrate, evaluate, threshold, push, benchmark,
     )  # fmt: skip
     for module in order:
         module.add(commands)

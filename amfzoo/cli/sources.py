@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TableError
+from .options import usage_errors
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -74,6 +75,21 @@ def with_splits(args: argparse.Namespace, lesions: LesionSet) -> LesionSet:
     from ..data.split_file import read_split
 
     return read_split(lesions, args.splits) if args.splits else lesions
+
+
+def lesions_of(args: argparse.Namespace) -> LesionSet:
+    """The lesions of --data, or those of the split that --split names.
+
+    Raises:
+        TableError: they cannot be read, or none is of the split.
+    """
+    with usage_errors():
+        lesions = with_splits(args, read_sources(args, args.data))
+    if args.split:
+        lesions = lesions.split(args.split)
+        if not len(lesions):
+            raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
+    return lesions
 
 
 def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:

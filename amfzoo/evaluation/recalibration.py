@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,19 +53,29 @@ def recalibrate(
         ConfigError: no task has enough lesions of known class; see also `evaluate_model`.
         ImageError: an image cannot be read.
     """
-    network.settle_info()  # first: else what is fitted now, where it comes out the same, would go as what other weights had
+    options = {"batch_size": batch_size, "ignore_other_classes": ignore_other_classes, "progress": progress}
+    return refit(network, lesions, cases_as_trained(network, lesions, **options), coverage=coverage)
+
+
+def cases_as_trained(network: PairNetwork, lesions: LesionSet, **options: Any) -> Cases:
+    """What the network answers with every image of a lesion, without the temperatures that it has; `options` of `evaluate_model`."""
     before = network.config
-    # the lesions are answered without the temperatures that are there, so that the new ones do not come on top
     network.config = before.unfitted()
     try:
         modes = ["both" if len(network.preprocess) == 2 else next(iter(network.preprocess))]
-        options = {"batch_size": batch_size, "ignore_other_classes": ignore_other_classes, "progress": progress}
         (cases,) = evaluate_model(network, lesions, modes=modes, **options).values()
-        kept = {lesion.id: lesion for lesion in lesions}
-        seen = {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
-        fitted = calibration(cases, seen, coverage)
     finally:
         network.config = before
+    return cases
+
+
+def refit(network: PairNetwork, lesions: LesionSet, cases: Cases, *, coverage: float = 0.9) -> dict[str, float]:
+    """`recalibrate` from the answers to `lesions` that `cases_as_trained` gave."""
+    network.settle_info()  # first: else what is fitted now, where it comes out the same, would go as what other weights had
+    before = network.config
+    kept = {lesion.id: lesion for lesion in lesions}
+    seen = {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
+    fitted = calibration(cases, seen, coverage)
     temperatures = fitted["temperatures"]
     if not temperatures:
         raise ConfigError(
@@ -88,6 +99,26 @@ def recalibrate(
     )
     network.settle_info()
     return temperatures
+
+
+def cross_fitted(cases: Cases, *, parts: int = 5, seed: int = 0) -> Cases:
+    """The cases, each with temperatures that those of other patients (else lesions) were fitted on: what a fit to all of them
+    may be expected to do to others.
+
+    Args:
+        cases: predicted without temperatures.
+        parts: into which the patients fall, at random; each is answered by the fit to the others.
+        seed: of the parts.
+    """
+    names = np.array(cases.groups)
+    groups = np.random.default_rng(seed).permutation(np.unique(names))
+    changed = {task: values.copy() for task, values in cases.probabilities.items()}
+    for part in np.array_split(groups, parts):
+        inside = np.isin(names, part)
+        known = fit_temperatures(cases.select(~inside))
+        for task, values in apply_temperatures(cases.select(inside), known).probabilities.items():
+            changed[task][inside] = values
+    return replace(cases, probabilities=changed)
 
 
 def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 0.9) -> dict[str, dict[str, Any]]:

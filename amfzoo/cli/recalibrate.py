@@ -1,0 +1,163 @@
+"""`amfzoo recalibrate`: weights whose probabilities suit your lesions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import WeightsError
+from . import exit_codes
+from .evaluate import note_own_lesions, progress_bar
+from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .sources import add_columns, lesions_of
+
+if TYPE_CHECKING:
+    from ..evaluation import Cases
+    from ..models.network import PairNetwork
+
+_DESCRIPTION = """\
+Fit temperatures, prediction sets and operating points of weights to labelled lesions of
+yours, which they were not trained on, and write the result as a model folder. Nothing is
+trained, and the most probable class stays what it was. A few hundred lesions will do; a
+task with fewer than 20 keeps what it has.
+
+Calibration error and log-loss are told before and after. After: each fifth of the
+patients with the temperature that the others gave, so not of lesions that were fitted.
+By chance: the error that so many lesions show where every probability is right.
+Research software, not a medical device.
+"""
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser(
+        "recalibrate",
+        help="fit the probabilities of weights to your lesions, without training",
+        usage="amfzoo recalibrate --model NAME --data SOURCE --out FOLDER [options]",
+        description=_DESCRIPTION,
+        epilog=exit_codes.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = parser.add_argument
+    option("--model", metavar="NAME", required=True, help="as for `amfzoo predict`")
+    option(
+        "--data",
+        metavar="SOURCE",
+        action="append",
+        required=True,
+        help="labelled lesions; repeat it for several sources",
+    )
+    option(
+        "--out",
+        metavar="FOLDER",
+        required=True,
+        help="the model folder to write; must not exist yet, but see --overwrite",
+    )
+    option("--overwrite", action="store_true", help="replace a model folder that is there")
+    option("--split", choices=("train", "valid", "test"), help="fit to these lesions only")
+    option(
+        "--coverage",
+        metavar="SHARE",
+        type=_share,
+        default=0.9,
+        help="of the prediction sets that hold the true class (default: %(default)s)",
+    )
+    option(
+        "--ignore-other-classes", action="store_true", help="leave lesions of classes that the model does not have out"
+    )
+    option("--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)")
+    option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
+    option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
+    add_cache(parser)
+    add_json(parser)
+    add_columns(parser, without=("split",))  # here --split names a split, not a column
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if find_spec("sklearn") is None:
+        args.parser.error("scores need packages that are not installed: pip install 'amfzoo[train]'")
+    apply_offline(args)
+    from ..evaluation.recalibration import cases_as_trained, refit
+    from .predict import load_model
+
+    out = Path(args.out).expanduser()
+    if out.exists() and not args.overwrite:  # before the work
+        raise WeightsError(f"{out} exists; give another folder, or --overwrite to replace a model folder")
+    lesions = lesions_of(args)
+    network: PairNetwork = load_model(args).network
+    note_own_lesions(args, lesions)
+    with usage_errors():
+        cases = cases_as_trained(
+            network,
+            lesions,
+            batch_size=args.batch_size,
+            ignore_other_classes=args.ignore_other_classes,
+            progress=None if args.quiet else progress_bar,
+        )
+        before, sets = dict(network.config.temperatures), set(network.config.conformal)
+        after = refit(network, lesions, cases, coverage=args.coverage)
+    told = {task: _told(cases, task, before.get(task, 1.0), after[task]) for task in after}
+    config = network.config
+    for task, row in told.items():
+        row["prediction_sets"], row["operating_point"] = task in config.conformal, task in config.operating_points
+    network.save_pretrained(out, overwrite=args.overwrite)
+    lost = [task for task in network.tasks if task in sets - set(config.conformal)]
+    if args.json:
+        print_json(
+            {
+                "folder": str(out),
+                "model": config.info.get("name", config.architecture),
+                "tasks": told,
+                "prediction_sets_dropped": lost,
+            }
+        )
+        return exit_codes.OK
+    print("\n".join(_lines(told)))
+    if kept := [task.replace("_", " ") for task in network.tasks if task not in after]:
+        print(f"too few lesions of known class, so as before: {', '.join(kept)}")
+    if lost:
+        names = ", ".join(task.replace("_", " ") for task in lost)
+        print(
+            f"prediction sets dropped, which held for the old temperature: {names}; new ones need 20 lesions with every image"
+        )
+    if not args.quiet:
+        print(f"wrote {out}; use it as local-dir:{out}", file=sys.stderr)
+    return exit_codes.OK
+
+
+def _told(cases: Cases, task: str, old: float, new: float) -> dict[str, Any]:
+    """{"lesions", "temperature": [old, new], "ece": [before, after], "log_loss": [before, after], "ece_by_chance"}."""
+    from ..evaluation import apply_temperatures, task_scores
+    from ..evaluation.consistency import ece_if_calibrated
+    from ..evaluation.recalibration import cross_fitted
+
+    both = apply_temperatures(cases, {task: old}), cross_fitted(cases)
+    scores = [task_scores(part, task) for part in both]
+    return {
+        "lesions": int(cases.known(task).sum()),
+        "temperature": [old, new],
+        **{name: [found[name].value for found in scores] for name in ("ece", "log_loss")},
+        "ece_by_chance": ece_if_calibrated(both[1].probabilities[task][cases.known(task)]).value,
+    }
+
+
+def _lines(told: dict[str, dict[str, Any]]) -> list[str]:
+    from ..text_tables import columns
+
+    rows = [("task", "lesions", "temperature", "calibration error", "by chance", "log-loss", "also fitted")]
+    for task, row in told.items():
+        changes = [" -> ".join(f"{value:.3f}" for value in row[name]) for name in ("temperature", "ece", "log_loss")]
+        changes.insert(2, f"{row['ece_by_chance']:.3f}")
+        more = [name.replace("_", " ") for name in ("prediction_sets", "operating_point") if row[name]]
+        rows.append((task.replace("_", " "), str(row["lesions"]), *changes, ", ".join(more)))
+    return columns(rows)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return value

@@ -1,0 +1,115 @@
+"""`amfzoo recalibrate`: what the function fits, as a folder, and what it says of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from cli_case import pictures, tiny_model
+
+from amfzoo import create_model
+from amfzoo.cli import main
+from amfzoo.data.sources import load_source
+from amfzoo.evaluation import Cases, evaluate_model, recalibrate, task_scores
+from amfzoo.evaluation.recalibration import cross_fitted
+
+TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Weights with a temperature of 3, and a table of 48 lesions of which three quarters are what they find most probable."""
+    pictures(tmp_path)
+    model = tiny_model(tasks=TASKS)
+    model.config = model.config.replace(temperatures={"diagnosis": 3.0, "streaks": 0.5})
+    model.save_pretrained(tmp_path / "model")
+    pairs = [(f"c{i % 2}.jpg", f"d{i // 2 % 2}.jpg") for i in range(48)]
+    best = [answer.top()[0] for answer in model.predict(*([tmp_path / pair[k] for pair in pairs] for k in (0, 1)))]
+    with open(tmp_path / "ours.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("lesion_id", "clinical", "dermoscopy", "patient_id", "split", "diagnosis [nv|mel]"))
+        for i, (pair, label) in enumerate(zip(pairs, best)):
+            label = {"NV": "MEL", "MEL": "NV"}[label] if i % 8 in (1, 6) else label
+            table.writerow((f"L{i}", *pair, f"P{i // 2}", "valid" if i < 40 else "train", label.lower()))
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    code = main([*map(str, arguments)])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_the_folder_is_what_the_function_fits(folder, capsys):
+    name, out = f"local-dir:{folder / 'model'}", folder / "mine"
+    command = ("recalibrate", "--model", name, "--data", folder / "ours.csv", "--out", out)
+    code, text, _ = run(capsys, *command, "--split", "valid", "--json")
+    assert code == 0
+    told = json.loads(text)
+    expected, ours = create_model(name), load_source(str(folder / "ours.csv")).split("valid")
+    recalibrate(expected, ours)
+    found = create_model(f"local-dir:{out}")
+    assert found.config.temperatures == pytest.approx(expected.config.temperatures)
+    assert found.config.temperatures["streaks"] == 0.5  # nobody labelled them
+    assert found.config.conformal.keys() == expected.config.conformal.keys()
+    row = told["tasks"]["diagnosis"]
+    assert list(told["tasks"]) == ["diagnosis"] and row["lesions"] == 40 and row["prediction_sets"]
+    assert row["temperature"] == [3.0, found.config.temperatures["diagnosis"]]
+    before = task_scores(evaluate_model(create_model(name), ours, modes=["both"])["both"], "diagnosis")
+    for score in ("ece", "log_loss"):
+        assert row[score][0] == pytest.approx(before[score].value, abs=1e-5)
+    assert row["log_loss"][1] < row["log_loss"][0]
+
+    code, text, err = run(capsys, *command)
+    assert code == 3 and "mine exists" in err and "--overwrite" in err
+    code, text, err = run(capsys, *command, "--overwrite")
+    assert code == 0 and "too few lesions of known class, so as before: streaks" in text
+    assert text.split("\n")[1].split()[:2] == ["diagnosis", "48"] and f"use it as local-dir:{out}" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--split", "train"), 2, "20 lesions of known class"),
+        (("--split", "test"), 2, "no lesion is of the split 'test'"),
+        (("--coverage", "1"), 2, "between 0 and 1"),
+        (("--label", "diagnosis=nothing"), 2, "no column 'nothing'"),
+    ],
+)
+def test_refusals_leave_no_folder(folder, capsys, arguments, code, message):
+    command = (
+        "recalibrate",
+        "--model",
+        f"local-dir:{folder / 'model'}",
+        "--data",
+        folder / "ours.csv",
+        "--out",
+        folder / "x",
+    )
+    try:
+        found, _, err = run(capsys, *command, *arguments)
+    except SystemExit as stopped:  # wrong usage, of argparse
+        found, err = stopped.code, capsys.readouterr().err
+    assert found == code and message in err and not (folder / "x").exists()
+
+
+def test_cross_fitted_cases_have_temperatures_of_other_patients():
+    """One patient's labels have no influence on that patient's own probabilities, but on all others'."""
+    random = np.random.default_rng(0)
+    p = random.uniform(0.05, 0.95, 60)
+    groups = [f"patient:{i // 3}" for i in range(60)]
+    own = np.array([group == "patient:4" for group in groups])
+
+    def cases(labels):
+        rows = {"diagnosis": np.stack([1 - p, p], 1)}
+        return Cases([*map(str, range(60))], {"diagnosis": ("NV", "MEL")}, {"diagnosis": labels}, rows, groups=groups)
+
+    labels = (random.random(60) < p).astype(int)
+    one, other = (
+        cross_fitted(cases(given)).probabilities["diagnosis"] for given in (labels, np.where(own, 1 - labels, labels))
+    )
+    assert np.array_equal(one[own], other[own])
+    assert (one[~own] != other[~own]).any(1).mean() > 0.7  # but for those answered along with the patient
+    assert np.array_equal(one.argmax(1), (p > 0.5).astype(int))
