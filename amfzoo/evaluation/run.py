@@ -99,7 +99,7 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
     counts = {task: lesions.counts(task) for task in model.tasks if task in lesions.tasks}
     if not any(count[name] for task, count in counts.items() for name in model.tasks[task] if name in count):
         raise ConfigError(
-            f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks)}, the network answers {_listed(model.tasks)}; "
+            f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks) or 'no task'}, the network answers {_listed(model.tasks)}; "
             "write the labels as the network's classes are called"
         )
     if ignore_other_classes:
