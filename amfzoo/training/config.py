@@ -87,7 +87,7 @@ class TrainConfig:
         keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
         patience: epochs without a better metric after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
-        precision: no (float32), bf16 or fp16.
+        precision: no (float32), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
         deterministic: same weights again on the same device; slower on a GPU.
         on_bad_image: raise, or skip the lesion with a warning.
         workers: threads that decode images; 0 is one per core.
