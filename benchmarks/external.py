@@ -5,10 +5,9 @@
 For each of the weights: figures of the task over all lesions of the data, none of which may be a copy of one of
 `--trained-on` (by their pictures; those that are, are left out), and how many answers are classes that the data do not
 have. "ECE, refitted" is of the lesions that are left when `--refitted` of them, drawn at random, have given the temperature
-anew, as `recalibrate` does (mean of 20 draws). Then what the guards, which are the same for all weights, say of images that are nearly all good; and, where the
-data have one modality, how many they find when each image is given in the other's place. 95 % percentile bootstraps over
-patients or lesions.
-`--json` writes all figures to a file as well.
+anew, as `recalibrate` does (mean of 20 draws). Then what the guards, which are the same for all weights, say of images
+that are nearly all good; and, where the data have one modality, how many they find when each image is given in the
+other's place. 95 % percentile bootstraps over patients or lesions. `--json` writes all figures to a file as well.
 """
 
 from __future__ import annotations

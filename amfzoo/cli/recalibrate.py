@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         )
         before, sets = dict(network.config.temperatures), set(network.config.conformal)
         after = refit(network, lesions, cases, coverage=args.coverage)
-    told = {task: _told(cases, task, before.get(task, 1.0), after[task]) for task in after}
+    told = _told(cases, before, after)
     config = network.config
     for task, row in told.items():
         row["prediction_sets"], row["operating_point"] = task in config.conformal, task in config.operating_points
@@ -128,20 +128,24 @@ def run(args: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def _told(cases: Cases, task: str, old: float, new: float) -> dict[str, Any]:
-    """{"lesions", "temperature": [old, new], "ece": [before, after], "log_loss": [before, after], "ece_by_chance"}."""
+def _told(cases: Cases, before: dict[str, float], after: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """Task -> {"lesions", "temperature": [old, new], "ece": [before, after], "log_loss": [before, after], "ece_by_chance"}."""
     from ..evaluation import apply_temperatures, task_scores
     from ..evaluation.consistency import ece_if_calibrated
     from ..evaluation.recalibration import cross_fitted
 
-    both = apply_temperatures(cases, {task: old}), cross_fitted(cases)
-    scores = [task_scores(part, task) for part in both]
-    return {
-        "lesions": int(cases.known(task).sum()),
-        "temperature": [old, new],
-        **{name: [found[name].value for found in scores] for name in ("ece", "log_loss")},
-        "ece_by_chance": ece_if_calibrated(both[1].probabilities[task][cases.known(task)]).value,
-    }
+    old = {task: before.get(task, 1.0) for task in after}
+    both = apply_temperatures(cases, old), cross_fitted(cases)
+    found = {}
+    for task, new in after.items():
+        scores, known = [task_scores(part, task) for part in both], cases.known(task)
+        found[task] = {
+            "lesions": int(known.sum()),
+            "temperature": [old[task], new],
+            **{name: [part[name].value for part in scores] for name in ("ece", "log_loss")},
+            "ece_by_chance": ece_if_calibrated(both[1].probabilities[task][known]).value,
+        }
+    return found
 
 
 def _lines(told: dict[str, dict[str, Any]]) -> list[str]:

@@ -62,7 +62,7 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
         f'<p class="muted">{escape(interval_sentence(result["settings"]))} {_SHARES}</p>',
         f"<nav>{links}</nav>" if len(tasks) > 1 else "",
         *_checklist(modes),
-        *_comparison(result["comparison"]),
+        *_comparison(result["comparison"], tasks),
     ]
     for i, task in enumerate(tasks):
         body += _task(i, task, modes, cases, result["settings"])
@@ -218,7 +218,7 @@ def _checklist(modes: Mapping[str, Any]) -> list[str]:
     return ["<h2>Seven-point checklist</h2>", *_table(["score", *(MODE_TITLES[mode] for mode in shown)], rows), note]
 
 
-def _comparison(comparison: Mapping[str, Any]) -> list[str]:
+def _comparison(comparison: Mapping[str, Any], tasks: list[str]) -> list[str]:
     body = []
     for mode, part in comparison.items():
         body.append(f"<h2>{escape(part['second'])} against {escape(part['first'])}, {escape(MODE_TITLES[mode])}</h2>")
@@ -229,8 +229,8 @@ def _comparison(comparison: Mapping[str, Any]) -> list[str]:
         if part["checklist"]:
             body += _differences(mode, "checklist", part, part["checklist"])
         for task, scores in part["tasks"].items():
-            if all(score["value"] is None for score in scores.values()):
-                continue  # no case has a label
+            if task not in tasks:
+                continue
             body += _differences(mode, task, part, {name: score for name, score in scores.items() if ":" not in name})
             rest = {name: score for name, score in scores.items() if ":" in name}
             body.append(f"<details><summary>{_name(task)}: difference by class</summary>")

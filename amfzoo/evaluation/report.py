@@ -109,11 +109,11 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
     for mode, part in result["comparison"].items():
         lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, same cases"]
         compared = [(score_title(name), score) for name, score in part["checklist"].items()]
-        for task, scores in part["tasks"].items():
+        for task in (task for task in part["tasks"] if task in tasks):
             compared += [
                 (f"{task.replace('_', ' ')}: {score_title(name)}", score)
-                for name, score in scores.items()
-                if ":" not in name and task in tasks
+                for name, score in part["tasks"][task].items()
+                if ":" not in name
             ]
         lines += _aligned([(name, cells(score, difference_text), p_text(score["p"])) for name, score in compared])
     lines += ["", interval_sentence(result["settings"]), *(f"* {note}" for note in cells.notes), NOTICE]
