@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if find_spec("sklearn") is None:
         args.parser.error("scores need packages that are not installed: pip install 'amfzoo[train]'")
     apply_offline(args)
-    from ..evaluation.recalibration import cases_as_trained, refit
+    from ..evaluation.recalibration import cases_as_trained, least_for_sets, refit
     from .predict import load_model
 
     out = Path(args.out).expanduser()
@@ -120,8 +120,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"too few lesions of known class, so as before: {', '.join(kept)}")
     if lost:
         names = ", ".join(task.replace("_", " ") for task in lost)
+        least = least_for_sets(args.coverage)
         print(
-            f"prediction sets dropped, which held for the old temperature: {names}; new ones need 20 lesions with every image"
+            f"prediction sets dropped, which held for the old temperature: {names}; new ones need {least} lesions with every image"
         )
     if not args.quiet:
         print(f"wrote {out}; use it as local-dir:{out}", file=sys.stderr)

@@ -140,10 +140,15 @@ def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 
     points = fit_operating_points(calibrated.select(seen["dermoscopy"])) if "dermoscopy" in seen else {}
     points = {task: point for task, point in points.items() if task in temperatures}
     whole = calibrated.select(np.logical_and.reduce(list(seen.values())))
-    least = max(LEAST_CASES, least_cases(coverage))
+    least = least_for_sets(coverage)
     sets = {
         task: fit_conformal(whole, task, coverage=coverage)
         for task in whole.tasks
         if task not in points and known(whole, task) >= least  # what is called could lie outside of its set
     }
     return {"temperatures": temperatures, "conformal": sets, "operating_points": points}
+
+
+def least_for_sets(coverage: float) -> int:
+    """How many lesions of known class, with every image, give a task prediction sets."""
+    return max(LEAST_CASES, least_cases(coverage))

@@ -108,8 +108,8 @@ def finish(
         left = [t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"]]
         if left and accelerator.is_main_process:
             logger.warning(
-                "not calibrated: %s (fewer than %d validation lesions of known class); `amfzoo.evaluation.recalibrate` does it "
-                "on other lesions",
+                "not calibrated: %s (fewer than %d validation lesions of known class); `amfzoo recalibrate` does it on other "
+                "lesions",
                 ", ".join(left),
                 LEAST_CASES,
             )
