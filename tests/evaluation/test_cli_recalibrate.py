@@ -69,6 +69,18 @@ def test_the_folder_is_what_the_function_fits(folder, capsys):
     assert text.split("\n")[1].split()[:2] == ["diagnosis", "48"] and f"use it as local-dir:{out}" in err
 
 
+def test_sets_that_the_lesions_are_too_few_for_are_dropped_and_it_is_said_how_many_would_do(folder, capsys):
+    data, first, second = folder / "ours.csv", folder / "first", folder / "second"
+    assert (
+        run(capsys, "recalibrate", "--model", f"local-dir:{folder / 'model'}", "--data", data, "--out", first)[0] == 0
+    )
+    assert "diagnosis" in create_model(f"local-dir:{first}").config.conformal
+    more = ("--coverage", "0.98")  # 48 lesions, of which the 49th smallest score would be asked for
+    code, text, _ = run(capsys, "recalibrate", "--model", f"local-dir:{first}", "--data", data, "--out", second, *more)
+    assert code == 0 and "prediction sets dropped" in text and "new ones need 49 lesions with every image" in text
+    assert not create_model(f"local-dir:{second}").config.conformal
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
