@@ -19,9 +19,9 @@ from PIL import (
 )
 
 from ..errors import ImageError
-from .colour import check_brightest
 from .dicom import dicom_image
 from .formats import detect_format
+from .sixteen_bits import load, white_is_zero
 from .source import check_size
 
 # Called directly rather than through Image.open, whose check against decompression
@@ -35,7 +35,7 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
-_PHOTOMETRIC, _SUBFILE, _BITS, _COMPRESSION, _PLANES = 262, 254, 258, 259, 284  # of TIFF
+_SUBFILE = 254  # tag of TIFF
 _PAGES = 16  # of a TIFF that are looked at for the picture itself
 _SCANS = 100
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # of JPEG, neither a stuffed zero nor a restart
@@ -96,10 +96,7 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
             f"{name}: the {kind} data are {state} ({_short(error)}); copy or download the file again"
             + (", or save it as PNG or JPEG" if kind == "TIFF" else "")
         ) from error
-    # Pillow inverts what is stored so with 8 bits, not with 16
-    white_is_zero = image.mode.startswith("I;16") and kind == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0
-    image = upright(image)
-    return Image.fromarray(65535 - np.asarray(image)) if white_is_zero else image
+    return upright(image)
 
 
 def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
@@ -109,20 +106,15 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     image = _OPENERS[kind](stream, "")
     if kind == "TIFF":
         _seek_picture(image)
-        _refuse_wide_planes(image, name)
     check_size(image.size, name)
     if kind == "JPEG":
         _require_end(data, stream.tell())
         _refuse_many_scans(data, stream.tell(), name)
         _reduce(image, min_size)
     stream.strict = True
-    # of each tile the arguments, which have no name before Pillow 11
-    wide = any(";16" in str(tile[3]) for tile in image.tile) and image.mode in ("RGB", "RGBA")
-    image.load()
+    load(image, name)
     if kind == "WEBP":
         _refuse_zeros(image, data)
-    if wide:  # Pillow keeps the high bytes: where these are 0, the low ones need not be
-        check_brightest(max(0.5, *(high for _, high in image.getextrema()[:3])) / 255, name)
     return image
 
 
@@ -134,16 +126,6 @@ def _seek_picture(image: TiffImagePlugin.TiffImageFile) -> None:
             return
     if image.tell():
         image.seek(0)
-
-
-def _refuse_wide_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
-    """Uncompressed planes of 16 bits, which Pillow reads as if they had 8."""
-    tags = image.tag_v2
-    wide = max(tags.get(_BITS, (8,))) > 8
-    if wide and tags.get(_PLANES) == 2 and tags.get(_COMPRESSION, 1) == 1 and len(tags.get(_BITS, ())) > 1:
-        raise ImageError(
-            f"{name}: TIFF with 16 bits in separate planes is not read; save the picture with 8 bits a channel"
-        )
 
 
 def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
@@ -160,9 +142,10 @@ def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """`image` turned as its EXIF orientation says; the image itself where it is upright."""
+    """The loaded `image` turned as its EXIF orientation says, white being bright; the image itself where it is so."""
     method = _UPRIGHT.get(_orientation(image))
-    return image if method is None else image.transpose(method)
+    turned = image if method is None else image.transpose(method)
+    return Image.fromarray(65535 - np.asarray(turned)) if white_is_zero(image) else turned
 
 
 def _orientation(image: Image.Image) -> int:

@@ -12,6 +12,7 @@ from ..errors import ConfigError, ImageError
 from .array import array_image
 from .colour import to_rgb
 from .decode import decode, upright
+from .sixteen_bits import load
 from .source import ImageSource, check_size, encoded_bytes, is_encoded, source_name
 
 # Two threads must not load one lazily opened image at once; several locks, so that
@@ -69,9 +70,9 @@ def _loaded(image: Image.Image, name: str) -> Image.Image:
     check_size(image.size, name)
     try:
         with _LOADING[id(image) // 64 % len(_LOADING)]:
-            image.load()
+            load(image, name)
             return upright(image)  # reading its metadata changes it, too
-    except MemoryError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
         raise ImageError(

@@ -120,8 +120,11 @@ def test_16_bit_gray(deep, encode, kind):
 
 def test_16_bit_gray_where_white_is_zero(deep):
     data = io.BytesIO()
-    Image.fromarray(deep).save(data, "TIFF", tiffinfo={262: 0})
-    np.testing.assert_array_equal(rgb_pixels(data.getvalue()), _gray(np.round((65535 - deep.astype(int)) / 257)))
+    Image.fromarray(deep).save(data, "TIFF", tiffinfo={262: 0, 274: 6})
+    turned = np.rot90(np.round((65535 - deep.astype(int)) / 257), -1)
+    opened = Image.open(io.BytesIO(data.getvalue()))
+    for source in (data.getvalue(), opened, opened):  # the second time it is loaded
+        np.testing.assert_array_equal(rgb_pixels(source), _gray(turned))
 
 
 def test_16_bit_big_endian_and_32_bit_gray(deep, encode):
@@ -174,6 +177,9 @@ def test_16_bit_colour_png():
     assert np.abs(rgb_pixels(_png_16_bit(rgb, 2)) - rgb / 257).max() <= 1
     opaque = np.concatenate([rgb, np.full((20, 30, 1), 65535, np.uint16)], axis=2)
     assert np.abs(rgb_pixels(_png_16_bit(opaque, 6)) - rgb / 257).max() <= 1
+    for source in (low := _png_16_bit(rgb >> 8, 2), Image.open(io.BytesIO(low))):  # 8 bits in 16: Pillow keeps nothing
+        with pytest.raises(ImageError, match="of their range only"):
+            rgb_pixels(source)
 
 
 @pytest.mark.parametrize(

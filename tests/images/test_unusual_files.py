@@ -44,6 +44,13 @@ def tiff(*pages: np.ndarray, subfile: tuple[int, ...] = (), planes: bool = False
     return bytes(data)
 
 
+def ways(data: bytes) -> list:
+    """A file as one may pass it: its bytes, opened by Pillow, and loaded."""
+    opened, loaded = (Image.open(io.BytesIO(data)) for _ in range(2))
+    loaded.load()
+    return [data, opened, loaded]
+
+
 @pytest.fixture
 def picture(small) -> np.ndarray:
     return np.asarray(small)
@@ -52,9 +59,11 @@ def picture(small) -> np.ndarray:
 def test_tiff_with_separate_planes(picture):
     assert np.array_equal(read_image(tiff(picture, planes=True)), picture)
     deep = picture.astype(np.uint16) * 257
-    assert np.array_equal(read_image(tiff(deep)), picture)
-    with pytest.raises(ImageError, match="16 bits in separate planes.*8 bits a channel"):
-        read_image(tiff(deep, planes=True))  # Pillow would read noise
+    for source in ways(tiff(deep)):
+        assert np.array_equal(read_image(source), picture)
+    for source in ways(tiff(deep, planes=True)):
+        with pytest.raises(ImageError, match="16 bits in separate planes.*8 bits a channel"):
+            read_image(source)  # Pillow reads noise
 
 
 def test_of_a_tiff_the_picture_is_read_and_not_its_preview(picture):
@@ -67,8 +76,9 @@ def test_of_a_tiff_the_picture_is_read_and_not_its_preview(picture):
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_few_bits_in_sixteen_are_refused_and_not_answered_as_black(picture, bits):
     values = (picture.astype(np.uint16) * 257) >> (16 - bits)
-    with pytest.raises(ImageError, match="of their range only"):
-        read_image(tiff(values))
+    for source in ways(tiff(values)):
+        with pytest.raises(ImageError, match="of their range only"):
+            read_image(source)
     gray = Image.fromarray(values[..., 0])
     with pytest.raises(ImageError, match="of their range only"):
         read_image(gray)
