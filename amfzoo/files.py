@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# of an OSError: the disk, what the user may have of it, or what a file may have
+NO_ROOM = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
 # what a FileExistsError of `replacing` means
 ANOTHER = "is there already with other content, and is left as it is; name another file, or allow overwriting"
 

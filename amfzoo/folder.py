@@ -6,7 +6,6 @@ This module knows plain dicts and state dicts, no networks. Nothing here unpickl
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import is_plain_name
 from .errors import ConfigError, WeightsError
+from .files import NO_ROOM
 from .folder_check import SCHEMA_VERSION, backup_of, check_folder, read_checked, read_config, sha256_of
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
 
@@ -119,7 +119,7 @@ def write_folder(
         else:
             _replace(temporary, target)
     except (OSError, SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
+        full = getattr(error, "errno", None) in NO_ROOM or "No space left" in str(error)
         reason = "the disk is full" if full else str(error)
         raise WeightsError(
             f"Cannot write the model folder {target}: {reason}. What was there before is unchanged."

@@ -19,7 +19,7 @@ from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import check_folder
 from .folder_check import missing_folder
-from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline
+from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline, remember
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 
@@ -167,6 +167,8 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
         again = "try again without offline mode" if place.offline else "try again"
         after = f"{again}; if it repeats, the repository or the mirror serves wrong files"
         raise WeightsError(f"{place.repo} at commit {commit}: {error} ({done}; {after}.)") from error
+    if not place.offline:
+        remember(folder, place.revision)
     return Resolved(folder, record, f"{place.repo} at commit {commit}", place)
 
 

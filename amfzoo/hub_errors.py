@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import WeightsError
+from .files import NO_ROOM
 
-_TOKEN = "set HF_TOKEN, run 'hf auth login', or pass token=... in Python"
+TOKEN = "set HF_TOKEN, run 'hf auth login', or pass token=... in Python"
 OTHER_WAY_TO_FETCH = (
     "set HF_ENDPOINT to a mirror you can reach, or fetch it once on a connected computer, "
     "copy the folder here and load it as 'local-dir:/folder'"
 )
+_BAD_LOGIN = "Invalid credentials in Authorization header"  # as the Hub says it, and the client looks for it
+_SAID = 300  # characters of what a server says, at most
 _BAD_TOKEN = ("LocalTokenNotFoundError", "LocalProtocolError", "UnicodeEncodeError")  # a header that cannot be sent
 
 
@@ -79,6 +82,11 @@ def is_unreachable(error: BaseException) -> bool:
     )
 
 
+def needs_login(error: BaseException) -> bool:
+    """The server wants to know who asks (HTTP 401), and has not refused a token already."""
+    return status_of(error) == 401 and _BAD_LOGIN not in _said(error)
+
+
 def is_unwritable(error: BaseException) -> bool:
     """The cache is there, but not to be written."""
     return status_of(error) is None and any(
@@ -91,9 +99,11 @@ def _reason(error: BaseException, other_way: str) -> tuple[str, str]:
     found = _local_reason(error, status) or _access_reason(error, status) or _transport_reason(error, status, other_way)
     if found:
         return found
+    if "Invalid metadata in README.md" in str(error):
+        return " ".join(str(error).split())[:_SAID].rstrip("."), "mend the block between --- at the head of the card"
     if status is not None:
         return (
-            f"the server answered HTTP {status}",
+            f"the server answered HTTP {status}{_said(error)}",
             "check the name and HF_ENDPOINT; if both are right, try again later",
         )
     if any("xet" in str(link).lower() for link in _chain(error)):
@@ -106,13 +116,13 @@ def _reason(error: BaseException, other_way: str) -> tuple[str, str]:
 
 def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] | None:
     code = next((link.errno for link in _chain(error) if isinstance(link, OSError) and link.errno), None)
-    if code in (errno.ENOSPC, errno.EDQUOT):
+    if code in NO_ROOM:
         return "the disk of the cache is full", "free some space, or set cache_dir= or HF_HUB_CACHE to a larger disk"
     unusable = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST)
     if code in unusable and status is None and not _is(error, "TransportError"):
         return f"the cache cannot be written ({error})", "set cache_dir= or HF_HUB_CACHE to a folder you may write to"
     if status is None and _is(error, *_BAD_TOKEN):
-        return "there is no token, or it holds characters that cannot be sent", f"{_TOKEN}, without blanks or line ends"
+        return "there is no token, or it holds characters that cannot be sent", f"{TOKEN}, without blanks or line ends"
     if _is(error, "HFValidationError"):
         return f"the client refuses the name ({error})", "write it as 'hf-hub:organisation/name@revision'"
     return None
@@ -120,17 +130,25 @@ def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] |
 
 def _access_reason(error: BaseException, status: int | None) -> tuple[str, str] | None:
     if _is(error, "GatedRepoError"):
-        return "access to this repository must be granted first", f"accept its terms on its web page, then {_TOKEN}"
+        return "access to this repository must be granted first", f"accept its terms on its web page, then {TOKEN}"
     if _is(error, "DisabledRepoError"):
         return "the repository has been disabled", "ask its owner, or use other weights"
     if _is(error, "RevisionNotFoundError"):
         return "the repository has no such revision", "check the branch, tag or commit"
     if _is(error, "RemoteEntryNotFoundError"):
         return "the repository has no such file", "check that it is an amfzoo model (config.json and model.safetensors)"
+    if status == 401 and not needs_login(error):
+        return (
+            "the server does not accept the token (HTTP 401): it is wrong, expired or revoked",
+            f"{TOKEN}, with a valid one; public repositories need none (unset HF_TOKEN, 'hf auth logout')",
+        )
     if status == 401 or _is(error, "RepositoryNotFoundError"):
-        return "there is no such repository, or it is private", f"check the spelling; if it is private, {_TOKEN}"
+        return "there is no such repository, or it is private", f"check the spelling; if it is private, {TOKEN}"
     if status == 403:
-        return "the server refuses access (HTTP 403)", f"{_TOKEN}, with a token that has the right; or ask for access"
+        return (
+            f"the server refuses access (HTTP 403{_said(error)})",
+            f"{TOKEN}, with a token that has the right; or ask for access",
+        )
     if status == 404:
         return "the server does not know it (HTTP 404)", "check the name, the revision and HF_ENDPOINT"
     return None
@@ -142,7 +160,7 @@ def _transport_reason(error: BaseException, status: int | None, other_way: str) 
         when = f"in {seconds:.0f} s" if seconds is not None else "in some minutes"
         return (
             "the server limits the number of requests (HTTP 429)",
-            f"try again {when}; {_TOKEN}, which raises the limit",
+            f"try again {when}; {TOKEN}, which raises the limit",
         )
     if status is not None and status >= 500:
         return f"the server has a fault (HTTP {status})", f"try again later, or {other_way}"
@@ -176,6 +194,15 @@ def _transport_reason(error: BaseException, status: int | None, other_way: str) 
             f"fetch it first, with `amfzoo download`; or {other_way}",
         )
     return None
+
+
+def _said(error: BaseException) -> str:
+    """What the server itself says of it, to be put behind the status."""
+    for link in _chain(error):
+        text = (getattr(getattr(link, "response", None), "headers", None) or {}).get("X-Error-Message", "")
+        if text := " ".join(text.split())[:_SAID].rstrip("."):
+            return f': "{text}"'
+    return ""
 
 
 def _is(error: BaseException, *names: str) -> bool:

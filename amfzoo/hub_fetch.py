@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .checks import is_plain_name
-from .errors import WeightsError
+from .errors import ConfigError, WeightsError
 from .files import replacing
 from .folder import CARD_FILE, EXAMPLE_FOLDER, GOLDEN_FILE
+from .folder_check import read_config
 from .hub_errors import (
     explain,
     explained,
@@ -98,7 +99,8 @@ def fetch(place: Place) -> Path:
     """Bring all files of a model into the cache; returns their snapshot folder, named by its commit.
 
     A branch is resolved to a commit once. When its server is out of reach, the commit that
-    the branch last had here is used, with a warning. Raises WeightsError.
+    the branch last had here is used, with a warning; that it has another now is for `remember`, once
+    the files were checked. Of a repository whose config.json is not ours only that is fetched. Raises WeightsError.
     """
     if place.offline:
         from huggingface_hub.errors import OfflineModeIsEnabled
@@ -116,7 +118,7 @@ def fetch(place: Place) -> Path:
     fresh = place.cached(WEIGHTS_FILE, commit) is None
     try:
         config = _download(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
-        for file in place.files:
+        for file in place.files if _is_ours(config.parent) else ():
             if file != CONFIG_FILE:
                 _download(place, file, commit)
     except WeightsError as error:
@@ -127,9 +129,16 @@ def fetch(place: Place) -> Path:
         return folder
     if fresh and CARD_FILE not in place.files:
         _download_card(place, commit)
-    if place.revision != commit:
-        _remember(config.parent, place.revision)  # only now is this what the branch last had here
     return config.parent
+
+
+def _is_ours(snapshot: Path) -> bool:
+    """Whether the weights beside this config.json are worth fetching; if not, whoever checks the folder says why."""
+    try:
+        read_config(snapshot)
+    except (ConfigError, WeightsError):
+        return False
+    return True
 
 
 def fetch_examples(place: Place, folder: Path) -> None:
@@ -154,8 +163,11 @@ def fetch_examples(place: Place, folder: Path) -> None:
         _log.debug("no golden outputs: %s", error)
 
 
-def _remember(snapshot: Path, revision: str) -> None:
-    """Note in the cache, as the client does, which commit a branch or tag is."""
+def remember(snapshot: Path, revision: str) -> None:
+    """Note in the cache, as the client does, which commit a branch or tag is: of a snapshot that was checked, so that one which
+    cannot be used here does not hide the one before."""
+    if snapshot.name == revision:
+        return
     reference = snapshot.parents[1] / "refs" / revision
     try:
         if not reference.is_file() or reference.read_text() != snapshot.name:

@@ -12,7 +12,7 @@ from .checks import is_repo_id
 from .errors import ConfigError, WeightsError
 from .folder import CARD_FILE, EXAMPLE_FOLDER
 from .folder_check import check_folder, inside
-from .hub_errors import explain, status_of
+from .hub_errors import TOKEN, explain, needs_login, status_of
 from .hub_fetch import is_offline, patiently, server_name
 from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
@@ -93,7 +93,14 @@ def _remote_files(api: HfApi, repo_id: str, private: bool, create: bool) -> list
     except Exception as error:
         if not create or status_of(error) not in (401, 404):
             raise
-    api.create_repo(repo_id, private=private, exist_ok=True)
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+    except Exception as error:
+        if not needs_login(error):
+            raise
+        raise WeightsError(
+            f"{repo_id} is not there, and to make it needs a login (HTTP 401). To do: {TOKEN}."
+        ) from error
     return []
 
 

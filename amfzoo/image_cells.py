@@ -29,9 +29,10 @@ def image_file(text: str, folder: Path) -> Path | None:
     """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
     if text in NO_NAME:
         return None
-    if os.sep != "\\":
-        text = text.replace("\\", "/")  # written on Windows
-    return followed(folder / os.path.expanduser(text))
+    path = followed(folder / os.path.expanduser(text))
+    if "\\" in text and os.sep != "\\" and not os.path.lexists(path):  # written on Windows
+        path = followed(folder / os.path.expanduser(text.replace("\\", "/")))
+    return path
 
 
 def followed(path: Path) -> Path:

@@ -92,7 +92,7 @@ class Study:
         every = {lesion.id: lesion for part in (test, *own.values()) for lesion in part}
         file = self.out / "as_trained.csv"
         cases = Cases.read(file) if file.is_file() else None
-        if cases is None or list(cases.ids) != list(every):
+        if cases is None or not every.keys() <= set(cases.ids):
             cases = cases_as_trained(network, replace(test, lesions=tuple(every.values())))
             self.out.mkdir(parents=True, exist_ok=True)
             with replacing(file) as partial:

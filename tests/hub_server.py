@@ -54,6 +54,7 @@ class HubServer:
         self.requests: list[tuple[str, str]] = []
         self.headers: list[dict[str, str]] = []  # of the same requests, names in lower case
         self.faults: list[Fault] = []
+        self.card_error = ""  # what is wrong with every card
         self.stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
@@ -170,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"url": f"{self.hub.url}/{repo}"}, 409 if known else 200)
 
     def yaml(self) -> None:
-        self._json({"errors": [], "warnings": []})
+        errors = [{"message": self.hub.card_error}] if self.hub.card_error else []
+        self._json({"errors": errors, "warnings": []}, 400 if errors else 200)
 
     def preupload(self, repo: str, revision: str) -> None:
         found, _, _ = self._lookup(repo, revision)

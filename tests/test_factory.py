@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 
@@ -114,6 +115,16 @@ def test_folders(released, no_network, tmp_path, monkeypatch):
             create_model(name)
     with pytest.raises(WeightsError, match="nowhere does not exist"):
         create_model("local-dir:nowhere")
+
+
+def test_a_config_that_cannot_be_used_is_named_with_its_folder(released, tmp_path):
+    folder = released[1].save_pretrained(tmp_path / "edited")
+    file = folder / "config.json"
+    good = json.loads(file.read_text())
+    for bad, words in (({"later": 1}, "unknown keys: later.*edited"), ({"tasks": {"diagnosis": ["NV"]}}, "diagnosis")):
+        file.write_text(json.dumps({**good, **bad}))
+        with pytest.raises(ConfigError, match=f"{folder}.*{words}"):
+            create_model(f"local-dir:{folder}")
 
 
 def test_a_folder_of_the_name_is_not_taken_for_the_weights(released, tmp_path, monkeypatch):

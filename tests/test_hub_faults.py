@@ -179,11 +179,48 @@ def test_config_of_a_newer_version(server, folder):
     for kept in (False, True):
         with pytest.raises(ConfigError, match="upgrade"):
             hub.resolve(pinned(commit), local_files_only=kept)
+        huggingface_hub.hf_hub_download(REPO, "model.safetensors", revision=commit)
         path = huggingface_hub.hf_hub_download(REPO, "config.json", revision=commit)
         server.requests.clear()
     with pytest.raises(ConfigError, match="upgrade"):
         hub.resolve(pinned(commit), local_files_only=True)
     assert Path(path).exists() and server.requests == []
+
+
+@pytest.mark.parametrize("how", ["newer", "wrong"])
+def test_a_commit_that_cannot_be_used_does_not_hide_the_one_before(server, folder, how):
+    published(server, folder)
+    good = hub.resolve(f"hf-hub:{REPO}").folder
+    files = files_of(folder)
+    files["config.json"] = files["config.json"].replace(b'"schema_version": 1', b'"schema_version": 9')
+    if how == "newer":
+        server.commit(REPO, files)
+    else:
+        files["config.json"] = files_of(folder)["config.json"].replace(b"amf_small", b"amf_base")
+        server.commit(REPO, files)
+        server.fault("GET", "config.json", body="wrong")
+    with pytest.raises((ConfigError, WeightsError)):
+        hub.resolve(f"hf-hub:{REPO}")
+    assert hub.resolve(f"hf-hub:{REPO}", local_files_only=True).folder == good
+    server.faults.clear()
+    server.fault("HEAD", "/resolve/", status=503)
+    assert hub.resolve(f"hf-hub:{REPO}").folder == good
+
+
+def test_of_what_is_no_model_of_ours_only_the_config_is_fetched(server):
+    server.commit(REPO, {"config.json": b'{"model_type": "bert"}', "model.safetensors": b"x" * 10_000})
+    with pytest.raises(ConfigError, match="not written by amfzoo"):
+        hub.resolve(f"hf-hub:{REPO}")
+    assert not any("model.safetensors" in path for _, path in server.requests)
+
+
+def test_a_token_that_the_server_does_not_accept_is_told_from_a_name_that_is_not_there(server, folder):
+    published(server, folder)
+    refused = {"X-Error-Message": "Invalid credentials in Authorization header"}
+    server.fault("HEAD", "/resolve/", status=401, headers=refused)
+    with pytest.raises(WeightsError, match="HTTP 401.*expired.*unset HF_TOKEN") as caught:
+        hub.resolve(f"hf-hub:{REPO}", token="hf_expired")
+    assert "no such repository" not in str(caught.value)
 
 
 def test_dead_server_fails_soon(server, folder):

@@ -86,12 +86,29 @@ def test_push_refuses_a_damaged_folder(server, folder):
     assert server.requests == []
 
 
-@pytest.mark.parametrize("status, words", [(403, "refuses access"), (401, "HF_TOKEN"), (500, "HTTP 500")])
+@pytest.mark.parametrize(
+    "status, words", [(403, "refuses access"), (401, "to make it needs a login.*HF_TOKEN"), (500, "HTTP 500")]
+)
 def test_push_failures_say_what_to_do(server, folder, status, words):
     server.fault("POST", "/api/repos/create", status=status)
     with pytest.raises(WeightsError, match=words) as caught:
         hub.push(folder, REPO)
     assert REPO in str(caught.value) and caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(403, "Private repository storage limit reached."), (412, "A commit has happened since.")]
+)
+def test_what_the_server_says_of_a_refused_push_is_passed_on(server, folder, status, said):
+    server.fault("POST", "/commit/", status=status, headers={"X-Error-Message": said})
+    with pytest.raises(WeightsError, match=f'HTTP {status}: "{said[:-1]}"'):
+        hub.push(folder, REPO)
+
+
+def test_a_card_that_the_hub_refuses_is_named_with_its_reason(server, folder):
+    server.card_error = '"license" must be one of [apache-2.0, mit]'
+    with pytest.raises(WeightsError, match=r"Invalid metadata in README.md.*must be one of.*head of the card"):
+        hub.push(folder, REPO)
 
 
 def test_push_without_create_needs_the_repository(server, folder):

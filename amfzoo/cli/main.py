@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import AmfzooError
+from ..files import NO_ROOM
 from ..memory import keep_freed_memory
 from . import (
     benchmark,
@@ -67,10 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _give_up_output()
         return exit_codes.BROKEN_PIPE
     except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
+        if error.errno not in NO_ROOM or error.filename is not None:
             raise
         _give_up_output()
-        fail("the output cannot be written: no space is left")
+        fail(f"the output cannot be written: {error.strerror}")
         return exit_codes.SOME_FAILED
 
 

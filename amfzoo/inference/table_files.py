@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import itertools
 import os
@@ -17,6 +16,7 @@ from typing import TextIO
 from ..ahead import batched
 from ..csv_mark import advice, skip_mark
 from ..errors import TableError
+from ..files import NO_ROOM
 from ..image_cells import called
 from .table_rows import IMAGE_COLUMNS, Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
@@ -231,8 +231,7 @@ class Appender:
             os.close(self._file)
 
     def _failure(self, error: OSError) -> TableError:
-        full = error.errno in (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", None))
-        if full:
+        if error.errno in NO_ROOM:
             return TableError(
                 f"the disk is full ({error.strerror}): {self._path} keeps the rows done so far; "
                 "make room and run the same again"

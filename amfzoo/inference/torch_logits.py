@@ -61,6 +61,11 @@ def start_logits(
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 
+def without_autocast(model: torch.nn.Module) -> torch.autocast:
+    """What the caller runs within does not change the precision of `model`."""
+    return torch.autocast(next(model.parameters()).device.type, enabled=False)
+
+
 def may_leave_thread(model: torch.nn.Module) -> bool:
     """Whether several threads may compute a network at a time as the caller's would: on a CPU, and not within autocast, with
     hooks, compiled (its number of threads is in it), or in training mode, in which somebody else may need it meanwhile."""

@@ -238,7 +238,9 @@ class NetworkConfig:
         """
         unknown = sorted(set(data) - _TOP_LEVEL)
         if unknown:
-            raise ConfigError(f"config.json has unknown keys: {', '.join(unknown)}")
+            raise ConfigError(
+                f"config.json has unknown keys: {', '.join(unknown)} (another version of amfzoo wrote it, or it was edited)"
+            )
         try:
             preprocessing = data["preprocessing"]
             fields = {

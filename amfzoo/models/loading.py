@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ..checks import untrained_tasks
-from ..errors import WeightsError
+from ..errors import ConfigError, WeightsError
 from ..folder import read_folder
 from ..hub import HUB_PREFIX, Resolved
 from ..labels import same_classes
@@ -109,7 +109,10 @@ def build_loaded(
     fitted = {name: value for name, value in changes.items() if name in FITTED}  # of the tasks that there will be
     changes = {name: value for name, value in changes.items() if name not in FITTED}
     loaded = read_folder(found.folder, expect=found.expect)
-    config = NetworkConfig.from_dict(loaded.config)
+    try:
+        config = NetworkConfig.from_dict(loaded.config)
+    except ConfigError as error:
+        raise ConfigError(f"{found.description}: {error}") from error
     # where the tensors of the file are, whatever `torch.set_default_device` says
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
         model = build(config.replace(**changes))

@@ -13,7 +13,7 @@ from PIL import Image
 from ..errors import WeightsError
 from ..inference.batch import ArrayModel, Batch, Inputs, calibrated, stack
 from ..inference.golden import TOLERANCE
-from ..inference.torch_logits import torch_logits
+from ..inference.torch_logits import torch_logits, without_autocast
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -113,7 +113,9 @@ def _probabilities(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """{task: (B, classes)} of the network in torch, and of the runtime."""
     temperatures = network.config.temperatures
-    return calibrated(torch_logits(network, batch), temperatures), calibrated(runtime.logits(batch), temperatures)
+    with without_autocast(network):
+        expected = torch_logits(network, batch)
+    return calibrated(expected, temperatures), calibrated(runtime.logits(batch), temperatures)
 
 
 def _picture(rng: np.random.Generator) -> Any:

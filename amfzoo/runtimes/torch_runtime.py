@@ -8,7 +8,7 @@ import torch
 
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
-from ..inference.torch_logits import may_leave_thread, start_logits
+from ..inference.torch_logits import may_leave_thread, start_logits, without_autocast
 from ..models.folding import fold_norms, folding_pays
 from .base import Runtime
 from .cuda_graphs import CudaGraphs
@@ -66,7 +66,9 @@ class TorchRuntime(Runtime):
         return self.start(batch).logits()
 
     def start(self, batch: Batch) -> Started:
-        return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)
+        with without_autocast(self.network):  # the precision is the one that was asked for
+            return start_logits(self.network, batch, self.memory_format, self.forward, tf32=self.tf32)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
-        return self.logits if may_leave_thread(self.network) else None
+        with without_autocast(self.network):
+            return self.logits if may_leave_thread(self.network) else None

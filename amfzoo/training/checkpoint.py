@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,10 +10,10 @@ from typing import Any, BinaryIO
 
 import torch
 
+from ..files import NO_ROOM
 from .errors import TrainingError
 
 FILE = "checkpoint.pt"
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -42,7 +41,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         number = getattr(error, "errno", None)
         reason = (
             "the disk is full, or a limit on file sizes is reached"
-            if number in _FULL
+            if number in NO_ROOM
             else getattr(error, "strerror", None) or str(error)
         )
         before = "; the one before is intact, and the same command goes on from it" if path.exists() else ""

@@ -65,10 +65,15 @@ def test_a_closed_pipe_is_no_error():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
-def test_a_full_disk_behind_the_output_is_one_line():
+def test_a_full_disk_behind_the_output_is_one_line(tmp_path):
     with open("/dev/full", "w") as full:
         done = subprocess.run([sys.executable, "-m", "amfzoo", "list"], stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: no space is left\n"
+    assert (
+        done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: No space left on device\n"
+    )
+    limited = f"ulimit -f 1 && exec {shlex.quote(sys.executable)} -m amfzoo info amf_small.open --json > {tmp_path / 'out.json'}"
+    done = subprocess.run(["bash", "-c", limited], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: File too large\n"
 
 
 def test_a_closed_output_is_no_error():

@@ -52,6 +52,17 @@ def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
 # -------------------------------------------------------------------- equality
 
 
+def test_the_callers_autocast_changes_no_precision(tiny):
+    batch = picture_batch(tiny, 4)
+    expected = create_predictor(tiny, "torch", precision="fp32").logits(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = create_predictor(tiny, "torch", precision="fp32")
+        found = inside.logits(batch)
+        several = list(predict_stream(inside, PAIRS * 9))
+    assert all(np.array_equal(found[task], values) for task, values in expected.items())
+    assert [answer.probabilities for answer in several] == [a.probabilities for a in predict_stream(inside, PAIRS * 9)]
+
+
 @pytest.mark.parametrize("name", ["tiny", pytest.param("small", marks=pytest.mark.slow)])
 def test_probabilities_are_those_of_torch(runtime, name, request):
     network = request.getfixturevalue(name)

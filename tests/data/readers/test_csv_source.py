@@ -82,6 +82,8 @@ def test_paths_written_on_windows(tmp_path):
     if sys.platform == "win32":
         pytest.skip("backslashes are the separator here")
     assert one(tmp_path, "clinical\nimages\\a\\c.jpg\n").clinical == tmp_path / "images" / "a" / "c.jpg"
+    (tmp_path / "a\\c.jpg").touch()  # the name of a file here
+    assert one(tmp_path, "clinical\na\\c.jpg\n").clinical == tmp_path / "a\\c.jpg"
 
 
 def test_candidate_sets_unknown_labels_and_the_class_order_given(tmp_path):
