@@ -49,9 +49,18 @@ def within_frame(pixels: np.ndarray) -> np.ndarray:
         # the four corners tell most pictures from framed ones, in no time
         corners = np.abs(pixels[[0, -1, -1], [-1, 0, -1]] - colour).max() <= _FLAT
         if corners and _flat(pixels[0]) and _flat(pixels[-1]):
-            pixels = _inner_rows(pixels, (np.abs(pixels - colour) > _FLAT).any(2))
+            pixels = _inner_rows(pixels, _other_than(colour, pixels))
         pixels = pixels.transpose(1, 0, 2)
     return pixels
+
+
+def _other_than(colour: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(H, W) bool, the pixels of another colour; one channel at a time, since a picture may have a hundred million."""
+    found = np.zeros(pixels.shape[:2], bool)
+    for channel, value in enumerate(colour.tolist()):
+        low, high = max(value - _FLAT, 0), min(value + _FLAT, 255)
+        found |= (pixels[..., channel] < low) | (pixels[..., channel] > high)
+    return found
 
 
 def _inner_rows(pixels: np.ndarray, other: np.ndarray) -> np.ndarray:
