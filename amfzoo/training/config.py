@@ -83,9 +83,9 @@ class TrainConfig:
         teachers: models, by name, whose probabilities are learned besides the labels; they should have
             been trained without class_weights_kept. See `amfzoo.training.teachers`.
         distill: share of the loss that is theirs.
-        metric: what the best epoch is chosen by; the unweighted mean over tasks.
+        metric: what the best epoch is chosen by; the unweighted mean over tasks. Of equal ones the lowest loss decides.
         keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
-        patience: epochs without a better metric after which training ends; 0 is off.
+        patience: epochs without a better metric, ties being none, after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
         precision: no (float32), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
         deterministic: same weights again on the same device; slower on a GPU.

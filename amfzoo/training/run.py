@@ -19,7 +19,7 @@ from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
 from .loop import Trainer
 from .targets import exact, informative
-from .validate import Logits, better, logits_of, scores_of
+from .validate import Logits, best_epoch, better, logits_of, scores_of
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -139,13 +139,13 @@ def finish(
 def _note(trainer: Trainer, row: dict[str, float], valid: PairDataset | None) -> bool:
     """Put a finished epoch into the progress; whether it is the best so far."""
     progress, metric = trainer.progress, trainer.config.metric
-    best = valid is None or better(metric, row[f"valid/{metric}"], progress.best)
-    if best and valid is not None:
+    improved = valid is None or better(metric, row[f"valid/{metric}"], progress.best)
+    if improved and valid is not None:
         progress.best = row[f"valid/{metric}"]
-    progress.since_best = 0 if best else progress.since_best + 1
+    progress.since_best = 0 if improved else progress.since_best + 1
     progress.history.append(row)
     progress.epoch, progress.done, progress.loss_sum, progress.seconds = progress.epoch + 1, 0, 0.0, 0.0
-    return best
+    return valid is None or best_epoch(progress.history, metric) == len(progress.history) - 1
 
 
 def _out_of_patience(trainer: Trainer) -> bool:
@@ -256,9 +256,8 @@ def _summary(
         "files": f'{MODEL_FOLDER}/ (create_model("local-dir:...")), {report.HISTORY_FILE}, {report.CONFIG_FILE}',
     }
     if valid is not None:
-        scored = [row[f"valid/{config.metric}"] for row in history]
-        chosen = min(scored) if config.metric == "loss" else max(scored)
-        facts["best epoch"] = f"{scored.index(chosen) + 1}, {config.metric} {chosen:.4f}"
+        chosen = best_epoch(history, config.metric)
+        facts["best epoch"] = f"{chosen + 1}, {config.metric} {history[chosen][f'valid/{config.metric}']:.4f}"
     chosen_by = None if config.keep == "last" else config.metric
     return report.summary(
         f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, chosen_by, scores, called

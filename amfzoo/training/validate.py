@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,6 +116,13 @@ def check_metric(metric: str, dataset: PairDataset) -> None:
             f"training setting metric: {metric} is not defined on the {len(dataset)} validation lesions, since no class "
             "is known, or only one occurs; use loss, or another split"
         )
+
+
+def best_epoch(history: Sequence[Mapping[str, float]], metric: str) -> int:
+    """Index of the epoch with the best metric; of several, as few validation lesions often give, of the one with the lowest
+    loss, of these the first."""
+    sign = 1 if metric == "loss" else -1
+    return min(range(len(history)), key=lambda i: (sign * history[i][f"valid/{metric}"], history[i]["valid/loss"]))
 
 
 def better(metric: str, value: float, than: float | None) -> bool:

@@ -168,8 +168,19 @@ def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch)
     assert [row["valid/auroc"] for row in found.history] == [0.5, 0.7, 0.7, 0.6]
 
 
+def test_of_epochs_with_the_same_metric_the_one_of_the_lowest_loss_is_kept(data, tiny, tmp_path, monkeypatch):
+    losses = iter([0.9, 0.7, 0.8, *[0.0] * 9])  # what is measured at the end does not choose
+    real = run.scores_of
+    monkeypatch.setattr(run, "scores_of", lambda *a: {**real(*a), "accuracy": 0.5, "loss": next(losses)})
+    settings = {**tiny, "ema": 0.0, "epochs": 3, "metric": "accuracy", "checkpoint_steps": 0}
+    found = finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings)
+    assert "best epoch: 2, accuracy 0.5000" in (tmp_path / "summary.md").read_text()
+    last = load_checkpoint(tmp_path)["network"]
+    assert any(not torch.equal(value, last[name]) for name, value in found.model.state_dict().items())
+
+
 def test_the_last_epoch_is_kept_where_that_is_asked(data, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "better", lambda metric, value, than: than is None)  # the first epoch stays the best
+    monkeypatch.setattr(run, "best_epoch", lambda history, metric: 0)  # the first stays the best
     settings = {**tiny, "ema": 0.0, "epochs": 2}
     found = {
         keep: finetune("amf_test", data, out=tmp_path / keep, device="cpu", progress=False, keep=keep, **settings)
