@@ -13,6 +13,7 @@ Checklist and Skin Lesion Classification Using Multitask Multimodal Neural Nets"
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,22 +44,22 @@ class Task:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", check_classes(self.name, self.classes))
-        object.__setattr__(self, "raw", {text.strip().lower(): label for text, label in self.raw.items()})
+        object.__setattr__(self, "raw", {_plain(text): label for text, label in self.raw.items()})
         for kind, strings in (("raw", self.raw.values()), ("points", self.points), ("titles", self.titles)):
             for name in strings:
                 if name not in self.classes:
                     raise ConfigError(f"task {self.name!r}: {kind} names {name!r}, which is not one of {self.classes}")
 
     def group(self, text: str) -> str:
-        """The class of a raw label string; ignores case and outer blanks.
+        """The class of a raw label string; ignores case, surplus blanks, and how accents are stored.
 
         Raises:
             ConfigError: unknown string; the message names the nearest known one.
         """
         if text in self.classes:  # classes may differ in case alone
             return text
-        key = text.strip().lower()
-        known = {**{name.lower(): name for name in self.classes}, **self.raw}
+        key = _plain(text)
+        known = {**{_plain(name): name for name in self.classes}, **self.raw}
         if key in known:
             return known[key]
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)  # "absent" is no misspelt "present"
@@ -69,6 +70,10 @@ class Task:
                 f"(and --label for the other tasks), or head the column '{self.name} [absent|present]'"
             )
         raise ConfigError(f"task {self.name!r}: unknown label {text!r}{hint}")
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split()).lower()
 
 
 @dataclass(frozen=True)

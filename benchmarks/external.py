@@ -85,11 +85,14 @@ def figures_of(name: str, lesions: LesionSet, task: str, runtime: str, refitted:
         predict_stream(predictor, [(lesion.clinical, lesion.dermoscopy) for lesion in lesions], guards=False)
     )
     cases = Cases.from_predictions(lesions, answers, {task: predictor.tasks[task]}, mode="both")
+    if unknown := len(cases) - int(cases.known(task).sum()):
+        print(f"{name}: {unknown} lesions are of classes that it does not have, and are left out\n")
+        cases = cases.select(cases.known(task))
     part = evaluate(cases, subgroups=())["modes"]["both"]["tasks"][task]
     counts = {label: n for label, n in part["counts"].items() if n}
     top = np.array(cases.tasks[task])[cases.probabilities[task].argmax(1)]
     beyond = float(np.mean(~np.isin(top, list(counts))))
-    found = {"lesions": len(lesions), "counts": counts, "scores": part["scores"], "answers_beyond": beyond}
+    found = {"lesions": len(cases), "counts": counts, "scores": part["scores"], "answers_beyond": beyond}
     return {**found, "ece_refitted": ece_refitted(cases, task, refitted)}
 
 

@@ -187,6 +187,12 @@ def test_own_schema():
     assert schema.classes() == as_tasks(schema) == as_tasks({"grade": ["low", "high"]}) == {"grade": ("low", "high")}
 
 
+def test_accents_and_blanks_may_be_stored_in_several_ways():
+    task = Task("diagnosis", ("N\u00e4vus", "seborrheic keratosis"), raw={"Na\u0308vuszellen": "N\u00e4vus"})
+    assert {task.group(text) for text in ("Na\u0308vus", "n\u00c4VUS ", "n\u00e4vuszellen")} == {"N\u00e4vus"}
+    assert task.group("Seborrheic\u00a0 keratosis") == "seborrheic keratosis"
+
+
 def test_classes_that_differ_in_case_alone():
     task = Task("allele", ("A", "a"))
     assert task.group("A") == "A" and task.group("a") == "a"

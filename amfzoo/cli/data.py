@@ -128,14 +128,15 @@ def _check(args: argparse.Namespace) -> int:
 
 def _split(args: argparse.Namespace) -> int:
     from ..data.checking.check import check
+    from ..data.notes import notes, patient_note
     from ..data.records import SPLITS
-    from ..data.split import crowded_patient, main_task, make_split, patient_note, patients_alike
+    from ..data.split import empty_parts, main_task, make_split
     from ..data.split_file import write_split
 
     lesions = _lesions(args)
     if had := ", ".join(f"{name} {count}" for name in SPLITS if (count := len(lesions.split(name)))):
         print(f"note: the lesions have splits already ({had}); these are dropped", file=sys.stderr)
-    for note in (patient_note(lesions), patients_alike(lesions), crowded_patient(lesions)):
+    for note in (patient_note(lesions), *(note for _, note in notes(lesions))):
         if note:
             print(f"note: {note}", file=sys.stderr)
     stratify = None if args.stratify == "none" else args.stratify or main_task(lesions)
@@ -143,6 +144,9 @@ def _split(args: argparse.Namespace) -> int:
     lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)
     write_split(lesions, args.out, overwrite=args.overwrite)
     print(f"{args.out}: " + ", ".join(f"{name} {len(lesions.split(name))}" for name in SPLITS))
+    shares = {"valid": args.valid if args.folds is None else 1 / args.folds, "test": args.test}
+    if note := empty_parts(lesions, shares):
+        print(f"note: {note}", file=sys.stderr)
     return exit_codes.OK
 
 

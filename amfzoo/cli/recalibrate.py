@@ -116,8 +116,10 @@ def run(args: argparse.Namespace) -> int:
         )
         return exit_codes.OK
     print("\n".join(_lines(told)))
+    if any(row["ece"][1] is None for row in told.values()):
+        print("-: one patient has all the lesions, so there are no others to measure the new temperature on")
     if kept := [task.replace("_", " ") for task in network.tasks if task not in after]:
-        print(f"too few lesions of known class, so as before: {', '.join(kept)}")
+        print(f"too few lesions of known class, or all of one, so as before: {', '.join(kept)}")
     if lost:
         names = ", ".join(task.replace("_", " ") for task in lost)
         least = least_for_sets(args.coverage)
@@ -130,7 +132,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _told(cases: Cases, before: dict[str, float], after: dict[str, float]) -> dict[str, dict[str, Any]]:
-    """Task -> {"lesions", "temperature": [old, new], "ece": [before, after], "log_loss": [before, after], "ece_by_chance"}."""
+    """Task -> {"lesions", "temperature": [old, new], "ece": [before, after], "log_loss": [before, after], "ece_by_chance"}; None
+    for what is after where one patient has all the lesions, and so no others could give a temperature."""
+    import numpy as np
+
     from ..evaluation import apply_temperatures, task_scores
     from ..evaluation.consistency import ece_if_calibrated
     from ..evaluation.recalibration import cross_fitted
@@ -140,11 +145,14 @@ def _told(cases: Cases, before: dict[str, float], after: dict[str, float]) -> di
     found = {}
     for task, new in after.items():
         scores, known = [task_scores(part, task) for part in both], cases.known(task)
+        others = len(set(np.array(cases.groups)[known])) > 1
         found[task] = {
             "lesions": int(known.sum()),
             "temperature": [old[task], new],
-            **{name: [part[name].value for part in scores] for name in ("ece", "log_loss")},
-            "ece_by_chance": ece_if_calibrated(both[1].probabilities[task][known]).value,
+            **{
+                name: [scores[0][name].value, scores[1][name].value if others else None] for name in ("ece", "log_loss")
+            },
+            "ece_by_chance": ece_if_calibrated(both[1].probabilities[task][known]).value if others else None,
         }
     return found
 
@@ -154,11 +162,15 @@ def _lines(told: dict[str, dict[str, Any]]) -> list[str]:
 
     rows = [("task", "lesions", "temperature", "calibration error", "by chance", "log-loss", "also fitted")]
     for task, row in told.items():
-        changes = [" -> ".join(f"{value:.3f}" for value in row[name]) for name in ("temperature", "ece", "log_loss")]
-        changes.insert(2, f"{row['ece_by_chance']:.3f}")
+        changes = [" -> ".join(map(_number, row[name])) for name in ("temperature", "ece", "log_loss")]
+        changes.insert(2, _number(row["ece_by_chance"]))
         more = [name.replace("_", " ") for name in ("prediction_sets", "operating_point") if row[name]]
         rows.append((task.replace("_", " "), str(row["lesions"]), *changes, ", ".join(more)))
     return columns(rows)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _share(text: str) -> float:

@@ -170,8 +170,7 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
             if tasks.setdefault(task, classes) != classes:
                 raise ConfigError(
                     f"task {task!r} has the classes {listed(tasks[task])} in one source and {listed(classes)} in "
-                    f"{source.name}; if they are different questions, write one source as a table with "
-                    "`amfzoo data export` and rename its column"
+                    f"{source.name}; {_remedy(task, tasks[task], classes)}"
                 )
     _warn_of_shared_patients(sets)
     lesions = (
@@ -194,6 +193,17 @@ def concat(sets: Iterable[LesionSet], name: str = "concat") -> LesionSet:
         if all(source.hints.get(key) == value for source in sets)
     }
     return LesionSet(name, tuple(lesions), tasks, tuple(faults), hints)
+
+
+def _remedy(task: str, some: tuple[str, ...], others: tuple[str, ...]) -> str:
+    export = "write one source as a table with `amfzoo data export` and rename its column"
+    if set(some) <= set(others) or set(some) >= set(others):  # one lacks a class, or has them in another order
+        every = "|".join(max(some, others, key=len))
+        return (
+            f"name the classes of all, with --label '{task}={task}:{every}' where {task!r} is the column (labels= in Python); or, "
+            f"if they are different questions, {export}"
+        )
+    return f"if they are different questions, {export}"
 
 
 def _warn_of_shared_patients(sets: Sequence[LesionSet]) -> None:

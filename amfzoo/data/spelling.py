@@ -1,7 +1,9 @@
-"""Classes of a data set by the names that a network has for them."""
+"""Names that are one but for their spelling: of classes and of patients."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,3 +30,13 @@ def spelled_as(lesions: LesionSet, tasks: Mapping[str, tuple[str, ...]]) -> Lesi
         task: tuple(names.get(task, {}).get(name, name) for name in classes) for task, classes in lesions.tasks.items()
     }
     return replace(lesions, lesions=tuple(map(spelled, lesions)), tasks=own)
+
+
+def as_spoken(name: str, blank: str = "") -> str:
+    """A key that is the same for 12, 0012 and 12.0, and for Müller, however its accent, case and blanks are stored.
+
+    Args:
+        blank: what stands for blanks within the name.
+    """
+    text = blank.join(unicodedata.normalize("NFKC", name).split()).casefold()
+    return re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))

@@ -4,71 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import ConfigError
 from ..labels import DIAGNOSIS
 from .records import Lesion, LesionSet
-
-_CROWD, _CROWD_SHARE = 10, 0.2  # lesions, and their share, of one patient that are told of
-_LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
-
-
-def patient_column(lesions: LesionSet) -> str | None:
-    """The metadata column that looks like the patients', where no patient is known."""
-    if any(lesion.patient is not None for lesion in lesions):
-        return None
-    columns = dict.fromkeys(name for lesion in lesions for name in lesion.metadata)
-    return next((name for name in columns if any(part in name.lower() for part in _LIKE_PATIENT)), None)
-
-
-def patient_note(lesions: LesionSet) -> str | None:
-    """For people: that no patient, or not every one, is known, and which column may name them; None where all are."""
-    unknown = sum(lesion.patient is None for lesion in lesions)
-    if not unknown:
-        return None
-    if unknown < len(lesions):
-        return f"{unknown} of {len(lesions)} lesions have no patient; each of these counts as a patient of its own"
-    column = patient_column(lesions)
-    hint = f"; is it in the column {column!r}? Then say --patient {column}" if column else ""
-    return f"no patient is known, so each lesion counts as a patient of its own{hint}"
-
-
-def patients_alike(lesions: LesionSet) -> str | None:
-    """For people: that the names of some patients differ only by case, blanks, zeros in front or as spreadsheets write them;
-    None where none do."""
-    spelled: dict[str, set[str]] = defaultdict(set)
-    for lesion in lesions:
-        if lesion.patient is not None:
-            spelled[_as_spoken(lesion.patient)].add(lesion.patient)
-    alike = [sorted(names) for names in spelled.values() if len(names) > 1]
-    if not alike:
-        return None
-    shown = "; ".join(", ".join(names) for names in alike[:3]) + ("; ..." if len(alike) > 3 else "")
-    return f"patients whose names are nearly the same count as different people ({shown}); spell them alike if they are one"
-
-
-def _as_spoken(name: str) -> str:
-    """12, 0012 and 12.0 are one name, and so is Müller, however its accent is stored."""
-    text = "".join(unicodedata.normalize("NFKC", name).split()).casefold()
-    return re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))
-
-
-def crowded_patient(lesions: LesionSet) -> str | None:
-    """For people: that one patient has so many of the lesions that the name may stand for "not known"; None where none has."""
-    counts = Counter(lesion.patient for lesion in lesions if lesion.patient is not None)
-    name, count = counts.most_common(1)[0] if counts else (None, 0)
-    if count < max(_CROWD, _CROWD_SHARE * len(lesions)) or len(counts) < 2:
-        return None
-    return (
-        f"patient {name!r} has {count} of {len(lesions)} lesions, which stay in one split and count as one in intervals; "
-        "empty the cells if this stands for 'not known'"
-    )
-
 
 # Why not scikit-learn's StratifiedGroupKFold: it deals groups out in the order of the
 # rows, so one more lesion moves hundreds to other folds, and results before and after
@@ -93,6 +35,9 @@ def make_split(
     result depends on ids, patients, labels and the seed, not on the order of the lesions
     or on the machine.
 
+    Where the classes have so few lesions that a part would be empty, cutting each by itself, the parts are dealt out
+    over all of them, class after class.
+
     Args:
         valid, test: fractions, of lesions, in each stratum.
         seed: another one gives another split.
@@ -107,7 +52,8 @@ def make_split(
     """
     _check(lesions, valid, test, stratify, folds, fold)
     split_of: dict[str, str] = {}
-    for stratum, line in _strata(lesions, stratify, seed, together).items():
+    strata = _strata(lesions, stratify, seed, together)
+    for stratum, line in strata.items():
         total, before = sum(len(group.members) for group in line), 0
         # else the only lesion of every rare class would come to the same fold
         turn = _hash(seed, stratum)[0]
@@ -120,7 +66,37 @@ def make_split(
                 held_out = (int((middle - test) / (1 - test) * folds) + turn) % folds == fold
             name = "test" if middle < test else "valid" if held_out else "train"
             split_of.update(dict.fromkeys(group.members, name))
+    wanted = {"train", *(["test"] if test else []), *(["valid"] if valid else [])}
+    if folds is None and not wanted <= set(split_of.values()):
+        split_of = _dealt([group for _, line in sorted(strata.items()) for group in line], valid, test)
     return replace(lesions, lesions=tuple(replace(lesion, split=split_of[lesion.id]) for lesion in lesions))
+
+
+def _dealt(line: list[Group], valid: float, test: float) -> dict[str, str]:
+    """Id -> split: along the line each part gets a group as soon as it is owed half of it, or more."""
+    found: dict[str, str] = {}
+    for name, share in (("test", test), ("valid", valid / (1 - test))):
+        owed, rest = 0.0, []
+        for group in line:
+            size = len(group.members)
+            owed += size * share
+            if share and owed >= size / 2:
+                owed -= size
+                found.update(dict.fromkeys(group.members, name))
+            else:
+                rest.append(group)
+        line = rest
+    return {**found, **{member: "train" for group in line for member in group.members}}
+
+
+def empty_parts(lesions: LesionSet, shares: Mapping[str, float]) -> str | None:
+    """For people: that parts which were to have a share of the lesions have none; None where all have some."""
+    empty = [f"{name} ({share:g})" for name, share in shares.items() if share and not len(lesions.split(name))]
+    if not empty:
+        return None
+    patients = len(groups(lesions))
+    few = f"{len(lesions)} lesions" if patients == len(lesions) else f"{len(lesions)} lesions of {patients} patients"
+    return f"no lesion has come to {' and '.join(empty)}: {few} are too few for such a share"
 
 
 def main_task(lesions: LesionSet) -> str | None:

@@ -79,7 +79,7 @@ def refit(network: PairNetwork, lesions: LesionSet, cases: Cases, *, coverage: f
     temperatures = fitted["temperatures"]
     if not temperatures:
         raise ConfigError(
-            f"no task of the network has {LEAST_CASES} lesions of known class in {lesions.name}: "
+            f"no task of the network has {LEAST_CASES} lesions of known class, of two classes or more, in {lesions.name}: "
             "too few to calibrate on"
         )
     # what is there of a task goes with its temperature: sets and operating points hold for the one that they were fitted with
@@ -122,7 +122,7 @@ def cross_fitted(cases: Cases, *, parts: int = 5, seed: int = 0) -> Cases:
 
 
 def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 0.9) -> dict[str, dict[str, Any]]:
-    """What is fitted to every task with at least `LEAST_CASES` cases of known class, by the names of `NetworkConfig`:
+    """What is fitted to every task with at least `LEAST_CASES` cases of known class, of two classes or more, by the names of `NetworkConfig`:
     its temperature; its operating point, from the cases with dermoscopy, see `fit_operating_points`; and, where it has
     none, its prediction sets, where the cases are as many as the coverage needs.
 
@@ -133,7 +133,8 @@ def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 
     """
 
     def known(cases: Cases, task: str) -> int:
-        return int(cases.known(task).sum())
+        labels = cases.labels[task][cases.known(task)]
+        return len(labels) if len(np.unique(labels)) > 1 else 0  # of one class alone they say nothing of the others
 
     temperatures = {task: value for task, value in fit_temperatures(cases).items() if known(cases, task) >= LEAST_CASES}
     calibrated = apply_temperatures(cases, temperatures)

@@ -33,10 +33,10 @@ from .prepare import (
     task_names,
     with_advice,
 )
-from .run import About, finish, run_epochs
+from .run import About, finish, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
 from .targets import informative
-from .validate import check_metric
+from .validate import check_metric, only_class
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -122,6 +122,10 @@ def finetune(
     network, start = build_model(
         model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
     )
+    if "heads" in settings.freeze and network.untrained:
+        raise ConfigError(
+            f"training setting freeze: the heads of {', '.join(network.untrained)} are new and would stay random; leave heads out"
+        )
     identity = fingerprint(network, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
@@ -130,6 +134,12 @@ def finetune(
         train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
         if valid is not None:
             check_metric(settings.metric, valid)
+            for task, label in only_class(valid):
+                logger.warning(
+                    "%s: the validation lesions of known class are all %r in the task %r, so its figures say nothing of other "
+                    "classes, nor does the epoch chosen by them; hold out others",
+                    *(lesions.name, label, task),
+                )
         if accelerator.is_main_process:
             if overwrite:
                 clear(folder)  # only now, when nothing about the new run is known to be wrong
@@ -144,6 +154,10 @@ def finetune(
             trainer = Trainer(
                 network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
             )
+            for task in unlearned(trainer) if settings.teachers and accelerator.is_main_process else ():
+                logger.warning(
+                    "%s: neither a label nor a teacher teaches the task %r; its head stays as it is", lesions.name, task
+                )
             run_epochs(trainer, valid, about, progress)
             best, metrics = finish(trainer, train, valid, about)
         if accelerator.is_main_process:
@@ -184,16 +198,19 @@ def datasets(
             **keep,
         )
         for task, masks in train.targets.items():
-            if not informative(masks).any() and not config.teachers:
+            if not informative(masks).any() and not config.teachers:  # what these teach is known once they are loaded
                 logger.warning(
                     "%s: no training lesion has a label for the task %r; its head stays as it is", lesions.name, task
                 )
         if not len(parts["valid"]):
             if config.valid:
                 logger.warning(
-                    "%s: no lesion with a label is held out (lesions of one patient stay together), so no epoch is chosen and "
-                    "the probabilities are not calibrated",
+                    "%s: no lesion with a label is held out: %d lesions of %d patients are too few for a share of %g, or none of those "
+                    "held out has one; so no epoch is chosen and the probabilities are not calibrated",
                     lesions.name,
+                    len(lesions),
+                    len({lesion.group for lesion in lesions}),
+                    config.valid,
                 )
             return train, None
         valid = PairDataset(

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..data.records import LesionSet
 from ..fingerprint import fingerprint as weights_fingerprint
+from ..hub import resolve
+from ..manifest import CONFIG_FILE
 from ..models.network import PairNetwork
 from .config import HOW_IT_IS_RUN, TrainConfig
 
@@ -33,6 +35,7 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
         "network": network.config.to_dict(),
         "start": start,
         "weights": weights_fingerprint(network),
+        "teachers": {name: _folder_hash(name) for name in config.teachers},
         "data": hashlib.sha256(json.dumps(records, sort_keys=True).encode()).hexdigest(),
     }
     return json.loads(json.dumps(described))  # as it will be read back: lists, no tuples
@@ -52,7 +55,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         found.append("the network has other settings")
     elif old.get("weights", new["weights"]) != new["weights"]:
         found.append(f"{new['start']} has other weights than it had")
+    taught = old.get("teachers", new["teachers"])
+    found += [
+        f"the teacher {name} is another than it was"
+        for name, value in new["teachers"].items()
+        if taught.get(name, value) != value
+    ]
     return found + (["the lesions, labels, splits or image files differ"] if old["data"] != new["data"] else [])
+
+
+def _folder_hash(name: str) -> str:
+    """Of a model's config.json, which has the hash of its weights."""
+    return hashlib.sha256((resolve(name).folder / CONFIG_FILE).read_bytes()).hexdigest()
 
 
 def _file(path: Path) -> list[Any]:

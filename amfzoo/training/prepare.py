@@ -11,16 +11,9 @@ from typing import Any
 
 import torch
 
+from ..data.notes import notes, patient_column, patient_note
 from ..data.records import SPLITS, LesionSet, join
-from ..data.split import (
-    crowded_patient,
-    groups,
-    main_task,
-    make_split,
-    patient_column,
-    patient_note,
-    patients_alike,
-)
+from ..data.split import groups, main_task, make_split
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
 from ..hub import HUB_PREFIX, LOCAL_PREFIX
@@ -72,8 +65,8 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
     free = {lesion.id for lesion in lesions if lesion.split is None}
     if free and patient_column(lesions):  # many data sets know no patients, but a column that was overlooked is a leak
         logger.warning("%s: %s", lesions.name, patient_note(lesions))
-    for note in (patients_alike(lesions), crowded_patient(lesions)) if free else ():
-        if note:
+    for kind, note in notes(lesions):
+        if free or kind == "no-such-image":  # the others are of a split that is to be made
             logger.warning("%s: %s", lesions.name, note)
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}

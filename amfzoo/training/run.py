@@ -108,7 +108,7 @@ def finish(
         left = [t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"]]
         if left and accelerator.is_main_process:
             logger.warning(
-                "not calibrated: %s (fewer than %d validation lesions of known class); `amfzoo recalibrate` does it on other "
+                "not calibrated: %s (fewer than %d validation lesions of known class, or all of one); `amfzoo recalibrate` does it on other "
                 "lesions",
                 ", ".join(left),
                 LEAST_CASES,
@@ -163,7 +163,7 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
     copy = PairNetwork(source.config)
     copy.load_state_dict(source.state_dict())
     copy.remove_auxiliary_heads()
-    unlearned = _unlearned(trainer)
+    nothing = unlearned(trainer)
     copy.config = copy.config.replace(
         dropout=0.0,
         info={
@@ -171,14 +171,14 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
             # the weights too: two runs on the same data must not pass for one model
             "name": f"{copy.config.architecture}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
             "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
-            + (f" Nothing was learned for {', '.join(unlearned)}: do not use those answers." if unlearned else ""),
+            + (f" Nothing was learned for {', '.join(nothing)}: do not use those answers." if nothing else ""),
         },
     )
-    copy.mark_untrained(task for task in about.fresh if task in unlearned)
+    copy.mark_untrained(task for task in about.fresh if task in nothing)
     return copy.eval()
 
 
-def _unlearned(trainer: Trainer) -> list[str]:
+def unlearned(trainer: Trainer) -> list[str]:
     """The tasks that neither a label nor a teacher taught anything of, or that weigh nothing."""
     config, targets = trainer.config, trainer.train.targets
     taught = set(trainer.teachers.tasks) if trainer.teachers is not None and config.distill else set()

@@ -8,6 +8,7 @@ also where a task has no label, and they see both images where modality dropout 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -17,9 +18,20 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..factory import create_model
 from ..images import Preprocess
+from ..labels import same_classes
 from ..models.config import BRANCHES
 from ..models.folding import fold_norms, folding_pays
 from ..models.network import PairNetwork
+
+logger = logging.getLogger("amfzoo")
+
+
+def _columns(student: Sequence[str], teacher: Sequence[str]) -> list[int] | None:
+    """Where a teacher has the student's classes; None unless both have the same."""
+    names = same_classes(student, teacher)
+    if not len(names) == len(student) == len(teacher):
+        return None
+    return [list(teacher).index(names[label]) for label in student]
 
 
 class Teachers:
@@ -30,7 +42,8 @@ class Teachers:
 
     Args:
         names: as `create_model` takes them; they must have weights.
-        student: its tasks are those that are taught, as far as a teacher has them with the same classes.
+        student: its tasks are those that are taught, as far as a teacher has them with the same classes, in any order; of
+            others that both have a warning tells.
         device: where they run.
 
     Raises:
@@ -41,24 +54,33 @@ class Teachers:
     def __init__(self, names: Sequence[str], student: PairNetwork, device: torch.device) -> None:
         self.student = dict(student.preprocess)
         self.networks: list[PairNetwork] = []
+        self.columns: list[dict[str, list[int]]] = []  # of each: task -> its classes in the student's order
         for name in names:
             # a bare name means its default weights; others name theirs
             network = create_model(name, pretrained=None if "." in name or ":" in name else True)
-            if not any(student.tasks.get(task) == classes for task, classes in network.tasks.items()):
+            columns = {
+                task: found
+                for task, classes in student.tasks.items()
+                if (found := _columns(classes, network.tasks.get(task, ())))
+            }
+            others = [task for task in student.tasks if task in network.tasks and task not in columns]
+            if not columns:
+                why = f"has other classes for {', '.join(others)}" if others else "knows none of these tasks"
                 raise ConfigError(
-                    f"training setting teachers: {name} knows none of the tasks {', '.join(student.tasks)}"
+                    f"training setting teachers: of {', '.join(student.tasks)}, {name} teaches none: it {why}"
                 )
+            if others:
+                logger.warning("teacher %s teaches nothing of %s: it has other classes", name, ", ".join(others))
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
             network.eval()
             if folding_pays(device):
                 fold_norms(network)
             # their own layout of memory: the fastest on most devices
+            self.columns.append(columns)
             self.networks.append(network.to(device, memory_format=torch.channels_last).requires_grad_(False))
         self.tasks = {
-            task: classes
-            for task, classes in student.tasks.items()
-            if any(network.tasks.get(task) == classes for network in self.networks)
+            task: classes for task, classes in student.tasks.items() if any(task in columns for columns in self.columns)
         }
 
     @torch.no_grad()
@@ -72,7 +94,7 @@ class Teachers:
         """
         found: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
         counts: dict[str, list[Tensor]] = {task: [] for task in self.tasks}
-        for network in self.networks:
+        for network, columns in zip(self.networks, self.columns):
             own = [
                 self._renormalised(image, self.student[branch], network.preprocess[branch])
                 if branch in network.preprocess and image is not None
@@ -81,9 +103,9 @@ class Teachers:
             ]
             sees = present[:, [BRANCHES.index(branch) for branch in network.preprocess]].any(1, keepdim=True)
             for task, logits in network(*own, present).items():
-                if self.tasks.get(task) == network.tasks[task]:
+                if task in columns:
                     answer = (logits.float() / network.config.temperatures.get(task, 1.0)).softmax(1)
-                    found[task].append(torch.where(sees, answer, 0.0))
+                    found[task].append(torch.where(sees, answer[:, columns[task]], 0.0))
                     counts[task].append(sees)
         return {
             task: torch.stack(several).sum(0) / torch.stack(counts[task]).sum(0).clamp(min=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +116,14 @@ def check_metric(metric: str, dataset: PairDataset) -> None:
             f"training setting metric: {metric} is not defined on the {len(dataset)} validation lesions, since no class "
             "is known, or only one occurs; use loss, or another split"
         )
+
+
+def only_class(dataset: PairDataset) -> Iterator[tuple[str, str]]:
+    """(task, class) where all lesions of known class are of one."""
+    for task, masks in dataset.targets.items():
+        known = masks[exact(masks)].int().argmax(1).unique().tolist()
+        if len(known) == 1:
+            yield task, dataset.tasks[task][known[0]]
 
 
 def best_epoch(history: Sequence[Mapping[str, float]], metric: str) -> int:

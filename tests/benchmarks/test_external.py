@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from amfzoo import create_model
 from amfzoo.data.sources import load_source
 from amfzoo.evaluation import Cases
-from benchmarks.external import ece_refitted, main, without_copies
+from benchmarks.external import ece_refitted, figures_of, main, without_copies
 
 
 def pictures(folder, names):
@@ -83,6 +83,15 @@ def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
         ["wrong_kind" in {w.code for w in answer.warnings} for answer in misplaced]
     )
     assert text.startswith("9 lesions of d.csv; 1 left out") and "| AUROC of | A (5) | B (4) |" in text
+
+
+def test_lesions_of_classes_that_the_network_lacks_are_left_out(data, tmp_path, capsys):
+    create_model("amf_test", False, tasks={"diagnosis": ("A", "C")}).save_pretrained(tmp_path / "model")
+    found = figures_of(
+        f"local-dir:{tmp_path / 'model'}", load_source(data[0]), "diagnosis", "torch", 2
+    )  # five b, and the one without a label
+    assert found["lesions"] == 5 and found["counts"] == {"A": 5}
+    assert "6 lesions are of classes that it does not have" in capsys.readouterr().out
 
 
 def test_a_new_temperature_mends_what_a_temperature_can():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.split import main_task, make_split
+from amfzoo.data.split import empty_parts, main_task, make_split
 from amfzoo.errors import ConfigError
 
 CLASSES = ("common", "rare", "rarest")
@@ -42,6 +42,44 @@ def singles():
         tuple(lesion(n, None, CLASSES[(n % 10 == 0) + (n % 100 == 0)]) for n in range(1000)),
         {"diagnosis": CLASSES},
     )
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "shares", "counts"),
+    [
+        (12, 3, (0.2, 0.2), {"test": 7, "valid": 7, "train": 22}),
+        (10, 2, (0.0, 0.2), {"test": 4, "train": 16}),
+        (10, 2, (0.2, 0.0), {"valid": 4, "train": 16}),
+        (2, 2, (0.2, 0.0), {"valid": 1, "train": 3}),
+    ],
+)
+def test_classes_of_few_lesions_give_no_empty_part(classes, each, shares, counts):
+    names = tuple(f"class {n}" for n in range(classes))
+    lesions = LesionSet(
+        "few", tuple(lesion(n, None, names[n % classes]) for n in range(classes * each)), {"diagnosis": names}
+    )
+    for seed in range(3):
+        found = make_split(lesions, *shares, seed)
+        assert Counter(splits(found).values()) == counts
+        assert empty_parts(found, dict(zip(("valid", "test"), shares))) is None
+
+
+def test_what_cannot_be_shared_out_is_said():
+    of_one = LesionSet("one", tuple(lesion(n, "P", "common") for n in range(9)), {"diagnosis": CLASSES})
+    found = make_split(of_one, 0.2, 0.1)
+    assert set(splits(found).values()) == {"train"}
+    note = empty_parts(found, {"valid": 0.2, "test": 0.1})
+    assert (
+        note == "no lesion has come to valid (0.2) and test (0.1): 9 lesions of 1 patients are too few for such a share"
+    )
+
+
+def test_patients_stay_together_where_lesions_are_dealt_out():
+    labels = tuple(f"class {n}" for n in range(15))
+    lesions = LesionSet("x", tuple(lesion(n, f"P{n // 2}", labels[n // 2]) for n in range(30)), {"diagnosis": labels})
+    found = make_split(lesions, 0.2)
+    assert Counter(splits(found).values()) == {"valid": 6, "train": 24}
+    assert all(splits(found)[f"L{2 * n}"] == splits(found)[f"L{2 * n + 1}"] for n in range(15))
 
 
 def splits(lesions: LesionSet) -> dict[str, str]:

@@ -103,6 +103,12 @@ def test_concat_warns_of_patients_in_several_sources(caplog):
 def test_concat_refuses_other_classes():
     with pytest.raises(ConfigError, match="task 'diagnosis' has the classes .*amfzoo data export"):
         concat([LesionSet("a", (), TASKS), LesionSet("b", (), {"diagnosis": ("mel", "nv")})])
+    few, all_three = (
+        LesionSet(name, (), {"dx": classes}) for name, classes in (("a", ("b", "c")), ("b", ("a", "b", "c")))
+    )
+    for sets in ([few, all_three], [all_three, few]):
+        with pytest.raises(ConfigError, match=r"--label 'dx=dx:a\|b\|c'"):  # what lacks a class may be told of it
+            concat(sets)
 
 
 def test_join_numbers_sources_of_the_same_name():

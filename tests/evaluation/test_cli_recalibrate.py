@@ -65,7 +65,7 @@ def test_the_folder_is_what_the_function_fits(folder, capsys):
     code, text, err = run(capsys, *command)
     assert code == 3 and "mine exists" in err and "--overwrite" in err
     code, text, err = run(capsys, *command, "--overwrite")
-    assert code == 0 and "too few lesions of known class, so as before: streaks" in text
+    assert code == 0 and "too few lesions of known class, or all of one, so as before: streaks" in text
     assert text.split("\n")[1].split()[:2] == ["diagnosis", "48"] and f"use it as local-dir:{out}" in err
 
 
@@ -79,6 +79,19 @@ def test_sets_that_the_lesions_are_too_few_for_are_dropped_and_it_is_said_how_ma
     code, text, _ = run(capsys, "recalibrate", "--model", f"local-dir:{first}", "--data", data, "--out", second, *more)
     assert code == 0 and "prediction sets dropped" in text and "new ones need 49 lesions with every image" in text
     assert not create_model(f"local-dir:{second}").config.conformal
+
+
+def test_one_patient_alone_cannot_measure_the_new_temperature(folder, capsys):
+    table = folder / "ours.csv"
+    rows = [row.split(",") for row in table.read_text().splitlines()]
+    of_one = [[*row[:3], "P1" if number else row[3], *row[4:]] for number, row in enumerate(rows)]
+    (folder / "one.csv").write_text("\n".join(",".join(row) for row in of_one))
+    name = ("recalibrate", "--model", f"local-dir:{folder / 'model'}", "--data", folder / "one.csv", "--out")
+    code, text, _ = run(capsys, *name, folder / "a")
+    assert code == 0 and "one patient has all the lesions" in text and " -> - " in text
+    code, text, _ = run(capsys, *name, folder / "b", "--json")
+    row = json.loads(text)["tasks"]["diagnosis"]
+    assert row["ece"][1] is row["log_loss"][1] is row["ece_by_chance"] is None and row["ece"][0] > 0
 
 
 @pytest.mark.parametrize(

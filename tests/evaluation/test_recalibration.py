@@ -91,7 +91,7 @@ def test_what_was_fitted_is_what_predict_then_answers(model, tmp_path):
 
 def test_too_few_lesions_leave_the_network_as_it_is(model, tmp_path):
     before = model.config
-    with pytest.raises(ConfigError, match="20 lesions of known class in ours"):
+    with pytest.raises(ConfigError, match="20 lesions of known class, of two classes or more, in ours"):
         recalibrate(model, lesions(tmp_path, 12))
     assert model.config == before
 

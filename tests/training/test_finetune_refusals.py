@@ -22,11 +22,22 @@ from amfzoo.training.validate import scores_of
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"task_weights": {"tint": 2.0}}, "task_weights.*'tint'"), ({"freeze": ["clinical", "dermoscopy", "fusion", "heads"]}, "freeze"),
+     ({"freeze": ["heads"]}, "the heads of colour are new and would stay random"),
      ({"optimizer": "adamx"}, "optimizer"), ({"accumulate": 7}, "accumulate"), ({"class_weights": {"colour": {"pink": 1}}}, "class_weights")],
 )  # fmt: skip
 def test_settings_that_do_not_fit_the_data_are_config_errors(data, tiny, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **{**tiny, **changes})
+
+
+def test_validation_lesions_of_one_class_are_told_of_and_calibrate_nothing(data, tiny, tmp_path, caplog):
+    red = [lesion.id for lesion in data if lesion.labels.get("colour") == "red"]
+    marked = tuple(replace(x, patient=None, split="valid" if x.id in red else "train") for x in data)
+    several = replace(data, lesions=(*marked, *(replace(x, id=f"{x.id}b") for x in marked if x.id in red)))
+    settings = {**tiny, "epochs": 1}
+    found = finetune("amf_test", several, out=tmp_path, device="cpu", progress=False, **settings)
+    assert "validation lesions of known class are all 'red' in the task 'colour'" in caplog.text
+    assert "not calibrated: colour" in caplog.text and not found.model.config.temperatures
 
 
 def test_a_metric_that_validation_cannot_give_is_said_before_training(data, tiny, tmp_path, monkeypatch):

@@ -136,6 +136,15 @@ def test_what_a_run_was_begun_with(data, tmp_path):
         assert changes(with_first(**change)) == ["the lesions, labels, splits or image files differ"]
     tested = LesionSet(lesions.name, (*lesions, replace(lesions.lesions[0], id="x", split="test")), lesions.tasks)
     assert changes(tested) == []  # of lesions that no training sees
+    teacher = amfzoo.create_model("amf_test", tasks=data.tasks)
+    teacher.save_pretrained(tmp_path / "teacher")
+    taught = {"teachers": (f"local-dir:{tmp_path / 'teacher'}",)}
+    begun = fingerprint(network, "amf_test", lesions, replace(config, **taught))
+    assert differences(begun, fingerprint(network, "amf_test", lesions, replace(config, **taught))) == []
+    amfzoo.create_model("amf_test", tasks=data.tasks).save_pretrained(tmp_path / "teacher", overwrite=True)
+    now = fingerprint(network, "amf_test", lesions, replace(config, **taught))
+    assert differences(begun, now) == [f"the teacher {taught['teachers'][0]} is another than it was"]
+    assert differences({k: v for k, v in begun.items() if k != "teachers"}, now) == []  # an earlier version's
     other = amfzoo.create_model("amf_test", tasks=data.tasks, dropout=0.5)
     assert changes(net=other) == ["the network has other settings"]
 

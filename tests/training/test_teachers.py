@@ -76,6 +76,14 @@ def test_the_loss_is_the_divergence_of_the_student(teacher):
     assert teachers.loss({"colour": p.log()}, {"colour": p}, {"colour": 1.0}).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_task_that_nobody_teaches_is_told_of(teacher, data, tmp_path, caplog):
+    tasks = {**data.tasks, "streaks": ("absent", "present")}
+    settings = {**TINY, "epochs": 1, "teachers": teacher}
+    finetune("amf_test", replace(data, tasks=tasks), out=tmp_path, device="cpu", progress=False, **settings)
+    assert "neither a label nor a teacher teaches the task 'streaks'" in caplog.text
+    assert "the task 'colour'" not in caplog.text
+
+
 def test_tasks_count_by_their_weights():
     logits, p = ({"colour": torch.randn(5, 3), "shade": torch.randn(5, 2)} for _ in range(2))
     p = {task: values.softmax(1) for task, values in p.items()}
@@ -102,7 +110,7 @@ def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
 
 def test_useless_teachers_are_refused(teacher):
     other = amfzoo.create_model("amf_test", tasks={"veil": ("absent", "present")})
-    with pytest.raises(ConfigError, match="knows none of the tasks veil"):
+    with pytest.raises(ConfigError, match="of veil, .* teaches none: it knows none of these tasks"):
         Teachers([teacher], other, torch.device("cpu"))
     with pytest.raises(ConfigError, match="needs an image"):
         Teachers([teacher], network(clinical=None), torch.device("cpu"))
@@ -110,10 +118,29 @@ def test_useless_teachers_are_refused(teacher):
         load_config(teachers=[3])
 
 
-def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path):
+def test_a_teacher_may_have_the_classes_in_another_order_and_case(teacher, tmp_path):
+    own = amfzoo.create_model(teacher)
+    order = ["green", "blue", "red"]
+    own.reset_heads({"colour": [name.title() for name in order]})
+    known = amfzoo.create_model(teacher)
+    rows = torch.tensor([known.tasks["colour"].index(name) for name in order])
+    with torch.no_grad():
+        own.heads["colour"].weight.copy_(known.heads["colour"].weight[rows])
+        own.heads["colour"].bias.copy_(known.heads["colour"].bias[rows])
+    own.config = own.config.replace(temperatures=dict(known.config.temperatures))
+    own.mark_untrained(())
+    name = f"local-dir:{own.save_pretrained(tmp_path / 'other')}"
+    present = torch.ones(4, 2, dtype=torch.bool)
+    plain, other = (
+        Teachers([n], network(), torch.device("cpu")).probabilities(pair(), present) for n in (teacher, name)
+    )
+    torch.testing.assert_close(other["colour"], plain["colour"])
+
+
+def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path, caplog):
     tasks = {"colour": ("red", "green", "blue"), "shade": ("light", "dark")}
     student, one = (amfzoo.create_model("amf_test", tasks=tasks) for _ in range(2))
-    other = amfzoo.create_model("amf_test", tasks={**tasks, "colour": ("blue", "green", "red")})
+    other = amfzoo.create_model("amf_test", tasks={**tasks, "colour": ("blue", "green", "grey")})
     folders = [f"local-dir:{net.save_pretrained(tmp_path / name)}" for name, net in (("one", one), ("other", other))]
     present = torch.ones(2, 2, dtype=torch.bool)
     alone, both = (
@@ -122,6 +149,11 @@ def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path):
     )
     torch.testing.assert_close(both["colour"], alone["colour"])
     assert not torch.allclose(both["shade"], alone["shade"])
+    assert "teaches nothing of colour: it has other classes" in caplog.text
+    colour = amfzoo.create_model("amf_test", tasks={"colour": tasks["colour"]})
+    with pytest.raises(ConfigError, match="teaches none: it has other classes for colour"):
+        other = amfzoo.create_model("amf_test", tasks={"colour": ("blue", "grey")}).save_pretrained(tmp_path / "none")
+        Teachers([f"local-dir:{other}"], colour, torch.device("cpu"))
 
 
 def test_a_teacher_says_nothing_of_images_that_it_does_not_read(tmp_path):

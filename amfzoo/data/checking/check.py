@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..faults import Fault
+from ..notes import notes, patient_note
 from ..records import SPLITS, Lesion, LesionSet
-from ..split import crowded_patient, patient_note, patients_alike
 from .fingerprints import Fingerprint, fingerprints, near_pairs
 from .report import Report
 
@@ -39,6 +39,8 @@ WARNINGS: Mapping[str, str] = {
     "rare-class": "a class has fewer than 5 lesions",
     "like-patients": "names of patients differ by their spelling alone",
     "crowded-patient": "one patient has a fifth of the lesions or more",
+    "repeated-lesion": "rows without a patient are of one lesion",
+    "no-such-image": "images of one kind are in a column that is not read",
     "no-patient": "the patient of some lesions, or of all, is not known",
 }
 
@@ -174,9 +176,8 @@ def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fau
 def _patients(lesions: LesionSet) -> Iterator[Fault]:
     if len(lesions) > 1 and (note := patient_note(lesions)):
         yield Fault("no-patient", note, _ids(lesion for lesion in lesions if lesion.patient is None))
-    for kind, note in (("like-patients", patients_alike(lesions)), ("crowded-patient", crowded_patient(lesions))):
-        if note:
-            yield Fault(kind, note)
+    for kind, note in notes(lesions):
+        yield Fault(kind, note)
 
 
 def _labelling(lesions: LesionSet) -> Iterator[Fault]:

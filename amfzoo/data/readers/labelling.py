@@ -13,6 +13,7 @@ from ...errors import ConfigError
 from ...image_cells import called
 from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
 from ..faults import FaultLog
+from ..spelling import as_spoken
 from .tables import Table
 
 OR = "|"  # between candidate classes in a cell, and between the classes in a column's name
@@ -158,13 +159,13 @@ def _sorted_classes(table: Table, name: str, column: str, log: FaultLog) -> Task
     counts = Counter(part for row in table.rows for part in split_cell(row.cells[column]))
     spellings: dict[str, list[str]] = {}
     for text in sorted(counts, key=lambda text: (-counts[text], text)):
-        spellings.setdefault(text.lower(), []).append(text)
+        spellings.setdefault(as_spoken(text, " "), []).append(text)
     for same in spellings.values():
         if len(same) > 1:
             log.add(
                 "unknown-label",
-                f"{table.path}, column {column!r}: {', '.join(map(repr, same))} differ only by case; "
-                "spell them alike, or give the classes",
+                f"{table.path}, column {column!r}: {', '.join(map(repr, same))} differ only by their spelling "
+                "(case, blanks, accents stored in two ways, 1 and 1.0); spell them alike, or give the classes",
             )
     classes = sorted(same[0] for same in spellings.values())
     if len(classes) < 2:

@@ -161,7 +161,39 @@ def test_unlabelled_data(clean, table):
 
 
 def test_every_kind_is_planted_somewhere():
-    assert set(FAULTS) | set(WARNINGS) == {*PLANTS, "bad-column", "no-labels", "no-lesions", "crowded-patient"}
+    assert set(FAULTS) | set(WARNINGS) == {
+        *PLANTS,
+        *("bad-column", "no-labels", "no-lesions", "crowded-patient", "repeated-lesion", "no-such-image"),
+    }
+
+
+def test_pictures_of_one_lesion_without_a_patient(clean, table):
+    """Rows are numbered; the lesions of every second pair of rows have a patient, those of the others could be parted."""
+    rows, _ = clean
+    for number, row in enumerate(rows):
+        row.update(lesion_id=f"L{number // 2}", patient_id="" if number % 4 < 2 else f"P{number // 2}", split="")
+    found = read_csv(table("lesions.csv", rows, COLUMNS), id="", lenient=True)
+    report = check(found)
+    assert kinds(report) == {"no-patient": 1, "repeated-lesion": 1}
+    assert (
+        "6 rows without a patient share their 'lesion_id'" in report.text() and "--patient lesion_id" in report.text()
+    )
+    known = read_csv(table("lesions.csv", rows, COLUMNS), id="", patient="lesion_id", lenient=True)
+    assert "repeated-lesion" not in kinds(check(known))
+
+
+@pytest.mark.parametrize("name, told", [("dermoscopy_image", True), ("Dermatoscope file", True), ("other", False)])
+def test_images_in_a_column_of_another_name(clean, table, name, told):
+    rows, _ = clean
+    rows = [
+        {**{key: value for key, value in row.items() if key != "dermoscopy"}, name: row["dermoscopy"]} for row in rows
+    ]
+    columns = [name if column == "dermoscopy" else column for column in COLUMNS]
+    report = check(read_csv(table("lesions.csv", rows, columns), lenient=True))
+    assert kinds(report) == ({"no-such-image": 1} if told else {}), report.text()
+    assert not told or f"no lesion has a dermoscopy image; are they in the column '{name}'" in report.text()
+    unused = [{**row, name: "none taken"} for row in rows]
+    assert not kinds(check(read_csv(table("lesions.csv", unused, columns), lenient=True)))
 
 
 def test_a_patient_that_stands_for_not_known(clean, table):

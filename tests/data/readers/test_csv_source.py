@@ -175,7 +175,22 @@ def test_lenient_reading_reports_every_fault_and_keeps_the_rest(tmp_path):
         ),
         ("dermoscopy,dermoscopy\na,b\n", {}, "comes twice"),
         ("dermoscopy,dx\na.jpg,one\n", {"labels": {"diagnosis": "dx"}}, "at least two classes"),
-        ("dermoscopy,dx\na.jpg,Mel\nb.jpg,mel\nc.jpg,nv\n", {"labels": {"diagnosis": "dx"}}, "differ only by case"),
+        (
+            "dermoscopy,dx\na.jpg,Mel\nb.jpg,mel\nc.jpg,nv\n",
+            {"labels": {"diagnosis": "dx"}},
+            "differ only by their spelling",
+        ),
+        (
+            "dermoscopy,dx\na.jpg,N\u00e4vus\nb.jpg,Na\u0308vus\nc.jpg,nv\n",
+            {"labels": {"diagnosis": "dx"}},
+            "their spelling",
+        ),
+        (
+            "dermoscopy,dx\na.jpg,seb ker\nb.jpg,seb\u00a0 ker\nc.jpg,nv\n",
+            {"labels": {"diagnosis": "dx"}},
+            "their spelling",
+        ),
+        ("dermoscopy,dx\na.jpg,1\nb.jpg,1.0\nc.jpg,2\n", {"labels": {"diagnosis": "dx"}}, "their spelling"),
         ("dermoscopy,dx\na.jpg,mel\n", {"schema": "derm7pt"}, "no column is named like a task of the schema"),
         ("dermoscopy,dx\na.jpg,mel\n", {"schema": "derm8pt"}, "unknown label schema 'derm8pt'"),
         ("dermoscopy,x [a|b],x [b|c]\na.jpg,a,b\n", {}, "two columns label the task 'x'"),
