@@ -240,7 +240,7 @@ def shown(rows: Sequence[Mapping[str, Any]]) -> str:
     def text(figure: Mapping[str, Any], sign: str = "") -> str:
         value, low, high, sd = (figure[name] for name in ("value", "low", "high", "sd"))
         interval = f"{value:{sign}.3f}" if low is None else f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
-        return f"{interval} sd {sd:.3f}" if sd else interval
+        return f"{interval} sd {sd:.3f}" if sd and sd >= 0.0005 else interval
 
     head = ["own lesions", "what was done", "macro-F1", "AUROC", "accuracy", "log loss", "ECE"]
     head += ["macro-F1 minus ImageNet's", "AUROC minus ImageNet's"]
