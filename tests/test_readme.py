@@ -99,3 +99,28 @@ def test_figures_of_another_data_set_are_those_of_the_results():
     assert f"leaves {found['weights']['amf_small.open']['ece_refitted']:.3f} on".replace(" 0.", " .") in stated
     assert f"warns of {100 * guards['any']:.1f} % of the images of HAM10000" in stated
     assert f"{found['weights']['amf_small.open']['lesions']} lesions of HAM10000" in stated
+
+
+def test_figures_of_fine_tuning_are_those_of_the_results():
+    files = [
+        json.loads((ROOT / "results" / name).read_text()) for name in ("fine_tuning.json", "fine_tuning_1000.json")
+    ]
+    rows = {(one["row"], one["lesions"]): one for found in files for one in found["rows"]}
+    sizes = (100, 300, 1000)
+
+    def row(name: str, figure: str) -> str:
+        first, second, third = (f"{rows[name, size][figure]['value']:.3f}".lstrip("0") for size in sizes)
+        return f"{first}, {second} and {third}"
+
+    stated = " ".join(text().split())
+    zero = rows["as it is", 0]
+    assert f"AUROC is {zero['auroc']['value']:.3f} with the weights as they are, ".replace(" 0.", " .") in stated
+    assert f"{row('fine-tuned', 'auroc')} after fine-tuning on 100, 300 and 1000 others" in stated
+    assert f"{row('ImageNet', 'auroc')} when training from ImageNet values" in stated
+    assert (
+        f"macro-F1 {zero['macro_f1']['value']:.3f}, then {row('fine-tuned', 'macro_f1')}".replace(" 0.", " .") in stated
+    )
+    assert f"against {row('ImageNet', 'macro_f1')}" in stated
+    counts = ("no", "one seed", "two seeds", "three seeds")
+    assert len(files[0]["seeds"]) == 3 and f"three seeds, with 1000 lesions {counts[len(files[1]['seeds'])]}" in stated
+    assert sum(files[0]["test"].values()) == 2000
