@@ -51,10 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(argv)
-    lesions = load_source(args.data)
-    lesions = lesions.select(lambda lesion: lesion.images and isinstance(lesion.labels.get(args.task), str))
-    known = without_copies(lesions, [load_source(source) for source in args.trained_on])
-    print(f"{len(known)} lesions of {known.name}; {len(lesions) - len(known)} left out as copies of training lesions\n")
+    known = unseen(args.data, args.trained_on, args.task)
+    print()
     found = {name: figures_of(name, known, args.task, args.runtime, args.refitted) for name in args.models}
     guards = of_guards(args.models[0], known, args.runtime)
     if args.json:
@@ -63,6 +61,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             partial.write_text(text + "\n", encoding="utf-8")
     print("\n\n".join(tables(found)))
     print("\nguards, share of the lesions: " + ", ".join(f"{kind} {share:.4f}" for kind, share in guards.items()))
+
+
+def unseen(data: str, trained_on: Sequence[str], task: str) -> LesionSet:
+    """The lesions of a source with an image and a label of the task, but copies of training lesions, and says how many."""
+    lesions = load_source(data)
+    lesions = lesions.select(lambda lesion: lesion.images and isinstance(lesion.labels.get(task), str))
+    known = without_copies(lesions, [load_source(source) for source in trained_on])
+    print(f"{len(known)} lesions of {known.name}; {len(lesions) - len(known)} left out as copies of training lesions")
+    return known
 
 
 def without_copies(lesions: LesionSet, others: Sequence[LesionSet]) -> LesionSet:
@@ -77,14 +84,18 @@ def without_copies(lesions: LesionSet, others: Sequence[LesionSet]) -> LesionSet
     return lesions.select(lambda lesion: lesion.id not in copies)
 
 
-def figures_of(name: str, lesions: LesionSet, task: str, runtime: str, refitted: int) -> dict[str, Any]:
-    """{"lesions", "counts", "scores", "answers_beyond", "ece_refitted"}."""
+def answers_of(name: str, lesions: LesionSet, task: str, runtime: str) -> Cases:
+    """What a network answers in fp32, with the lesions' classes spelled as it has them."""
     predictor = create_predictor(name, runtime, precision="fp32")
     lesions = spelled_as(lesions, predictor.tasks)
-    answers = list(
-        predict_stream(predictor, [(lesion.clinical, lesion.dermoscopy) for lesion in lesions], guards=False)
-    )
-    cases = Cases.from_predictions(lesions, answers, {task: predictor.tasks[task]}, mode="both")
+    pairs = [(lesion.clinical, lesion.dermoscopy) for lesion in lesions]
+    answers = list(predict_stream(predictor, pairs, guards=False))
+    return Cases.from_predictions(lesions, answers, {task: predictor.tasks[task]}, mode="both")
+
+
+def figures_of(name: str, lesions: LesionSet, task: str, runtime: str, refitted: int) -> dict[str, Any]:
+    """{"lesions", "counts", "scores", "answers_beyond", "ece_refitted"}."""
+    cases = answers_of(name, lesions, task, runtime)
     if unknown := len(cases) - int(cases.known(task).sum()):
         print(f"{name}: {unknown} lesions are of classes that it does not have, and are left out\n")
         cases = cases.select(cases.known(task))

@@ -29,21 +29,18 @@ from typing import Any
 
 import numpy as np
 
-from amfzoo import create_model, create_predictor, finetune
+from amfzoo import create_model, finetune
 from amfzoo.data.records import LesionSet
-from amfzoo.data.sources import load_source
-from amfzoo.data.spelling import spelled_as
 from amfzoo.evaluation import Cases, apply_temperatures, fit_temperatures, task_scores
 from amfzoo.evaluation.recalibration import cases_as_trained
 from amfzoo.files import replacing
-from amfzoo.inference import predict_stream
 from amfzoo.labels import same_classes
 from amfzoo.memory import keep_freed_memory
 from amfzoo.text_tables import table
 from amfzoo.training.checkpoint import FILE as CHECKPOINT
 
 from .asymmetry.figures import Figure, score_rows
-from .external import without_copies
+from .external import answers_of, unseen
 
 AS_IT_IS, RECALIBRATED, HEADS, TUNED, IMAGENET = "as it is", "recalibrated", "heads only", "fine-tuned", "ImageNet"
 BODY = ("clinical", "dermoscopy", "fusion")
@@ -81,6 +78,7 @@ class Study:
                 source = {"model": start.config.architecture, "pretrained": False, "backbone_weights": self.weights}
             finetune(source=own, out=folder, config=self.config, progress=False, **source, **settings)
             cases = answers_of(f"local-dir:{folder / 'model'}", test, self.task, self.runtime)
+            cases = narrowed(cases, self.task, test.tasks[self.task])
             with replacing(answers) as partial:
                 cases.write(partial)
             (folder / CHECKPOINT).unlink(missing_ok=True)  # three times the size of the network
@@ -130,10 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     option("--json", type=Path, metavar="FILE", help="write all figures there as well")
     args = parser.parse_args(argv)
     keep_freed_memory()
-    lesions = load_source(args.data)
-    lesions = lesions.select(lambda lesion: lesion.images and isinstance(lesion.labels.get(args.task), str))
-    known = without_copies(lesions, [load_source(source) for source in args.trained_on])
-    print(f"{len(known)} lesions of {known.name}; {len(lesions) - len(known)} left out as copies of training lesions")
+    known = unseen(args.data, args.trained_on, args.task)
     test, others = set_aside(of_task(known, args.task), args.test)
     if len(others) < max(args.sizes):
         parser.error(f"{len(others)} lesions are left beside the test part, fewer than {max(args.sizes)}")
@@ -180,28 +175,16 @@ def first(lesions: LesionSet, count: int, seed: int) -> LesionSet:
     return replace(lesions, lesions=tuple(lesions.lesions[number] for number in order))
 
 
-def answers_of(name: str, lesions: LesionSet, task: str, runtime: str) -> Cases:
-    predictor = create_predictor(name, runtime, precision="fp32")
-    spelled = spelled_as(lesions, predictor.tasks)
-    answers = list(
-        predict_stream(predictor, [(lesion.clinical, lesion.dermoscopy) for lesion in spelled], guards=False)
-    )
-    cases = Cases.from_predictions(spelled, answers, {task: predictor.tasks[task]})
-    return narrowed(cases, task, lesions.tasks[task])
-
-
 def narrowed(cases: Cases, task: str, classes: Sequence[str]) -> Cases:
     """The cases with `classes` of the task alone, as these are spelled; probabilities sum to 1 over them."""
-    theirs = same_classes(tuple(cases.tasks[task]), tuple(classes))
-    columns = [
-        next((i for i, name in enumerate(cases.tasks[task]) if theirs.get(name, name) == c), None) for c in classes
-    ]
-    if None in columns:
-        raise SystemExit(
-            f"the network has no class {classes[columns.index(None)]!r}; it has {', '.join(cases.tasks[task])}"
-        )
+    own = list(cases.tasks[task])
+    names = same_classes(classes, own)
+    for name in classes:
+        if name not in names:
+            raise SystemExit(f"the network has no class {name!r}; it has {', '.join(own)}")
+    columns = [own.index(names[name]) for name in classes]
     kept = cases.probabilities[task][:, columns]
-    new = np.full(len(cases.tasks[task]), -1)
+    new = np.full(len(own), -1)
     new[columns] = np.arange(len(classes))
     labels = cases.labels[task]
     return replace(

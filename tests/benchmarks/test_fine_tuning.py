@@ -91,7 +91,7 @@ def test_rows_and_their_figures(folder, capsys):
     assert apart == pytest.approx(rows["fine-tuned", 16]["auroc"]["value"] - rows[IMAGENET, 16]["auroc"]["value"])
     text = capsys.readouterr().out
     assert "10 test lesions, seeds 0" in text and "| 16 | ImageNet |" in text
-    # heads alone: the body stays what it was, and from ImageNet values it is those
+    # heads alone: the body stays what it was
     start, heads = (create_model(f"local-dir:{folder / name}") for name in ("weights", "runs/heads_only-16-0/model"))
     body = [name for name, _ in start.named_parameters() if name.startswith(("branches", "fusion"))]
     same = [bool((start.state_dict()[name] == heads.state_dict()[name]).all()) for name in body]
