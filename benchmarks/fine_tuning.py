@@ -10,6 +10,7 @@ and others, of which the first N in an order of its own for each seed play one's
     recalibrated    with a temperature from the N lesions, as `amfzoo recalibrate` fits it
     heads only      `amfzoo train` from the weights with `--set freeze=[clinical,dermoscopy,fusion]`
     fine-tuned      `amfzoo train` from the weights
+    trained alone   the same, but nothing of the weights that it began with is kept (`--set start_share=0`)
     ImageNet        `amfzoo train` of the same network from ImageNet values of its backbones
 
 All with the default recipe at the input size of the weights; a fifth of the N lesions chooses the epoch and calibrates, as in
@@ -42,7 +43,8 @@ from amfzoo.training.checkpoint import FILE as CHECKPOINT
 from .asymmetry.figures import Figure, score_rows
 from .external import answers_of, unseen
 
-AS_IT_IS, RECALIBRATED, HEADS, TUNED, IMAGENET = "as it is", "recalibrated", "heads only", "fine-tuned", "ImageNet"
+AS_IT_IS, RECALIBRATED, HEADS, TUNED = "as it is", "recalibrated", "heads only", "fine-tuned"
+ALONE, IMAGENET = "trained alone", "ImageNet"
 BODY = ("clinical", "dermoscopy", "fusion")
 WITH_INTERVAL, PLAIN = ("macro_f1", "auroc"), ("accuracy", "log_loss", "ece")
 Row = tuple[str, int]  # what was done, and with how many lesions
@@ -74,6 +76,8 @@ class Study:
             source: dict[str, Any] = {"model": self.model}
             if row == HEADS:
                 settings["freeze"] = BODY
+            if row == ALONE:
+                settings["start_share"] = 0.0
             if row == IMAGENET:
                 source = {"model": start.config.architecture, "pretrained": False, "backbone_weights": self.weights}
             finetune(source=own, out=folder, config=self.config, progress=False, **source, **settings)
@@ -137,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     own = {(size, seed): first(others, size, seed) for seed in args.seeds for size in args.sizes}
     found = study.untrained(test, own)
     for (size, seed), part in own.items():
-        for row in (HEADS, TUNED, *([IMAGENET] if args.weights else [])):
+        for row in (HEADS, TUNED, ALONE, *([IMAGENET] if args.weights else [])):
             found.setdefault((row, size), {})[seed] = study.trained(row, part, test, seed)
     figures = figures_of(found, args.task)
     if args.json:

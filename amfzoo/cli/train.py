@@ -171,7 +171,7 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer
-    from ..training.prepare import build_model, split_lesions, task_names, with_advice
+    from ..training.prepare import build_model, split_lesions, task_names, with_advice, with_start_share
 
     lesions = _lesions(args)
     if args.seeds:
@@ -183,7 +183,8 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     check_task_names(lesions.tasks)
     task_names(lesions.tasks, config.task_weights, "task_weights")
     task_names(lesions.tasks, config.class_weights_kept, "class_weights_kept")
-    network, described = build_model(args.model, lesions.tasks, config, **start)
+    network, described, learned = build_model(args.model, lesions.tasks, config, **start)
+    config = with_start_share(config, learned)
     make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)
     train = labelled(lesions.split("train"))

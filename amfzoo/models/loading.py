@@ -184,15 +184,19 @@ def load_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str, 
         own[name].data = tensor
 
 
-def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> None:
+def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: str) -> bool:
     """Fresh heads for `tasks`, except where task and classes, in whatever order, are those of the weights.
 
     Of a task with other classes those that the weights know, in whatever case, start from their values, which training can
     go on from.
+
+    Returns:
+        Whether every class of every task has values that were learned.
     """
     if tasks == model.tasks and list(tasks) == list(model.tasks):
-        return
+        return not model.untrained
     before = {t: (model.tasks[t], model.heads[t]) for t in tasks if t in model.tasks}
+    known = {t: same_classes(tasks[t], classes) for t, (classes, _) in before.items() if t not in model.untrained}
     kept = [t for t in before if sorted(tasks[t]) == sorted(before[t][0])]
     fitted = {name: {t: v for t, v in getattr(model.config, name).items() if t in kept} for name in FITTED}
     fitted["conformal"] = {t: sets.in_order(tasks[t]) for t, sets in fitted["conformal"].items()}
@@ -217,3 +221,4 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
             f" (of {', '.join(started)} the classes that the weights know start from their values)" if started else "",
             dropped or "none",
         )
+    return all(len(known.get(task, ())) == len(classes) for task, classes in tasks.items())

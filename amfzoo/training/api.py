@@ -32,6 +32,7 @@ from .prepare import (
     split_lesions,
     task_names,
     with_advice,
+    with_start_share,
 )
 from .run import About, finish, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
@@ -119,9 +120,10 @@ def finetune(
     check_task_names(lesions.tasks)  # before hours are spent on what validation.csv could not hold
     task_names(lesions.tasks, settings.task_weights, "task_weights")
     task_names(lesions.tasks, settings.class_weights_kept, "class_weights_kept")
-    network, start = build_model(
+    network, start, learned = build_model(
         model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
     )
+    settings = with_start_share(settings, learned)
     if "heads" in settings.freeze and network.untrained:
         raise ConfigError(
             f"training setting freeze: the heads of {', '.join(network.untrained)} are new and would stay random; leave heads out"

@@ -55,6 +55,8 @@ class TrainConfig:
         schedule: timm's, by update. warmup: share of the run in which lr rises from 0.
         clip_grad: largest norm of all gradients; 0 is off.
         ema: decay of the averaged weights, which are what is evaluated and kept; 0 is off.
+        start_share: share of the weights that training began with in what is evaluated and kept (Wortsman et al., CVPR 2022).
+            null is 0.5 where those weights know every class, else 0, which is off: see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
         freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
         image_size: side of the network input; null keeps the network's own preprocessing.
@@ -112,6 +114,7 @@ class TrainConfig:
     min_lr: float = number(0.0, 0)
     clip_grad: float = number(5.0, 0)
     ema: float = number(0.998, 0, 0.999999)
+    start_share: float | None = number(None, 0, 0.95, none=True)
     dropout: float | None = number(0.2, 0, 0.99, none=True)
     freeze: tuple[str, ...] = any_value((), parts)
     channels_last: bool = flag(True)
@@ -185,8 +188,8 @@ class TrainConfig:
 
     @classmethod
     def completed(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings that an earlier version wrote, with the defaults of those that it did not know."""
-        return {**cls().to_dict(), **settings}
+        """Settings that an earlier version wrote, with what it did for those that it did not know."""
+        return {**cls().to_dict(), "start_share": 0.0, **settings}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from ..ahead import ahead
@@ -25,6 +24,7 @@ from .dataset import BRANCHES, PairDataset
 from .depthwise import StridedDepthwiseInSingle
 from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
+from .kept import Kept
 from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
 from .prepare import crop_size
@@ -47,7 +47,7 @@ class _Part:
 
 
 class Trainer:
-    """One network, its optimiser, schedule and averaged weights, and the steps that change them.
+    """One network, its optimiser, schedule and what is kept of its weights, and the steps that change them.
 
     Args:
         network: on the CPU; trained in place.
@@ -95,7 +95,7 @@ class Trainer:
         network.to(accelerator.device, memory_format=layout)
         network.set_grad_checkpointing(config.grad_checkpointing)
         network.drop_fusion = config.drop_fusion
-        self.ema = ModelEmaV3(network, decay=config.ema, use_warmup=True) if config.ema else None
+        self.kept = Kept(network, config)
         self._optimizer = make_optimizer(network, config)
         self._schedule = make_schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)
         self.loss = PairLoss(
@@ -124,7 +124,7 @@ class Trainer:
     @property
     def averaged(self) -> PairNetwork:
         """The network to evaluate and to keep, in evaluation mode."""
-        network = self.network.eval() if self.ema is None else self.ema.module
+        network = self.kept.network()
         if self.accelerator.num_processes > 1:  # statistics of normalisation are those of the first process
             from accelerate.utils import broadcast
 
@@ -195,8 +195,7 @@ class Trainer:
         self._pending.append(value)
         self.progress.step += 1
         self.progress.done += 1
-        if self.ema is not None:
-            self.ema.update(self.network, step=self.progress.step)
+        self.kept.update(self.progress.step)
 
     def _part_loss(self, draw: StepDraw, part: _Part, targets: Targets, present: Tensor, epoch: int) -> Tensor:
         device, positions = self.accelerator.device, part.positions
@@ -307,7 +306,7 @@ class Trainer:
         scaler = self.accelerator.scaler
         state = {
             "network": self.network.state_dict(),
-            "ema": None if self.ema is None else self.ema.module.state_dict(),
+            "ema": self.kept.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "progress": vars(self.progress),
@@ -317,7 +316,6 @@ class Trainer:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
-        if self.ema is not None:
-            self.ema.module.load_state_dict(state["ema"])
+        self.kept.load_state_dict(state["ema"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])

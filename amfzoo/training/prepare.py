@@ -28,6 +28,7 @@ from .draws import seed_of
 
 logger = logging.getLogger("amfzoo")
 FROM_TIMM = "timm"
+START_SHARE = 0.5  # results/fine_tuning.md
 BRANCH_MARK = "#"  # NAME#BRANCH: another branch of a pair network than the one that is to start
 
 
@@ -124,8 +125,8 @@ def build_model(
     *,
     pretrained: bool | None = None,
     backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
-) -> tuple[PairNetwork, str]:
-    """The network to train, and what it starts from, in words.
+) -> tuple[PairNetwork, str, bool]:
+    """The network to train; what it starts from, in words; and whether that is weights that answer all of `tasks`.
 
     A network that is given is copied. Random values depend on the config's seed alone.
 
@@ -149,14 +150,13 @@ def build_model(
             fresh_auxiliary=True,
         )
         network.mark_untrained(model.untrained)
-        if network.tasks != dict(tasks):
-            change_heads(network, dict(tasks), start)
     else:
-        network, start = create_model(model, pretrained, tasks=tasks, **settings), os.fspath(model)
-        refuse_own_parts(network)  # models that users register
+        start = os.fspath(model)
         random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
         # by the name that stays, whatever becomes the default
         default = load_manifest().default_tags.get(model) if isinstance(model, str) else None
+        network = create_model(model, pretrained, **settings, **({"tasks": tasks} if random else {}))
+        refuse_own_parts(network)  # models that users register
         start = f"{start} with random weights" if random else f"{start}.{default}" if default else start
         if random and not backbone_weights:
             logger.warning(
@@ -164,10 +164,12 @@ def build_model(
                 "(--clinical-weights, --dermoscopy-weights)",
                 start,
             )
+    learned = change_heads(network, dict(tasks), start)
     if network.auxiliary and not config.auxiliary:
         network.remove_auxiliary_heads()
     licences = [licence_of(network.config.info)]
-    for branch, weights in _per_branch(backbone_weights, network).items():
+    bodies = _per_branch(backbone_weights, network)
+    for branch, weights in bodies.items():
         licences.append(_load_backbone(network, branch, weights))
         # the folder too: every run's model is called "model"
         source = weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])
@@ -180,7 +182,15 @@ def build_model(
     network.config = network.config.with_preprocess(**changes)
     network.config = network.config.unfitted(info=_joined(licences))
     _check_crops(network, config)
-    return network, start
+    return network, start, learned and not bodies
+
+
+def with_start_share(config: TrainConfig, learned: bool) -> TrainConfig:
+    """The settings with a share of the weights that training starts from, where they leave it open: none of weights that do
+    not answer the tasks by themselves (`learned`), halfway to which a network answers worse."""
+    if config.start_share is not None:
+        return config
+    return replace(config, start_share=START_SHARE if learned else 0.0)
 
 
 def crop_size(config: TrainConfig, size: tuple[int, int], epoch: int) -> tuple[int, int]:

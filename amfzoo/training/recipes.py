@@ -33,7 +33,7 @@ RECIPES: dict[str, Recipe] = {
         "the published recipe of FusionM4Net, stage 1",
         {
             "epochs": 250, "batch_size": 32, "optimizer": "adam", "lr": 3e-5, "fusion_lr": 1.0, "weight_decay": 0.0, "warmup": 0.0,
-            "clip_grad": 0.0, "ema": 0.0, "dropout": None, "image_size": 224, "crop_start": 1.0, "crop_end": 1.0,
+            "clip_grad": 0.0, "ema": 0.0, "start_share": 0.0, "dropout": None, "image_size": 224, "crop_start": 1.0, "crop_end": 1.0,
             "rotate": 45.0, "zoom": 0.9, "stretch": 0.0, "contrast": 0.1, "light": 0.1, "saturation": 0.1,
             "channel_gain": 0.0, "modality_dropout": 0.0, "auxiliary": 1.0, "class_weights": "none",
             "label_smoothing": 0.0, "metric": "accuracy",

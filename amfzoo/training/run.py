@@ -159,7 +159,7 @@ def _rate(trainer: Trainer) -> float:
 def _kept(trainer: Trainer, about: About) -> PairNetwork:
     """A copy of the averaged network on the CPU, without what only training needs."""
     # not `trainer.averaged`, for which all processes meet: this is for the first one alone, whose statistics count
-    source = trainer.network if trainer.ema is None else trainer.ema.module
+    source = trainer.kept.network()
     copy = PairNetwork(source.config)
     copy.load_state_dict(source.state_dict())
     copy.remove_auxiliary_heads()

@@ -17,29 +17,29 @@ from amfzoo.training.prepare import build_model, check_leaks, split_lesions, wit
 def test_an_advised_border_is_cut_off_unless_set(data, config, setting, expected):
     advised = replace(data, hints={"border": 0.05})
     settings = with_advice(replace(config, border=setting), advised)
-    network, _ = build_model("amf_test", advised.tasks, settings)
+    network, _, _ = build_model("amf_test", advised.tasks, settings)
     assert {p.border for p in network.preprocess.values()} == {expected}
 
 
 def test_what_was_calibrated_on_other_lesions_is_left_behind(data, config):
-    network, _ = build_model("amf_test", data.tasks, config)
+    network, _, _ = build_model("amf_test", data.tasks, config)
     classes = data.tasks["colour"]
     sets = ConformalSets("lac", 0.9, dict.fromkeys(classes, 0.5), dict.fromkeys(classes, 20))
     network.config = network.config.replace(temperatures={"colour": 2.0}, conformal={"colour": sets})
-    again, _ = build_model(network, data.tasks, config)
+    again, _, _ = build_model(network, data.tasks, config)
     assert not again.config.temperatures and not again.config.conformal
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_a_network_of_another_precision_is_trained_in_fp32(data, config, dtype):
-    network, _ = build_model("amf_test", data.tasks, config)
-    again, _ = build_model(network.to(dtype), data.tasks, config)
+    network, _, _ = build_model("amf_test", data.tasks, config)
+    again, _, _ = build_model(network.to(dtype), data.tasks, config)
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
     assert {parameter.dtype for parameter in network.parameters()} == {dtype}
 
 
 def test_without_advice_the_network_keeps_its_border(data, config):
-    network, _ = build_model("amf_test", data.tasks, with_advice(config, data))
+    network, _, _ = build_model("amf_test", data.tasks, with_advice(config, data))
     assert {p.border for p in network.preprocess.values()} == {0.0}
 
 
@@ -87,5 +87,5 @@ def test_what_a_branch_starts_from_keeps_its_licence(tmp_path):
     donor.config = donor.config.replace(info={"license": "CC-BY-NC-4.0", "attribution": "somebody"})
     folder = donor.save_pretrained(tmp_path / "donor")
     starts = {branch: f"local-dir:{folder}#{branch}" for branch in ("clinical", "dermoscopy")}
-    network, _ = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts)
+    network, _, _ = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts)
     assert network.config.info == {"license": "CC-BY-NC-4.0", "attribution": "somebody"}
