@@ -197,7 +197,7 @@ def test_other_tasks_keep_what_is_the_same(released, caplog):
     (record,) = [record for record in caplog.records if record.name == "amfzoo"]
     assert record.levelno >= logging.WARNING
     message = record.getMessage()
-    assert "['diagnosis', 'age'] are new" in message and "['diagnosis'] of the weights were dropped" in message
+    assert "new and untrained heads: diagnosis, age" in message and "that were dropped: diagnosis" in message
 
 
 def test_classes_that_the_weights_know_start_from_their_values(released, caplog):

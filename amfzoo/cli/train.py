@@ -68,6 +68,11 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(
+        "--network", metavar="KEY=VALUE", action="append", default=[],
+        help="change the network, as create_model does, e.g. --network fusion=none --network dermoscopy=convnext_tiny, "
+        "or clinical=null for one branch",
+    )  # fmt: skip
+    parser.add_argument(
         "--valid", metavar="SHARE", type=float, help="share held out where the data has no split (default: 0.2)"
     )
     parser.add_argument(
@@ -99,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     }
     # None, not False: of a name that names weights, `create_model` knows
     start: dict[str, Any] = {"pretrained": True if args.pretrained else None, "backbone_weights": weights or None}
+    start["network"] = dict(map(parse_setting, args.network)) or None
     if args.dry_run:
         return _dry_run(args, config, start)
     from ..training.api import finetune
@@ -183,6 +189,7 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     check_task_names(lesions.tasks)
     task_names(lesions.tasks, config.task_weights, "task_weights")
     task_names(lesions.tasks, config.class_weights_kept, "class_weights_kept")
+    start["network_settings"] = start.pop("network")
     network, described, learned = build_model(args.model, lesions.tasks, config, **start)
     config = with_start_share(config, learned)
     make_optimizer(network, config)  # says so if there is none of that name

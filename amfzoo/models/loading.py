@@ -214,11 +214,10 @@ def change_heads(model: nn.Module, tasks: dict[str, tuple[str, ...]], source: st
     fresh = [t for t in tasks if t not in kept]
     started = [t for t in fresh if t in before and same_classes(tasks[t], before[t][0])]
     if fresh or dropped:
-        logger.warning(
-            "%s: heads %s are new and untrained%s; heads %s of the weights were dropped",
-            source,
-            fresh or "none",
-            f" (of {', '.join(started)} the classes that the weights know start from their values)" if started else "",
-            dropped or "none",
+        values = (
+            f" (of {', '.join(started)} the classes that the weights know start from their values)" if started else ""
         )
+        parts = [f"new and untrained heads: {', '.join(fresh)}{values}"] if fresh else []
+        parts += [f"heads of the weights that were dropped: {', '.join(dropped)}"] if dropped else []
+        logger.warning("%s: %s", source, "; ".join(parts))
     return all(len(known.get(task, ())) == len(classes) for task, classes in tasks.items())

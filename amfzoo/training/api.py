@@ -7,9 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import torch
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger("amfzoo")
+_P, _R = ParamSpec("_P"), TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,19 @@ class FinetuneResult:
     metrics: dict[str, float]
 
 
+def _leaving_random_state(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Its draws have seeds of their own, so what the caller draws afterwards must not depend on it."""
+
+    @wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+        with torch.random.fork_rng(devices=devices):
+            return function(*args, **kwargs)
+
+    return run
+
+
+@_leaving_random_state
 def finetune(
     model: str | os.PathLike[str] | PairNetwork,
     source: Any,
@@ -71,6 +86,7 @@ def finetune(
     config: TrainConfig | str | os.PathLike[str] | None = None,
     pretrained: bool | None = None,
     backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
+    network: Mapping[str, Any] | None = None,
     device: str | None = None,
     overwrite: bool = False,
     should_stop: Callable[[], bool] | None = None,
@@ -96,6 +112,8 @@ def finetune(
         backbone_weights: "timm" (fetched), or branch -> "timm", a safetensors file of
             the bare backbone, or a pair network by name, whose branch is taken
             ("amf_base#dermoscopy" takes that one, whichever branch is to start).
+        network: fields of `NetworkConfig` that change a named model, as `create_model` takes them, e.g. ``{"fusion": "none"}``;
+            not those that training sets (tasks, dropout, auxiliary_heads).
         device: "cpu", "cuda", "cuda:1", "mps"; default what accelerate finds.
         overwrite: throw away the run that is in `out`.
         should_stop: asked between steps; when true, a checkpoint is written and
@@ -120,20 +138,25 @@ def finetune(
     check_task_names(lesions.tasks)  # before hours are spent on what validation.csv could not hold
     task_names(lesions.tasks, settings.task_weights, "task_weights")
     task_names(lesions.tasks, settings.class_weights_kept, "class_weights_kept")
-    network, start, learned = build_model(
-        model, lesions.tasks, settings, pretrained=pretrained, backbone_weights=backbone_weights
+    made, start, learned = build_model(
+        model,
+        lesions.tasks,
+        settings,
+        pretrained=pretrained,
+        backbone_weights=backbone_weights,
+        network_settings=network,
     )
     settings = with_start_share(settings, learned)
-    if "heads" in settings.freeze and network.untrained:
+    if "heads" in settings.freeze and made.untrained:
         raise ConfigError(
-            f"training setting freeze: the heads of {', '.join(network.untrained)} are new and would stay random; leave heads out"
+            f"training setting freeze: the heads of {', '.join(made.untrained)} are new and would stay random; leave heads out"
         )
-    identity = fingerprint(network, start, lesions, settings)
+    identity = fingerprint(made, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
-        about = About(lesions.name, start, sum(p.numel() for p in network.parameters()), network.untrained)
+        about = About(lesions.name, start, sum(p.numel() for p in made.parameters()), made.untrained)
         check_leaks(lesions)
-        train, valid = datasets(lesions, network, settings, folder, accelerator, progress)
+        train, valid = datasets(lesions, made, settings, folder, accelerator, progress)
         if valid is not None:
             check_metric(settings.metric, valid)
             for task, label in only_class(valid):
@@ -149,12 +172,17 @@ def finetune(
             report.write_config(
                 folder,
                 settings.to_dict(),
-                {"model": start, "data": lesions.name, "tasks": {t: list(c) for t, c in lesions.tasks.items()}},
+                {
+                    "model": start if isinstance(model, PairNetwork) else os.fspath(model),
+                    "started_from": start,
+                    "data": lesions.name,
+                    "tasks": {t: list(c) for t, c in lesions.tasks.items()},
+                },
             )
         accelerator.wait_for_everyone()
         with _determinism(settings.deterministic):
             trainer = Trainer(
-                network, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
+                made, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
             )
             for task in unlearned(trainer) if settings.teachers and accelerator.is_main_process else ():
                 logger.warning(

@@ -49,7 +49,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for name, value in new["settings"].items()
         if before.get(name) != value
     ]
-    if old["start"] != new["start"]:
+    same = old.get("weights") == new["weights"]  # the same, wherever their folder lies now
+    if old["start"] != new["start"] and not same:
         found.append(f"it started from {old['start']}, now from {new['start']}")
     elif old["network"] != new["network"]:
         found.append("the network has other settings")

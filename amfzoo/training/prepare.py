@@ -19,7 +19,7 @@ from ..factory import create_model
 from ..hub import HUB_PREFIX, LOCAL_PREFIX
 from ..manifest import load_manifest
 from ..models.backbone import load_backbone_weights
-from ..models.config import BRANCHES, licence_of
+from ..models.config import BRANCHES, FITTED, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from ..models.own_parts import refuse_own_parts
@@ -29,6 +29,7 @@ from .draws import seed_of
 logger = logging.getLogger("amfzoo")
 FROM_TIMM = "timm"
 START_SHARE = 0.5  # results/fine_tuning.md
+_SET_BY_TRAINING = ("architecture", "tasks", "auxiliary_heads", "dropout", "info", *FITTED)
 BRANCH_MARK = "#"  # NAME#BRANCH: another branch of a pair network than the one that is to start
 
 
@@ -125,10 +126,12 @@ def build_model(
     *,
     pretrained: bool | None = None,
     backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
+    network_settings: Mapping[str, Any] | None = None,
 ) -> tuple[PairNetwork, str, bool]:
     """The network to train; what it starts from, in words; and whether that is weights that answer all of `tasks`.
 
-    A network that is given is copied. Random values depend on the config's seed alone.
+    A network that is given is copied. Random values depend on the config's seed alone. The words go into the model's card, so
+    of the user's own folders they hold the name of the weights alone.
 
     Raises:
         UnknownModelError, ConfigError, WeightsError: see `create_model`.
@@ -136,9 +139,14 @@ def build_model(
     settings: dict[str, Any] = {"auxiliary_heads": True} if config.auxiliary else {}
     if config.dropout is not None:
         settings["dropout"] = config.dropout
+    settings.update(_checked(network_settings or {}))
     torch.manual_seed(seed_of("weights", config.seed))
     if isinstance(model, PairNetwork):
         refuse_own_parts(model)
+        if network_settings:
+            raise ConfigError(
+                f"network settings {', '.join(network_settings)}: a network that is given cannot be changed"
+            )
         network, start = PairNetwork(model.config.replace(**settings)), "the given network"
         load_weights(
             network,
@@ -157,7 +165,13 @@ def build_model(
         default = load_manifest().default_tags.get(model) if isinstance(model, str) else None
         network = create_model(model, pretrained, **settings, **({"tasks": tasks} if random else {}))
         refuse_own_parts(network)  # models that users register
-        start = f"{start} with random weights" if random else f"{start}.{default}" if default else start
+        if random:
+            start = f"{start} with random weights"
+        elif isinstance(model, os.PathLike) or start.startswith(LOCAL_PREFIX):
+            folder = Path(start.removeprefix(LOCAL_PREFIX)).name
+            start = str(network.config.info.get("name") or f"the weights in {folder}")
+        elif default:
+            start = f"{start}.{default}"
         if random and not backbone_weights:
             logger.warning(
                 "%s: to start from what is known, pass pretrained=True (--pretrained) or backbone_weights "
@@ -183,6 +197,17 @@ def build_model(
     network.config = network.config.unfitted(info=_joined(licences))
     _check_crops(network, config)
     return network, start, learned and not bodies
+
+
+def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the network, but those that a run sets itself."""
+    own = [name for name in settings if name in _SET_BY_TRAINING]
+    if own:
+        raise ConfigError(
+            f"network setting {own[0]}: training sets it (tasks from the data; dropout, and auxiliary for auxiliary_heads, are "
+            "settings of the training)"
+        )
+    return dict(settings)
 
 
 def with_start_share(config: TrainConfig, learned: bool) -> TrainConfig:

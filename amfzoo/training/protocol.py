@@ -17,6 +17,8 @@ import torch
 
 from ..data.records import LesionSet
 from ..errors import ConfigError, ImageError
+from ..models.called import called
+from ..models.network import PairNetwork
 from ..processes import is_first
 from .api import FinetuneResult, finetune, settings_of
 from .checkpoint import write_whole
@@ -89,6 +91,13 @@ def train_seeds(
     bad_image = settings_of(settings.get("recipe", "default"), config, known).on_bad_image
     if is_first():
         _check_test(test, bad_image)  # before hours are spent
+        if isinstance(model, PairNetwork) and model.untrained and len(seeds) > 1:
+            logger.warning(
+                "all %d runs start from the values of the given network, the random ones of %s too, so that their spread leaves "
+                "out what other starts would change: name the model instead (network={...} changes it, `register_model` "
+                "gives one of yours a name)",
+                *(len(seeds), ", ".join(model.untrained)),
+            )
         if settings.get("overwrite"):
             for name in (LEADERBOARD_FILE, SCORES_FILE):  # of the runs that are thrown away
                 (folder / name).unlink(missing_ok=True)
@@ -200,7 +209,7 @@ def _write(
 
     network = next(iter(runs.values())).model
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
-    name = f"amfzoo {network.config.architecture} ({parameters:.1f} M), {len(runs)} seed{'s' * (len(runs) > 1)}"
+    name = f"amfzoo {called(network.config)} ({parameters:.1f} M), {len(runs)} seed{'s' * (len(runs) > 1)}"
     text = leaderboard(name, next(iter(scores.values())), remarks=_remarks(lesions))
     alone = {mode: found for mode, found in list(scores.items())[1:]}
     for mode, found in alone.items():

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..fingerprint import fingerprint
 from ..inference.tf32 import exact_convolutions
+from ..models.called import called as called_network
 from ..models.network import PairNetwork
 from ..models.origin import origin_of
 from . import report
@@ -169,7 +170,7 @@ def _kept(trainer: Trainer, about: About) -> PairNetwork:
         info={
             **copy.config.info,
             # the weights too: two runs on the same data must not pass for one model
-            "name": f"{copy.config.architecture}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
+            "name": f"{called_network(copy.config)}, trained on {about.data} (weights {fingerprint(copy)[:8]})",
             "training_data": f"{about.data}: {len(trainer.train)} training lesions; started from {about.start}."
             + (f" Nothing was learned for {', '.join(nothing)}: do not use those answers." if nothing else ""),
         },
@@ -247,9 +248,9 @@ def _summary(
     called: Mapping[str, Mapping[str, float]],
 ) -> str:
     config: TrainConfig = trainer.config
-    history, architecture = trainer.progress.history, trainer.network.config.architecture
+    history, name = trainer.progress.history, called_network(trainer.network.config)
     facts = {
-        "model": f"{architecture}, {about.parameters / 1e6:.2f} M parameters, started from {about.start}",
+        "model": f"{name}, {about.parameters / 1e6:.2f} M parameters, started from {about.start}",
         "data": f"{about.data}: {len(train)} training, {0 if valid is None else len(valid)} validation lesions",
         "epochs": f"{len(history)} of {config.epochs}, of {trainer.steps_per_epoch} steps of {trainer.batch_size} lesions",
         "time": f"{sum(row['seconds'] for row in history) / 60:.1f} minutes of training steps",
@@ -259,6 +260,4 @@ def _summary(
         chosen = best_epoch(history, config.metric)
         facts["best epoch"] = f"{chosen + 1}, {config.metric} {history[chosen][f'valid/{config.metric}']:.4f}"
     chosen_by = None if config.keep == "last" else config.metric
-    return report.summary(
-        f"{trainer.network.config.architecture} on {about.data}", facts, train, valid, chosen_by, scores, called
-    )
+    return report.summary(f"{name} on {about.data}", facts, train, valid, chosen_by, scores, called)

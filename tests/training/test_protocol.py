@@ -56,6 +56,20 @@ def test_the_leaderboard_is_recomputed_from_the_predictions(trained, release):
     assert "drawn, not real" in text and "Not the official split" in text
 
 
+def test_seeds_of_a_network_that_is_given_share_its_random_values_and_that_is_said(
+    release, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(protocol, "finetune", lambda *given, **how: pytest.fail("enough"))
+    network = create_model("amf_test", fusion="none", tasks={"diagnosis": ("a", "b")})
+    for seeds in ([0], [0, 1]):
+        assert (
+            "all 2 runs start from the values of the given network, the random ones of diagnosis too" not in caplog.text
+        )
+        with pytest.raises(pytest.fail.Exception):
+            train_seeds(network, f"derm7pt:{release}", out=tmp_path / "out", seeds=seeds)
+    assert "all 2 runs start from the values of the given network, the random ones of diagnosis too" in caplog.text
+
+
 def test_each_seed_has_a_model_folder_to_push(trained):
     out, _ = trained
     for seed in (0, 1):

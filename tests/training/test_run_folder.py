@@ -71,6 +71,29 @@ def test_a_run_of_an_earlier_version_goes_on(data, tiny, tmp_path):
     assert len(finetune("amf_test", data, **go, **tiny).history) == tiny["epochs"]
 
 
+def test_where_the_weights_lie_is_not_in_the_model_and_may_change_between_two_sittings(data, tiny, tmp_path):
+    go = {"out": tmp_path / "run", "device": "cpu", "progress": False, **tiny, "epochs": 1}
+    torch.manual_seed(0)
+    before = amfzoo.create_model("amf_test", tasks=data.tasks).save_pretrained(tmp_path / "ward 7" / "mueller")
+    with pytest.raises(TrainingStopped):
+        finetune(before, data, should_stop=lambda: True, **go)
+    shutil.move(tmp_path / "ward 7" / "mueller", tmp_path / "moved")
+    found = finetune(f"local-dir:{tmp_path / 'moved'}", data, **go)
+    written = "".join((found.folder / "model" / name).read_text() for name in ("config.json", "README.md"))
+    assert "started from the weights in moved" in written
+    assert "ward 7" not in written and str(tmp_path) not in written
+    again = finetune(found.folder / "model", data, **{**go, "out": tmp_path / "second"}).model.config.info
+    assert f"started from {found.model.config.info['name']}" in again["training_data"]
+
+
+def test_what_the_caller_draws_does_not_depend_on_the_run(data, tiny, tmp_path):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny | {"epochs": 1})
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(data, tiny, tmp_path, monkeypatch):
     resource = pytest.importorskip("resource")
     save, count = loop.save_checkpoint, {"calls": 0}

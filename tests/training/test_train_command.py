@@ -6,6 +6,7 @@ import csv
 
 import pytest
 
+from amfzoo import create_model
 from amfzoo.cli import exit_codes, main, train
 from amfzoo.training.checkpoint import load_checkpoint
 
@@ -39,6 +40,21 @@ def test_a_users_table_is_trained_on(table, tiny, tmp_path, capsys):
     assert code == exit_codes.OK
     assert "# amf_test on" in printed.out and "epoch 1/1" in printed.err
     assert (tmp_path / "run" / "model" / "config.json").exists()
+
+
+def test_a_changed_network_is_trained_and_does_not_pass_for_the_named_one(table, tiny, tmp_path, capsys):
+    run = ("--model", "amf_test", "--data", table, "--out", tmp_path / "run", "--device", "cpu", "--network", "fusion=none",
+           "--network", "pool-clinical=true", *_options(tiny, epochs=1))  # fmt: skip
+    assert _run(*run) == exit_codes.OK
+    assert "# amf_test with fusion=none on mine.csv" in capsys.readouterr().out
+    model = create_model(f"local-dir:{tmp_path / 'run' / 'model'}")
+    assert (
+        model.config.fusion == "none"
+        and "# amf_test with fusion=none" in (tmp_path / "run/model/README.md").read_text()
+    )
+    for wrong, said in (("dropout=0.5", "network setting dropout: training sets it"), ("fusoin=none", "fusion")):
+        assert _run(*run, "--network", wrong) == exit_codes.USAGE
+        assert said in capsys.readouterr().err
 
 
 def test_given_splits_are_kept(table, data, tiny, tmp_path, capsys):
