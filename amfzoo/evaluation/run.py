@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ def evaluate_model(
         )
     lesions = spelled_as(lesions, model.tasks)
     _check_labels(model, lesions, ignore_other_classes)
+    _note_own_data(model, lesions)
     network = Augmented(model) if tta else model
     found = {}
     for mode in wanted:
@@ -80,6 +82,23 @@ def evaluate_model(
         answered = _answered(lesions.name, kept, list(answers), mode)
         found[mode] = Cases.from_predictions(*zip(*answered), model.tasks, mode=mode)
     return found
+
+
+def _note_own_data(model: PairNetwork, lesions: LesionSet) -> None:
+    """Warn where the weights say that they come of a data set of this name, and no split tells which lesions they have not seen."""
+    told = str(model.config.info.get("training_data") or "")
+    own = [
+        name
+        for name in lesions.name.split("+")
+        if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", told, re.IGNORECASE)
+    ]
+    open_ = sum(lesion.split is None for lesion in lesions)
+    if own and open_:
+        logger.warning(
+            "%s says that it was trained on lesions of %s: of those among these %d, figures flatter and nothing can be fitted to; "
+            "give those that it has not seen (of a run: --splits run/split.csv --split valid)",
+            *(model.config.info.get("name", "the network"), " and ".join(own), open_),
+        )
 
 
 def _answered(name: str, lesions: list[Lesion], answers: list, mode: str) -> list[tuple[Lesion, Prediction]]:

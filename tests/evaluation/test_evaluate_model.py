@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,21 @@ def test_augmented_keeps_the_network_in_its_mode_and_turns_wide_images_half_way(
         list(predict_stream(Augmented(wide), [(np.zeros((64, 96, 3), np.uint8), None)]))
     assert wide.training and all(module.training for module in wide.modules())
     assert len(Augmented(wide).views) == 4 and len(Augmented(model).views) == 8
+
+
+@pytest.mark.parametrize(
+    "told, name, split, warned",
+    [
+        ("3522 lesions of MILK10k and others", "milk10k", None, True),
+        ("mine.csv: 80 training lesions", "theirs.csv+mine.csv", None, True),
+        ("mine.csv: 80 training lesions", "mine.csv", "valid", False),  # told apart by the split
+        ("not-mine.csv: 80 training lesions", "mine.csv", None, False),
+        (None, "mine.csv", None, False),
+    ],
+)
+def test_a_network_on_the_data_that_it_was_trained_on_is_told_of(lesions, caplog, told, name, split, warned):
+    network = tiny_model(tasks=TASKS)
+    network.config = network.config.replace(info={"training_data": told} if told else {})
+    some = replace(lesions, name=name, lesions=tuple(replace(lesion, split=split) for lesion in lesions.lesions[:1]))
+    evaluate_model(network, some, modes=["both"])
+    assert ("says that it was trained on lesions of m" in caplog.text) == warned
