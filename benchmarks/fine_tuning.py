@@ -8,9 +8,9 @@ and others, of which the first N in an order of its own for each seed play one's
 
     as it is        the weights, without any lesion of one's own
     recalibrated    with a temperature from the N lesions, as `amfzoo recalibrate` fits it
-    heads only      `amfzoo train` from the weights with `--set freeze=[clinical,dermoscopy,fusion]`
+    heads only      `amfzoo train` from the weights with `--set freeze=[clinical,dermoscopy,fusion] --set start_share=0`
     fine-tuned      `amfzoo train` from the weights
-    trained alone   the same, but nothing of the weights that it began with is kept (`--set start_share=0`)
+    trained alone   the same with `--set start_share=0`: the trained weights, not their mean with those of the start
     ImageNet        `amfzoo train` of the same network from ImageNet values of its backbones
 
 All with the default recipe at the input size of the weights; a fifth of the N lesions chooses the epoch and calibrates, as in
@@ -76,7 +76,7 @@ class Study:
             source: dict[str, Any] = {"model": self.model}
             if row == HEADS:
                 settings["freeze"] = BODY
-            if row == ALONE:
+            if row in (HEADS, ALONE):
                 settings["start_share"] = 0.0
             if row == IMAGENET:
                 source = {"model": start.config.architecture, "pretrained": False, "backbone_weights": self.weights}
