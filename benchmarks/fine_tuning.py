@@ -202,7 +202,8 @@ def narrowed(cases: Cases, task: str, classes: Sequence[str]) -> Cases:
 
 
 def figures_of(found: Mapping[Row, Mapping[int, Cases]], task: str) -> list[dict[str, Any]]:
-    """One dict per row: row, lesions, each figure, and the differences from ImageNet's row with as many lesions."""
+    """One dict per row: row, lesions, each figure, and the differences from ImageNet's row with as many lesions, and of what is
+    fine-tuned from what is trained alone."""
     scores = score_rows(found, task)
     rows = []
     for (name, size), runs in found.items():
@@ -210,10 +211,11 @@ def figures_of(found: Mapping[Row, Mapping[int, Cases]], task: str) -> list[dict
         one.update({figure: plain(scores[name, size].figure(figure)) for figure in WITH_INTERVAL})
         parts = [task_scores(cases, task) for cases in runs.values()]
         one.update({figure: float(np.mean([part[figure].value for part in parts])) for figure in PLAIN})
-        control = scores.get((IMAGENET, size))
-        if control and name != IMAGENET:
-            apart = {figure: scores[name, size].minus(control, figure) for figure in WITH_INTERVAL}
-            one["minus_imagenet"] = {figure: plain(value) for figure, value in apart.items() if value}
+        for key, row in (("minus_imagenet", IMAGENET), ("minus_alone", ALONE)):
+            control = scores.get((row, size))
+            if control and name != row and (row == IMAGENET or name == TUNED):
+                apart = {figure: scores[name, size].minus(control, figure) for figure in WITH_INTERVAL}
+                one[key] = {figure: plain(value) for figure, value in apart.items() if value}
         rows.append(one)
     return sorted(rows, key=lambda one: one["lesions"])
 
@@ -224,6 +226,8 @@ def plain(figure: Figure) -> dict[str, float | None]:
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The table, and under it what the mean with the start changes."""
+
     def text(figure: Mapping[str, Any], sign: str = "") -> str:
         value, low, high, sd = (figure[name] for name in ("value", "low", "high", "sd"))
         interval = f"{value:{sign}.3f}" if low is None else f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
@@ -243,7 +247,13 @@ def shown(rows: Sequence[Mapping[str, Any]]) -> str:
                 *(text(apart[figure], "+") if figure in apart else "" for figure in WITH_INTERVAL),
             ]
         )
-    return table(head, lines)
+    beside = [
+        f"{TUNED} minus {ALONE}, {one['lesions']} lesions: "
+        + ", ".join(f"{figure.replace('_', '-')} {text(value, '+')}" for figure, value in one["minus_alone"].items())
+        for one in rows
+        if one.get("minus_alone")
+    ]
+    return "\n".join([table(head, lines), "", *beside])
 
 
 if __name__ == "__main__":

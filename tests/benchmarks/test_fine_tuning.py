@@ -72,7 +72,7 @@ def test_rows_and_their_figures(folder, capsys):
     rows = {(one["row"], one["lesions"]): one for one in found["rows"]}
     assert set(rows) == {
         (AS_IT_IS, 0),
-        *((row, 16) for row in ("recalibrated", "heads only", "fine-tuned", IMAGENET)),
+        *((row, 16) for row in ("recalibrated", "heads only", "fine-tuned", "trained alone", IMAGENET)),
     }
     # as it is: what `predict` answers, with the probabilities of C shared out
     lesions = of_task(load_source(folder / "d.csv"), "diagnosis")
@@ -89,13 +89,24 @@ def test_rows_and_their_figures(folder, capsys):
     assert rows["recalibrated", 16]["accuracy"] == own["accuracy"] and "minus_imagenet" in rows["recalibrated", 16]
     apart = rows["fine-tuned", 16]["minus_imagenet"]["auroc"]["value"]
     assert apart == pytest.approx(rows["fine-tuned", 16]["auroc"]["value"] - rows[IMAGENET, 16]["auroc"]["value"])
+    apart = rows["fine-tuned", 16]["minus_alone"]["auroc"]["value"]
+    assert apart == pytest.approx(
+        rows["fine-tuned", 16]["auroc"]["value"] - rows["trained alone", 16]["auroc"]["value"]
+    )
+    assert [name for name, one in rows.items() if "minus_alone" in one] == [("fine-tuned", 16)]
     text = capsys.readouterr().out
     assert "10 test lesions, seeds 0" in text and "| 16 | ImageNet |" in text
+    assert "fine-tuned minus trained alone, 16 lesions: macro-f1 " in text
     # heads alone: the body stays what it was
     start, heads = (create_model(f"local-dir:{folder / name}") for name in ("weights", "runs/heads_only-16-0/model"))
     body = [name for name, _ in start.named_parameters() if name.startswith(("branches", "fusion"))]
     same = [bool((start.state_dict()[name] == heads.state_dict()[name]).all()) for name in body]
     assert body and all(same)
+    shares = [
+        "start_share: 0.5" in (folder / f"runs/{row}-16-0/config.yaml").read_text()
+        for row in ("fine-tuned", "trained_alone")
+    ]
+    assert shares == [True, False]
 
     # finished runs stay, and give the same
     answers = folder / "runs" / "fine-tuned-16-0" / "test.csv"
