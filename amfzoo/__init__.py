@@ -44,24 +44,30 @@ _PUBLIC = {
 }
 __all__ = [*_PUBLIC, "__version__"]
 
-if TYPE_CHECKING:
-    from .errors import (
-        AmfzooError,
-        ConfigError,
-        ImageError,
-        PredictionError,
-        TableError,
-        UnknownModelError,
-        WeightsError,
-    )
-    from .factory import create_model
-    from .images import Preprocess, read_image
-    from .inference import Prediction, predict_stream
-    from .labels import Schema, Task
-    from .models.config import NetworkConfig
-    from .models.network import PairNetwork
-    from .registry import list_models, list_pretrained, model_info, register_model
-    from .runtimes import Predictor, create_predictor, export_model
-    from .training.api import finetune
-
-__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC, ("__version__",))
+if TYPE_CHECKING:  # `as` makes a name public to type checkers
+    from .errors import AmfzooError as AmfzooError
+    from .errors import ConfigError as ConfigError
+    from .errors import ImageError as ImageError
+    from .errors import PredictionError as PredictionError
+    from .errors import TableError as TableError
+    from .errors import UnknownModelError as UnknownModelError
+    from .errors import WeightsError as WeightsError
+    from .factory import create_model as create_model
+    from .images import Preprocess as Preprocess
+    from .images import read_image as read_image
+    from .inference.prediction import Prediction as Prediction
+    from .inference.predictor import predict_stream as predict_stream
+    from .labels import Schema as Schema
+    from .labels import Task as Task
+    from .models.config import NetworkConfig as NetworkConfig
+    from .models.network import PairNetwork as PairNetwork
+    from .registry import list_models as list_models
+    from .registry import list_pretrained as list_pretrained
+    from .registry import model_info as model_info
+    from .registry import register_model as register_model
+    from .runtimes import Predictor as Predictor
+    from .runtimes import create_predictor as create_predictor
+    from .runtimes import export_model as export_model
+    from .training.api import finetune as finetune
+else:
+    __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC, ("__version__",))

@@ -9,8 +9,14 @@ are deleted an hour later and when the server stops.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import lazy_names
 
 _PUBLIC = {"build": ".page", "launch": ".server"}
 __all__ = list(_PUBLIC)
-__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
+if TYPE_CHECKING:  # `as` makes a name public to type checkers
+    from .page import build as build
+    from .server import launch as launch
+else:
+    __getattr__, __dir__ = lazy_names(__name__, _PUBLIC)

@@ -13,6 +13,8 @@ measures how far to trust it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import lazy_names as _lazy_names
 
 # public name -> module; loaded on first use, so that the names cost no torch
@@ -26,4 +28,12 @@ _PUBLIC = {
 }
 __all__ = list(_PUBLIC)
 
-__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)
+if TYPE_CHECKING:  # `as` makes a name public to type checkers
+    from .attention import FusionAttention as FusionAttention
+    from .contribution import Contribution as Contribution
+    from .contribution import modality_contribution as modality_contribution
+    from .explanation import Explanation as Explanation
+    from .explanation import explain as explain
+    from .region_map import RegionMap as RegionMap
+else:
+    __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)

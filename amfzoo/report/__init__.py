@@ -8,10 +8,16 @@ Pages hold all they need and fetch nothing. What comes from files is shown as te
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import lazy_names as _lazy_names
 
 # public name -> module; loaded on first use, so that the names cost no torch
 _PUBLIC = {"write_pair_report": ".pair", "write_table_report": ".table"}
 __all__ = list(_PUBLIC)
 
-__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)
+if TYPE_CHECKING:  # `as` makes a name public to type checkers
+    from .pair import write_pair_report as write_pair_report
+    from .table import write_table_report as write_table_report
+else:
+    __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)

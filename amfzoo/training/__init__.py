@@ -18,10 +18,13 @@ _PUBLIC = {
 }
 __all__ = [*_PUBLIC]
 
-if TYPE_CHECKING:
-    from .api import FinetuneResult, finetune
-    from .config import TrainConfig, load_config
-    from .errors import TrainingError, TrainingStopped
-    from .recipes import RECIPES
-
-__getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)
+if TYPE_CHECKING:  # `as` makes a name public to type checkers
+    from .api import FinetuneResult as FinetuneResult
+    from .api import finetune as finetune
+    from .config import TrainConfig as TrainConfig
+    from .config import load_config as load_config
+    from .errors import TrainingError as TrainingError
+    from .errors import TrainingStopped as TrainingStopped
+    from .recipes import RECIPES as RECIPES
+else:
+    __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)
