@@ -59,6 +59,15 @@ def test_other_spellings_of_a_table(tmp_path, change):
     assert read(tmp_path, change(TABLE)).probabilities["diagnosis"].tolist() == [[0.7, 0.3], [0.2, 0.8]]
 
 
+def test_a_table_in_utf_16_is_read_by_its_mark(tmp_path):
+    """What Excel calls Unicode text: little endian, tabs."""
+    (tmp_path / "table.csv").write_bytes(
+        TABLE.replace("a,", "\u00e4,").replace(",", "\t").replace("\n", "\r\n").encode("utf-16")
+    )
+    cases = Cases.read(tmp_path / "table.csv")
+    assert cases.ids == ("\u00e4", "b") and cases.probabilities["diagnosis"].tolist() == [[0.7, 0.3], [0.2, 0.8]]
+
+
 def test_columns_of_other_names_are_metadata(tmp_path):
     text = "lesion_id,sex,metadata:age,diagnosis,diagnosis:MEL,diagnosis:NV,patient\na,f,71,MEL,1,0,p1\nb,,,NV,0,1,\n"
     cases = read(tmp_path, text)
