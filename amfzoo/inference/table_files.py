@@ -49,9 +49,8 @@ class PairTable:
         self.image_columns = image_columns(self.columns, self.path.name, images)
         self._images = [self.columns.index(name) for name in self.image_columns]
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
-        with open(
-            self.path, "rb"
-        ) as raw:  # answers are UTF-8, with a mark where the table has any: spreadsheets go by it
+        # answers are UTF-8, with a mark where the table has any: spreadsheets go by it
+        with open(self.path, "rb") as raw:
             self.has_bom = raw.read(len(_BOM)) == _BOM or encoding_of(self.path) == "utf-16"
 
     most_rows = None  # that a block should have
