@@ -189,7 +189,7 @@ class Cases:
                     "unknown" if cases.labels[task][i] == UNKNOWN else repr(cases.tasks[task][cases.labels[task][i]])
                     for cases in (self, other)
                 )
-                more = f" ({len(wrong) - 1} more lesions differ)" if len(wrong) > 1 else ""
+                more = f" (one of {len(wrong)} such lesions)" if len(wrong) > 1 else ""
                 raise ConfigError(
                     f"task {task!r}: the true class of lesion {self.ids[i]!r} differs between the two: it is {first} in the first and "
                     f"{second} in the second{more}; both are judged by one truth, so write the same in both"
