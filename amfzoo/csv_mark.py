@@ -1,8 +1,10 @@
-"""What programs write into CSV files that is no data: marks of empty cells, and Excel's line ``sep=;`` before the header."""
+"""What programs write into CSV files that is no data: byte order marks, marks of empty cells, and Excel's line ``sep=;`` before
+the header."""
 
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Collection
 from typing import TextIO
@@ -16,6 +18,23 @@ NO_NAME = (*MISSING, "None")
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
 _LONGEST = 32  # characters
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def encoding_of(path: str | os.PathLike[str]) -> str:
+    """How to `open` a text file: "utf-16" where it begins with the mark of that, as Excel's "Unicode text" does, else "utf-8-sig".
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as raw:
+        return "utf-16" if raw.read(2) in _UTF16_MARKS else "utf-8-sig"
+
+
+def not_text(error: UnicodeError) -> str:
+    """What is wrong with a file that does not decode as `encoding_of` says, and what to do."""
+    encoding = "UTF-16" if str(getattr(error, "encoding", "")).lower().startswith("utf-16") else "UTF-8"
+    return f"not {encoding} text ({getattr(error, 'reason', error)}); save it as 'CSV UTF-8'"
 
 
 def skip_mark(file: TextIO) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..evaluation import Cases
 
 _USAGE = """\
-amfzoo evaluate PREDICTIONS.csv [MORE.csv ...] [--against OTHER.csv ...] [options]
+amfzoo evaluate PREDICTIONS.csv [MORE.csv ...] [--against OTHER.csv ... [--common]] [options]
        amfzoo evaluate --model NAME --data SOURCE [--split valid] [options]"""
 _DESCRIPTION = """\
 Accuracy, AUROC, calibration and other figures with 95 % intervals, by task, class and
@@ -52,6 +52,11 @@ def add(commands: Any) -> None:
         metavar="TABLE",
         default=[],
         help="another model's tables for the same lesions, compared pairwise",
+    )
+    option(
+        "--common",
+        action="store_true",
+        help="with --against: compare the lesions that both have, and say how many are left out; the other figures are of all lesions",
     )
     option(
         "--folds",
@@ -114,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
     with usage_errors():
-        result = evaluate(cases, against, **settings)
+        result = evaluate(cases, against, common=args.common, **settings)
     if args.out:
         paths = write_report(result, args.out, cases, title=_title(cases))
         if args.model:  # so that every figure can be made again without the model
@@ -139,6 +144,8 @@ def _check_usage(args: argparse.Namespace) -> None:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     if args.folds and args.model:
         error("--folds is for tables of predictions")
+    if args.common and not args.against:
+        error("--common is for --against: it compares the lesions that both have")
     for package, what in (("sklearn", "scores"), ("matplotlib", "--out")):
         if find_spec(package) is None and (package == "sklearn" or args.out):
             error(f"{what} needs packages that are not installed: pip install 'amfzoo[train]'")

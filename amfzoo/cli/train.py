@@ -51,7 +51,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
                         help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv or .parquet; repeat it to train on several together")  # fmt: skip
     parser.add_argument(
-        "--out", metavar="DIR", help="folder of the run (default for a recipe with a model: runs/RECIPE)"
+        "--out",
+        metavar="DIR",
+        help="folder of the run (default for a recipe with a model: runs/RECIPE; --dry-run needs none)",
     )
     parser.add_argument("--recipe", metavar="RECIPE", default="default", help=f"{recipes} (default: %(default)s)")
     parser.add_argument(
@@ -149,7 +151,7 @@ def _fill_in(args: argparse.Namespace) -> None:
         if not own:
             args.parser.error("--model is needed: this recipe names none")
         args.model, args.pretrained = own, True
-    if args.out is None:
+    if args.out is None and not args.dry_run:
         if not own:
             args.parser.error("--out is needed: this recipe names no folder")
         args.out = f"runs/{args.recipe}"

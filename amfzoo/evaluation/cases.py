@@ -167,9 +167,11 @@ class Cases:
         mine, theirs = set(self.ids), set(other.ids)
         if mine != theirs:
             alone = sorted(mine ^ theirs)
+            both = len(mine & theirs)
+            way_on = f"; to compare the {both} that both have say --common (in Python evaluate(..., common=True), or `Cases.common`)"
             raise ConfigError(
                 f"a paired comparison needs the same lesions on both sides: {len(mine - theirs)} are only in the first, "
-                f"{len(theirs - mine)} only in the second, e.g. {alone[0]!r}"
+                f"{len(theirs - mine)} only in the second, e.g. {alone[0]!r}{way_on if both else ', and none is in both'}"
             )
         position = {name: i for i, name in enumerate(other.ids)}
         other = other.select(np.array([position[name] for name in self.ids], dtype=int))
@@ -182,10 +184,33 @@ class Cases:
                 )
             wrong = np.flatnonzero(self.labels[task] != other.labels[task])
             if len(wrong):
+                i = wrong[0]
+                first, second = (
+                    "unknown" if cases.labels[task][i] == UNKNOWN else repr(cases.tasks[task][cases.labels[task][i]])
+                    for cases in (self, other)
+                )
+                more = f" (one of {len(wrong)} such lesions)" if len(wrong) > 1 else ""
                 raise ConfigError(
-                    f"task {task!r}: the true class of lesion {self.ids[wrong[0]]!r} differs between the two"
+                    f"task {task!r}: the true class of lesion {self.ids[i]!r} differs between the two: it is {first} in the first and "
+                    f"{second} in the second{more}; both are judged by one truth, so write the same in both"
                 )
         return other
+
+    def common(self, other: Cases) -> tuple[Cases, Cases]:
+        """Those of these cases and of `other` whose lesions both have.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        both = set(self.ids) & set(other.ids)
+        if not both:
+            shown = ", ".join(map(repr, (*self.ids[:1], *other.ids[:1])))
+            raise ConfigError(
+                f"there is nothing to compare: none of the {len(self)} lesions of the first is among the {len(other)} of the second "
+                f"(e.g. {shown}); lesions are found by their ids, which must be written alike"
+            )
+        first, second = (cases.select(np.array([name in both for name in cases.ids])) for cases in (self, other))
+        return first, second
 
     def in_order(self, tasks: Mapping[str, Sequence[str]]) -> Cases:
         """The same cases with the classes of all tasks in the order of `tasks`, which are the same but for that."""

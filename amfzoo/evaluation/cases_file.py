@@ -1,6 +1,6 @@
 """The CSV file of per-case predictions.
 
-One row per lesion, UTF-8, comma, semicolon or tab, with the columns
+One row per lesion, UTF-8 (or UTF-16 with its mark), comma, semicolon or tab, with the columns
 
     lesion_id             unique
     <task>                true class; empty where it is unknown, or candidates: A|B
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import MISSING, NO_NAME, advice, of_answers, skip_mark
+from ..csv_mark import MISSING, NO_NAME, advice, encoding_of, not_text, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -105,9 +105,9 @@ def read_cases(path: str | os.PathLike[str]) -> Cases:
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows; rows are filled up to the header's width."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding=encoding_of(path))
     except UnicodeDecodeError as error:
-        raise TableError(f"{path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
+        raise TableError(f"{path.name} is {not_text(error)}") from error
     except OSError as error:
         raise TableError(f"the table {path} cannot be read: {error.strerror or error}") from error
     file = io.StringIO(text.lstrip("\r\n"), newline="")

@@ -18,6 +18,7 @@ from .report import (
     MODE_TITLES,
     NOTICE,
     class_columns,
+    compared_cases,
     describe,
     difference_text,
     interval_sentence,
@@ -222,8 +223,9 @@ def _comparison(comparison: Mapping[str, Any], tasks: list[str]) -> list[str]:
     body = []
     for mode, part in comparison.items():
         body.append(f"<h2>{escape(part['second'])} against {escape(part['first'])}, {escape(MODE_TITLES[mode])}</h2>")
+        cases = compared_cases(part)
         body.append(
-            '<p class="muted">Same cases, drawn together. A positive difference favours the second model, except for log-loss, '
+            f'<p class="muted">{cases[0].upper()}{cases[1:]}, drawn together. A positive difference favours the second model, except for log-loss, '
             "Brier score and calibration error. The p-values are not corrected for the number of comparisons.</p>"
         )
         if part["checklist"]:

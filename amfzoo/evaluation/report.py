@@ -107,7 +107,7 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
             *_mode_table({mode: part["checklist"] for mode, part in modes.items()}, tuple(protocol), cells),
         ]
     for mode, part in result["comparison"].items():
-        lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, same cases"]
+        lines += ["", f"{part['second']} minus {part['first']}, {MODE_TITLES[mode]}, {compared_cases(part)}"]
         compared = [(score_title(name), score) for name, score in part["checklist"].items()]
         for task in (task for task in part["tasks"] if task in tasks):
             compared += [
@@ -125,6 +125,14 @@ def describe(part: Mapping[str, Any]) -> str:
     groups = "" if part["groups"] == part["cases"] else f" of {part['groups']} patients or lesions"
     splits = f" ({', '.join(f'{name} {count}' for name, count in part['splits'].items())})" if part["splits"] else ""
     return f"{part['cases']} cases{groups}{splits}" + (f", model {part['model']}" if part["model"] else "")
+
+
+def compared_cases(part: Mapping[str, Any]) -> str:
+    """Which cases two models are compared on."""
+    out = part["left_out"]
+    if not any(out.values()):
+        return "same cases"
+    return f"the {part['cases']} cases that both have (left out: {out['first']} of the first, {out['second']} of the second)"
 
 
 def judged_tasks(modes: Mapping[str, Any]) -> tuple[list[str], list[str]]:

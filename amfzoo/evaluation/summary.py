@@ -29,6 +29,7 @@ def evaluate(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = LEVEL,
+    common: bool = False,
 ) -> dict[str, Any]:
     """Every figure, with intervals, as data that JSON can hold (None for NaN).
 
@@ -39,18 +40,20 @@ def evaluate(
         subgroups: metadata columns; default skin tone, sex, age and site as far as recorded.
         minimum: cases of known class below which a subgroup has counts only.
         resamples: of the bootstrap; 0 leaves the intervals out.
+        common: compare the lesions that both sides have, where some are on one side only; all other figures are of all `cases`.
 
     Returns:
         {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "splits",
         "tasks": {task: {"images", "cases", "counts", "majority_share", "confusion", "scores",
         "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
-        "comparison": {mode: {"first", "second", "tasks": {task: {score: ...}}, "checklist"}}},
+        "comparison": {mode: {"first", "second", "cases", "left_out": {"first", "second"}, "known": {task: cases},
+        "tasks": {task: {score: ...}}, "checklist"}}},
         where a score is {"value", "low", "high", "note"}. "ece_if_calibrated" is what the ECE would be
         by chance were every probability right (see `consistency`); "called_macro_f1", "called_sensitivity:<class>" and
         "called_precision:<class>" are of what the weights' operating point calls, where they have one for the task.
 
     Raises:
-        ConfigError: no cases, or those of `against` are of other lesions.
+        ConfigError: no cases, or those of `against` are of other lesions; with `common`, of none of these.
     """
     modes, others = as_modes(cases), as_modes(against) if against is not None else {}
     settings = {"resamples": resamples, "seed": seed, "level": level}
@@ -67,7 +70,7 @@ def evaluate(
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
         "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},
-        "comparison": {mode: _comparison(modes[mode], others[mode], settings) for mode in shared},
+        "comparison": {mode: _comparison(modes[mode], others[mode], common, settings) for mode in shared},
     }  # fmt: skip
 
 
@@ -103,21 +106,23 @@ def rows(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                     place = {"mode": mode, "task": task, "column": column, "subgroup": group["subgroup"]}
                     # a row even where there are counts only
                     yield from _rows(group["scores"] or {"": _EMPTY}, **place, cases=group["cases"])
-        yield from _checklist_rows(part["checklist"], part, mode=mode)
+        known = {task: found["cases"] for task, found in part["tasks"].items()}
+        yield from _checklist_rows(part["checklist"], part["cases"], known, mode=mode)
     for mode, part in result["comparison"].items():
         for task, found in part["tasks"].items():
-            count = result["modes"][mode]["tasks"][task]["cases"]
-            yield from _rows(found, mode=mode, task=task, column="difference", cases=count)
-        yield from _checklist_rows(part["checklist"], result["modes"][mode], mode=mode, column="difference")
+            yield from _rows(found, mode=mode, task=task, column="difference", cases=part["known"][task])
+        yield from _checklist_rows(part["checklist"], part["cases"], part["known"], mode=mode, column="difference")
 
 
-def _checklist_rows(scores: Mapping[str, Any], part: Mapping[str, Any], **place: Any) -> Iterator[dict[str, Any]]:
+def _checklist_rows(
+    scores: Mapping[str, Any], cases: int, known: Mapping[str, int], **place: Any
+) -> Iterator[dict[str, Any]]:
     """Those of the rule are of the cases whose diagnosis is known."""
     of_rule = {name: score for name, score in scores.items() if name.startswith("rule_")}
     others = {name: score for name, score in scores.items() if name not in of_rule}
-    yield from _rows(others, **place, task="checklist", cases=part["cases"])
+    yield from _rows(others, **place, task="checklist", cases=cases)
     if of_rule:
-        yield from _rows(of_rule, **place, task="checklist", cases=part["tasks"][DIAGNOSIS]["cases"])
+        yield from _rows(of_rule, **place, task="checklist", cases=known[DIAGNOSIS])
 
 
 _EMPTY = {"value": None, "low": None, "high": None, "note": "too few cases for scores"}
@@ -192,11 +197,17 @@ def _scores(cases: Cases, task: str, settings: Mapping[str, Any]) -> dict[str, S
     return {**score_intervals(cases, task, **settings), IF_CALIBRATED: reference}
 
 
-def _comparison(first: Cases, second: Cases, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _comparison(first: Cases, second: Cases, common: bool, settings: Mapping[str, Any]) -> dict[str, Any]:
+    counts = len(first), len(second)
+    if common:
+        first, second = first.common(second)
     found = paired_difference(first, second, **settings)
     return {
         "first": first.model or "first",
         "second": second.model or "second",
+        "cases": len(first),
+        "left_out": {"first": counts[0] - len(first), "second": counts[1] - len(second)},
+        "known": {task: int(first.known(task).sum()) for task in found},
         "tasks": {task: {name: d.to_dict() for name, d in scores.items()} for task, scores in found.items()},
         "checklist": {name: d.to_dict() for name, d in checklist_differences(first, second, **settings).items()},
     }

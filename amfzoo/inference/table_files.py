@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..ahead import batched
-from ..csv_mark import advice, skip_mark
+from ..csv_mark import advice, encoding_of, not_text, skip_mark
 from ..errors import TableError
 from ..files import NO_ROOM
 from ..image_cells import called
@@ -28,8 +28,8 @@ _SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process
 class PairTable:
     """A CSV file with the columns `clinical` and `dermoscopy`, and any others.
 
-    UTF-8, with or without a byte order mark; comma, semicolon or tab. Cells may hold
-    line breaks. Image paths are relative to the file's folder; an empty cell is a
+    UTF-8, with or without a byte order mark, or UTF-16 with one; comma, semicolon or tab.
+    Cells may hold line breaks. Image paths are relative to the file's folder; an empty cell is a
     missing image. Rows are streamed, never held.
 
     Args:
@@ -49,8 +49,9 @@ class PairTable:
         self.image_columns = image_columns(self.columns, self.path.name, images)
         self._images = [self.columns.index(name) for name in self.image_columns]
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
+        # answers are UTF-8, with a mark where the table has any: spreadsheets go by it
         with open(self.path, "rb") as raw:
-            self.has_bom = raw.read(len(_BOM)) == _BOM
+            self.has_bom = raw.read(len(_BOM)) == _BOM or encoding_of(self.path) == "utf-16"
 
     most_rows = None  # that a block should have
 
@@ -101,10 +102,10 @@ class PairTable:
     @contextmanager
     def _reading(self) -> Iterator[TextIO]:
         try:
-            with open(self.path, encoding="utf-8-sig", newline="") as file:
+            with open(self.path, encoding=encoding_of(self.path), newline="") as file:
                 yield file
         except UnicodeDecodeError as error:
-            raise TableError(f"{self.path.name} is not UTF-8 text ({error.reason}); save it as 'CSV UTF-8'") from error
+            raise TableError(f"{self.path.name} is {not_text(error)}") from error
         except csv.Error as error:
             raise TableError(f"{self.path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
         except OSError as error:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ConfigError, WeightsError
+from ..factory import create_model
 from ..folder import flush, move_into, must_stay
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
@@ -60,7 +61,7 @@ class Exported:
 
 
 def export_model(
-    network: PairNetwork,
+    model: str | os.PathLike[str] | PairNetwork,
     format: str,
     folder: str | os.PathLike[str],
     *,
@@ -73,7 +74,7 @@ def export_model(
     equal of fp32, the difference is not limited; what it is on real images is in `Exported.agreement`.
 
     Args:
-        network: with weights; unchanged. Exported in fp32, from the CPU.
+        model: what `create_model` takes, with weights; or a network, which is copied. Exported in fp32, from the CPU.
         format: "onnx", "openvino", "torch-export" or "int8", an ONNX graph (see `FORMATS`).
         folder: must not exist, or be empty.
         calibration: of "int8": pairs of real images, see `int8_graph`.
@@ -83,7 +84,8 @@ def export_model(
             format has no means for, int8 without images or images without int8.
         ImageError, PredictionError: an image for the calibration cannot be read.
         WeightsError: the graph does not answer as the network, or the folder is in the
-            way or cannot be written.
+            way or cannot be written; or as for `create_model`.
+        UnknownModelError: as for `create_model`.
     """
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
@@ -92,7 +94,7 @@ def export_model(
         raise ConfigError("int8 is calibrated on real images: give pairs of them (calibration=)")
     if format != "int8" and pairs is not None:
         raise ConfigError(f"a calibration belongs to the format 'int8', not to {format!r}")
-    network = copy.deepcopy(network).cpu()
+    network = copy.deepcopy(model).cpu() if isinstance(model, PairNetwork) else create_model(model, True)
     network.settle_info()
     network = network.float().eval()
     network.remove_auxiliary_heads()

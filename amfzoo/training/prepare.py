@@ -68,7 +68,7 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
     if free and patient_column(lesions):  # many data sets know no patients, but a column that was overlooked is a leak
         logger.warning("%s: %s", lesions.name, patient_note(lesions))
     for kind, note in notes(lesions):
-        if free or kind == "no-such-image":  # the others are of a split that is to be made
+        if free or kind in ("no-such-image", "open-class"):  # the others are of a split that is to be made
             logger.warning("%s: %s", lesions.name, note)
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}

@@ -59,6 +59,15 @@ def test_other_spellings_of_a_table(tmp_path, change):
     assert read(tmp_path, change(TABLE)).probabilities["diagnosis"].tolist() == [[0.7, 0.3], [0.2, 0.8]]
 
 
+def test_a_table_in_utf_16_is_read_by_its_mark(tmp_path):
+    """What Excel calls Unicode text: little endian, tabs."""
+    (tmp_path / "table.csv").write_bytes(
+        TABLE.replace("a,", "\u00e4,").replace(",", "\t").replace("\n", "\r\n").encode("utf-16")
+    )
+    cases = Cases.read(tmp_path / "table.csv")
+    assert cases.ids == ("\u00e4", "b") and cases.probabilities["diagnosis"].tolist() == [[0.7, 0.3], [0.2, 0.8]]
+
+
 def test_columns_of_other_names_are_metadata(tmp_path):
     text = "lesion_id,sex,metadata:age,diagnosis,diagnosis:MEL,diagnosis:NV,patient\na,f,71,MEL,1,0,p1\nb,,,NV,0,1,\n"
     cases = read(tmp_path, text)
@@ -207,8 +216,29 @@ def test_aligned_matches_by_id_and_refuses_other_cases():
     assert back.ids == first.ids and (back.probabilities["diagnosis"] == first.probabilities["diagnosis"]).all()
     with pytest.raises(ConfigError, match="1 are only in the first.*'L9'"):
         first.aligned(first.select(np.arange(9)))
-    with pytest.raises(ConfigError, match="true class of lesion 'L0' differs"):
-        first.aligned(Cases(**{**vars(first), "labels": {"diagnosis": np.roll(first.labels["diagnosis"], 1)}}))
+    with pytest.raises(ConfigError, match="9 that both have say --common"):
+        first.aligned(first.select(np.arange(9)))
+    with pytest.raises(ConfigError, match="and none is in both"):
+        first.select(np.arange(4)).aligned(first.select(np.arange(4, 10)))
+    with pytest.raises(ConfigError, match="lesion 'L0' differs.*it is 'BCC' in the first and 'NV' in the second"):
+        first.aligned(Cases(**{**vars(first), "labels": {"diagnosis": np.r_[2, first.labels["diagnosis"][1:]]}}))
+
+
+def test_aligned_says_of_a_class_that_it_is_unknown_in_one_and_known_in_the_other():
+    first = make(10)
+    labels = np.where(np.arange(10) == 2, -1, first.labels["diagnosis"])
+    other = Cases(**{**vars(first), "labels": {"diagnosis": labels}})
+    with pytest.raises(ConfigError, match="lesion 'L2' differs.*it is 'NV' in the first and unknown in the second"):
+        first.aligned(other)
+    with pytest.raises(ConfigError, match="it is unknown in the first and 'NV' in the second; both"):
+        other.aligned(first)
+
+
+def test_common_gives_what_both_have_and_refuses_if_that_is_nothing():
+    first, second = make(10).common(make(12, 1).select(np.arange(11, 3, -1)))
+    assert first.ids == tuple(f"L{i}" for i in range(4, 10)) and second.ids == first.ids[::-1]
+    with pytest.raises(ConfigError, match="none of the 4 lesions of the first is among the 6 of .*'L0', 'L4'"):
+        make(4).common(make(10).select(np.arange(4, 10)))
 
 
 def test_split():

@@ -52,6 +52,31 @@ def test_tables_of_two_modes_against_another_model(tables, capsys):
     assert "second minus first, both images" in out
 
 
+def test_lesions_that_both_tables_have_are_compared_if_that_is_asked_for(tables, capsys):
+    Cases.read(tables / "other.csv").select(np.arange(10, 40)).write(tables / "fewer.csv")
+    Cases.read(tables / "both.csv").select(np.arange(35)).write(tables / "first.csv")
+    arguments = (tables / "first.csv", "--against", tables / "fewer.csv", "-q", *FAST)
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "") and "10 are only in the first, 5 only in the second" in err and "say --common" in err
+    code, out, _ = run(capsys, *arguments, "--common")
+    left_out = "he 25 cases that both have (left out: 10 of the first, 5 of the second)"
+    assert code == 0 and left_out in out and "both images: 35 cases" in out
+    _, text, _ = run(capsys, *arguments, "--common", "--json", "--out", tables / "report")
+    found = json.loads(text)["comparison"]["both"]
+    assert left_out in (tables / "report" / "report.html").read_text(encoding="utf-8")
+    assert (found["cases"], found["left_out"]) == (25, {"first": 10, "second": 5})
+    first, second = Cases.read(tables / "first.csv"), Cases.read(tables / "fewer.csv")
+    whole = evaluate(first.select(np.arange(10, 35)), second.select(np.arange(25)), resamples=20)
+    assert found["tasks"] == whole["comparison"]["both"]["tasks"]
+    with open(tables / "report" / "scores.csv", newline="") as file:
+        cases = {(row["column"], row["cases"]) for row in csv.DictReader(file) if row["task"] == "diagnosis"}
+    assert {("", "35"), ("difference", "25")} <= cases and ("difference", "35") not in cases
+    assert run(capsys, tables / "first.csv", "--common")[0] == 2
+    Cases.read(tables / "other.csv").select(np.arange(35, 40)).write(tables / "none.csv")
+    code, _, err = run(capsys, tables / "first.csv", "--against", tables / "none.csv", "--common", *FAST)
+    assert code == 2 and "nothing to compare: none of the 35 lesions" in err
+
+
 def test_subgroups_are_printed_if_they_are_named(tmp_path, capsys):
     sexes = {"sex": ["female"] * 60 + ["male"] * 40}
     make(100, metadata=sexes).write(tmp_path / "cases.csv")

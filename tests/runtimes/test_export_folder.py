@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from runtime_case import needs
 
-from amfzoo import ConfigError, WeightsError, create_model, export_model
+from amfzoo import ConfigError, UnknownModelError, WeightsError, create_model, export_model
 from amfzoo.cli import export as command
 from amfzoo.cli import main, predict
 from amfzoo.data import example_pair
@@ -47,6 +47,23 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     assert description["inputs"]["present"]["columns"] == ["clinical", "dermoscopy"]
     # which would else compute in bf16
     assert ("INFERENCE_PRECISION_HINT" in description["notes"].get("openvino", "")) == (format == "openvino")
+
+
+def test_weights_may_be_named(tiny, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder, pairs: seen.append(network) or Wrong())
+    monkeypatch.setattr(export, "check", lambda *arguments: {1: 0.0})
+    weights = tiny.save_pretrained(tmp_path / "weights")
+    export_model(f"local-dir:{weights}", "torch-export", tmp_path / "model")
+    described = json.loads((tmp_path / "model" / "model.json").read_text())["tasks"]
+    assert {task: tuple(found["classes"]) for task, found in described.items()} == tiny.tasks
+    pair = tuple(map(str, example_pair()))
+    assert seen[0].predict(*pair).probabilities == tiny.eval().predict(*pair).probabilities
+    with pytest.raises(UnknownModelError, match="no model named 'weights/model'"):
+        export_model("weights/model", "torch-export", tmp_path / "other")
+    with pytest.raises(ConfigError, match="a model is named by a string"):
+        export_model(7, "torch-export", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_nothing_is_written_where_the_answers_differ(tiny, tmp_path, monkeypatch):

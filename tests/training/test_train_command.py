@@ -103,6 +103,14 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(table, tiny, tmp_
     assert "(unknown)" in text
 
 
+def test_a_dry_run_needs_no_folder_and_a_run_does(table, tiny, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    where = ("--model", "amf_test", "--data", table, "--device", "cpu", *_options(tiny))
+    assert _run(*where, "--dry-run") == exit_codes.OK and sorted(tmp_path.rglob("*")) == before
+    assert _run(*where) == exit_codes.USAGE and "--out is needed" in capsys.readouterr().err
+
+
 def test_a_dry_run_of_several_seeds_finds_that_no_lesion_is_for_testing(table, tiny, tmp_path, capsys):
     where = ("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "--dry-run")
     assert _run(*where, "--seeds", "2", *_options(tiny)) != exit_codes.OK

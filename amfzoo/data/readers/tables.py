@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...csv_mark import advice, skip_mark
+from ...csv_mark import advice, encoding_of, not_text, skip_mark
 from ...errors import ConfigError
 from ...image_cells import followed
 from ...table_suffixes import PARQUETS
@@ -19,7 +19,6 @@ from ..faults import FaultLog
 
 # Not "|": it separates candidate classes within a cell.
 _DELIMITERS = ",;\t"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,7 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
 def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
     """(line number, cells) of every row that is not blank."""
     try:
-        with open(file, "rb") as raw:
-            start = raw.read(2)
-        encoding = "utf-16" if start in _UTF16_MARKS else "utf-8-sig"
-        with open(file, encoding=encoding, newline="") as stream:
+        with open(file, encoding=encoding_of(file), newline="") as stream:
             if delimiter is None:
                 delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
             skipped = skip_mark(stream)
@@ -116,7 +112,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
                 start_line = reader.line_num + 1 + skipped
             return found
     except UnicodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text ({error}); save it as 'CSV UTF-8'") from error
+        raise ConfigError(f"{file}: {not_text(error)}") from error
     except (csv.Error, TypeError) as error:
         raise ConfigError(f"{file}: not a well-formed CSV file ({error}); {advice(error)}") from error
     except OSError as error:

@@ -101,6 +101,8 @@ PLANTS = {
         lambda rows, folder: rows[1].update(patient_id=rows[0]["patient_id"].lower(), split=rows[0]["split"]),
         (),
     ),
+    "open-patient": (lambda rows, folder: rows[1].update(patient_id="?"), ()),
+    "rounded-id": (lambda rows, folder: rows[1].update(patient_id="1.2E+14"), ()),
     "no-patient": (lambda rows, folder: rows[1].update(patient_id=""), ("L1",)),
 }
 
@@ -163,7 +165,7 @@ def test_unlabelled_data(clean, table):
 def test_every_kind_is_planted_somewhere():
     assert set(FAULTS) | set(WARNINGS) == {
         *PLANTS,
-        *("bad-column", "no-labels", "no-lesions", "crowded-patient", "repeated-lesion", "no-such-image"),
+        *("bad-column", "no-labels", "no-lesions", "open-class", "crowded-patient", "repeated-lesion", "no-such-image"),
     }
 
 
@@ -199,10 +201,10 @@ def test_images_in_a_column_of_another_name(clean, table, name, told):
 def test_a_patient_that_stands_for_not_known(clean, table):
     rows, _ = clean
     for row in rows[:10]:
-        row.update(patient_id="unknown", split="")
+        row.update(patient_id="clinic 7", split="")
     rows[10].update(split=""), rows[11].update(split="")
     report = check(read_csv(table("lesions.csv", rows, COLUMNS), lenient=True))
-    assert kinds(report) == {"crowded-patient": 1} and "'unknown' has 10 of 12 lesions" in report.text()
+    assert kinds(report) == {"crowded-patient": 1} and "'clinic 7' has 10 of 12 lesions" in report.text()
 
 
 @pytest.mark.parametrize("first, second", [("0012", "12"), ("12", "12.0"), ("M\u00fcller 1", "Mu\u0308ller 01")])
