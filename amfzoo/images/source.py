@@ -16,7 +16,7 @@ from PIL import Image
 from ..errors import ImageError
 from ..image_cells import URL
 
-ImageSource = Union[str, "os.PathLike[str]", bytes, BinaryIO, Image.Image, np.ndarray]
+ImageSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray]
 
 MIN_SIDE = 16  # pixels; smaller pictures are icons or mistakes, not lesions
 MAX_PIXELS = 1024**3 // 12  # 89 million: Pillow's own threshold for "decompression bomb"

@@ -45,9 +45,12 @@ class ArrayModel(Protocol):
     at the same time, on so many threads each, best of so many pairs; None where that is not to be had.
     """
 
-    config: Any
-    tasks: dict[str, tuple[str, ...]]
-    preprocess: dict[str, Preprocess]
+    @property
+    def config(self) -> Any: ...
+    @property
+    def tasks(self) -> dict[str, tuple[str, ...]]: ...
+    @property
+    def preprocess(self) -> dict[str, Preprocess]: ...
 
     def logits(self, batch: Batch) -> Logits:
         """{task: (B, classes)} of a batch, before the temperatures."""

@@ -6,7 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..ahead import batched
 from ..checks import UNTRAINED, untrained_tasks
@@ -28,6 +28,7 @@ def predict(
     model: Model, clinical: Any, dermoscopy: Any, *, batch_size: int | None = None, guards: bool = True
 ) -> Prediction | list[Prediction]:
     """`PairNetwork.predict`; see there."""
+    batch_size = _checked(model, batch_size, None, "raise")
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
         (answer,) = predict_stream(model, [(clinical, dermoscopy)], errors="return", guards=guards)
@@ -47,10 +48,29 @@ def predict(
         raise PredictionError(
             f"{len(columns[0])} clinical and {len(columns[1])} dermoscopy images: the lists must pair up"
         )
-    batch_size = _checked(model, batch_size, None, "raise")
     return list(_answers(model, zip(*columns), batch_size, None, "raise", guards))
 
 
+@overload
+def predict_stream(
+    model: Model,
+    pairs: Iterable[Pair],
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    errors: Literal["raise"] = "raise",
+    guards: bool = True,
+) -> Iterator[Prediction]: ...
+@overload
+def predict_stream(
+    model: Model,
+    pairs: Iterable[Pair],
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    errors: str,
+    guards: bool = True,
+) -> Iterator[Prediction | AmfzooError]: ...
 def predict_stream(
     model: Model,
     pairs: Iterable[Pair],

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..images import Preprocess
-from ..inference import Prediction, predict
+from ..inference.predicting import Predicting
 from ..labels import Schema, as_tasks
 from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig, licence_of
@@ -24,7 +24,7 @@ _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFu
 PARTS = (*BRANCHES, "fusion", "heads")  # what `freeze` knows
 
 
-class PairNetwork(Pretrained, nn.Module):
+class PairNetwork(Pretrained, Predicting, nn.Module):
     """A classifier of (clinical photograph, dermoscopy image) pairs with several tasks.
 
     Args:
@@ -260,27 +260,3 @@ class PairNetwork(Pretrained, nn.Module):
     def preprocess(self) -> dict[str, Preprocess]:
         """From file to network input, for each branch that exists."""
         return self.config.preprocess
-
-    def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int | None = None, guards: bool = True
-    ) -> Prediction | list[Prediction]:
-        """Calibrated probabilities for one pair or for two lists of equal length.
-
-        Args:
-            clinical, dermoscopy: path, bytes, file object, PIL image or uint8 array
-                (H, W, 3), or a list of these. One of the two may be None (a list may
-                hold None, too): the network then answers from the other alone.
-            batch_size: pairs per step; it has no influence on the answer. Default 64 on CUDA, else 8 for each
-                core, 16 to 64.
-            guards: whether to look for mistakes with the images (swapped, blurred, no
-                lesion, ...), which fills `Prediction.warnings`.
-
-        Returns:
-            One `Prediction`, or a list of them in the order given; on the CPU.
-
-        Raises:
-            ImageError: an image cannot be read.
-            PredictionError: both images of a pair are missing, the lists differ in
-                length, or the only image given is one the network does not read.
-        """
-        return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..errors import AmfzooError
 from ..images import Preprocess
 from ..images.quick import quick
-from ..inference import Prediction, predict, predict_stream
+from ..inference import Prediction, predict_stream
 from ..inference.batch import Batch, Logits, Started
+from ..inference.predicting import Predicting
 from .base import Runtime
 from .measured import Measured
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ..models.config import NetworkConfig
 
 
-class Predictor:
+class Predictor(Predicting):
     """Answers as the network that it was made from; `create_predictor` makes it.
 
     Takes a network's place in `predict_stream` as well.
@@ -93,12 +94,14 @@ class Predictor:
         """The same for several threads at a time, see `Runtime.lanes`."""
         return self.runtime.lanes(count, threads, pairs)
 
-    def predict(
-        self, clinical: Any = None, dermoscopy: Any = None, *, batch_size: int | None = None, guards: bool = True
-    ) -> Prediction | list[Prediction]:
-        """As `PairNetwork.predict`."""
-        return predict(self, clinical, dermoscopy, batch_size=batch_size, guards=guards)
-
+    @overload
+    def predict_stream(
+        self, pairs: Iterable[Pair], *, errors: Literal["raise"] = "raise", **options: Any
+    ) -> Iterator[Prediction]: ...
+    @overload
+    def predict_stream(
+        self, pairs: Iterable[Pair], *, errors: str, **options: Any
+    ) -> Iterator[Prediction | AmfzooError]: ...
     def predict_stream(self, pairs: Iterable[Pair], **options: Any) -> Iterator[Prediction | AmfzooError]:
         """As `amfzoo.predict_stream`, with its options."""
         return predict_stream(self, pairs, **options)
