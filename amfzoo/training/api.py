@@ -95,7 +95,8 @@ def finetune(
         pretrained: as for `create_model`.
         backbone_weights: "timm" (fetched), or branch -> "timm", a safetensors file of
             the bare backbone, or a pair network by name, whose branch is taken
-            ("amf_base#dermoscopy" takes that one, whichever branch is to start).
+            ("amf_base#dermoscopy" takes that one, whichever branch is to start). All but files
+            say for which mean and std they were made, which the branch's images then have.
         device: "cpu", "cuda", "cuda:1", "mps"; default what accelerate finds.
         overwrite: throw away the run that is in `out`.
         should_stop: asked between steps; when true, a checkpoint is written and
