@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from .batch import Batch, Logits, Started
+from .batch import BRANCHES, Batch, Logits, Started
 from .tf32 import exact_convolutions
 from .transfer import downloaded, uploaded
 
@@ -55,10 +55,25 @@ def start_logits(
         except AssertionError as error:  # of timm's Transformers, most of which take one size only
             sizes = " and ".join(f"{image.shape[2]} x {image.shape[3]}" for image in images if image is not None)
             raise ConfigError(
-                f"the network does not take images of {sizes} pixels ({error}); build it for another size, e.g. "
-                'dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. dermoscopy_args={"img_size": 192}'
+                f"the network does not take images of {sizes} pixels ({error}); {_size_advice(model, images)}"
             ) from error
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
+
+
+def _size_advice(model: torch.nn.Module, images: Sequence[Tensor | None]) -> str:
+    """How to build the network instead, with the sizes that its backbones were built for where they state them."""
+    branches = getattr(model, "branches", {})
+    for branch, image in zip(BRANCHES, images):
+        size = getattr(branches[branch], "native_size", None) if branch in branches else None
+        if image is not None and size and size != tuple(image.shape[2:]):
+            return (
+                f'build it with {branch}_preprocess={{"size": {size}}}, or with a backbone for this size: '
+                f'{branch}_args={{"img_size": {tuple(image.shape[2:])}}}'
+            )
+    return (
+        'build it for another size, e.g. dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. '
+        'dermoscopy_args={"img_size": 192}'
+    )
 
 
 def without_autocast(model: torch.nn.Module) -> torch.autocast:

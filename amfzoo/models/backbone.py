@@ -9,6 +9,12 @@ from typing import Any
 import timm
 import torch
 from timm.models.efficientnet import EfficientNet
+from timm.models.fastvit import FastVit
+from timm.models.ghostnet import GhostNet
+from timm.models.pit import PoolingVisionTransformer
+from timm.models.regnet import RegNet
+from timm.models.repghost import RepGhostNet
+from timm.models.rexnet import RexNet
 from torch import Tensor, nn
 
 from ..errors import ConfigError
@@ -29,6 +35,9 @@ _NOT_ARCHITECTURE = frozenset(
         "in_chans",
     )
 )
+# timm counts what these do behind their last stage (the 1x1 convolution of an EfficientNet, MobileNetV2 too; of a GhostNet
+# blocks with a third of its weights) as head, but forward_features ends with it, and it holds ImageNet values
+_END_COUNTED_AS_HEAD = (EfficientNet, FastVit, GhostNet, RegNet, RepGhostNet, RexNet)
 
 
 class Backbone(nn.Module):
@@ -45,7 +54,8 @@ class Backbone(nn.Module):
         args: further keywords of timm's factory, e.g. ``{"bn_eps": 1e-3}``.
 
     Raises:
-        ConfigError: unknown name or keyword, or no features at a stride.
+        ConfigError: unknown name or keyword, no features at a stride, or a network
+            whose final feature map timm cannot give.
     """
 
     def __init__(self, name: str, strides: Sequence[int] = (16, 32), args: dict[str, Any] | None = None) -> None:
@@ -65,9 +75,17 @@ class Backbone(nn.Module):
         # the deepest stage at each stride
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         whole = indices[-1] == len(reductions) - 1
-        # timm counts the last 1x1 convolution of an EfficientNet (MobileNetV2 too) as head,
-        # but forward_features ends with it: keep it, it holds ImageNet values
-        body.prune_intermediate_layers(indices, prune_head=not (whole and isinstance(body, EfficientNet)))
+        keep_end = whole and isinstance(body, _END_COUNTED_AS_HEAD)
+        width = body.num_features
+        body.prune_intermediate_layers(indices, prune_head=not keep_end)
+        if keep_end and isinstance(body, (GhostNet, RepGhostNet)):
+            body.conv_head = nn.Identity()  # behind the pooling: the classifier's alone
+        if whole and body.num_features != width:  # that of what is left
+            raise ConfigError(
+                f"backbone {name!r}: timm does not describe its last layers as features, and would cut them off; take "
+                "another backbone, or strides that leave its deepest features out"
+            )
+        self.name = name
         self.body = body
         self.strides = tuple(strides)
         self.channels = tuple(int(info[i]["num_chs"]) for i in indices[:-1]) + (
@@ -86,13 +104,32 @@ class Backbone(nn.Module):
 
     def _as_map(self, final: Tensor, height: int, width: int) -> Tensor:
         if not isinstance(final, Tensor):
-            raise ConfigError(f"a {type(self.body).__name__} ends in several maps at once, which cannot be fused")
+            raise ConfigError(
+                f"backbone {self.name!r} ends in several maps at once, which cannot be fused; take another"
+            )
         if final.ndim == 3:  # a Transformer's tokens (B, prefix + HW, C): class tokens and the like come first
             return final[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
         return final.permute(0, 3, 1, 2) if self._nhwc else final
 
     def set_grad_checkpointing(self, on: bool = True) -> None:
-        self.body.set_grad_checkpointing(on)
+        """Recompute activations in the backward pass, or not.
+
+        Raises:
+            ConfigError: the network cannot.
+        """
+        try:
+            self.body.set_grad_checkpointing(on)
+        except (AssertionError, AttributeError, NotImplementedError) as error:  # which of them is up to timm
+            if on:
+                raise ConfigError(
+                    f"backbone {self.name!r} has no gradient checkpointing in timm: set grad_checkpointing to false"
+                ) from error
+
+    @property
+    def native_size(self) -> tuple[int, int] | None:
+        """(height, width) of the images that it was built for; None where it does not say, as most that take any."""
+        size = getattr(getattr(self.body, "patch_embed", None), "img_size", None)
+        return (int(size[0]), int(size[1])) if isinstance(size, (tuple, list)) else None
 
 
 def _build(name: str, args: dict[str, Any]) -> nn.Module:
@@ -111,6 +148,10 @@ def _build(name: str, args: dict[str, Any]) -> nn.Module:
     needed = ("forward_intermediates", "prune_intermediate_layers", "feature_info")
     if not all(hasattr(body, attribute) for attribute in needed):
         raise ConfigError(f"backbone {name!r} gives no intermediate feature maps in this version of timm")
+    if isinstance(body, PoolingVisionTransformer):
+        raise ConfigError(
+            f"backbone {name!r} ends in class tokens alone, without a map that could be fused; take another"
+        )
     return body
 
 

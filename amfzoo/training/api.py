@@ -111,7 +111,8 @@ def finetune(
         pretrained: as for `create_model`.
         backbone_weights: "timm" (fetched), or branch -> "timm", a safetensors file of
             the bare backbone, or a pair network by name, whose branch is taken
-            ("amf_base#dermoscopy" takes that one, whichever branch is to start).
+            ("amf_base#dermoscopy" takes that one, whichever branch is to start). All but files
+            say for which mean and std they were made, which the branch's images then have.
         network: fields of `NetworkConfig` that change a named model, as `create_model` takes them, e.g. ``{"fusion": "none"}``;
             not those that training sets (tasks, dropout, auxiliary_heads).
         device: "cpu", "cuda", "cuda:1", "mps"; default what accelerate finds.

@@ -14,23 +14,21 @@ import torch
 from ..data.notes import notes, patient_column, patient_note
 from ..data.records import SPLITS, LesionSet, join
 from ..data.split import groups, main_task, make_split
-from ..errors import ConfigError, WeightsError
+from ..errors import ConfigError
 from ..factory import create_model
-from ..hub import HUB_PREFIX, LOCAL_PREFIX
+from ..hub import LOCAL_PREFIX
 from ..manifest import load_manifest
-from ..models.backbone import load_backbone_weights
 from ..models.config import BRANCHES, FITTED, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from ..models.own_parts import refuse_own_parts
+from .backbones import FROM_TIMM, load_backbone, per_branch
 from .config import TrainConfig
 from .draws import seed_of
 
 logger = logging.getLogger("amfzoo")
-FROM_TIMM = "timm"
 START_SHARE = 0.5  # results/fine_tuning.md
 _SET_BY_TRAINING = ("architecture", "tasks", "auxiliary_heads", "dropout", "info", *FITTED)
-BRANCH_MARK = "#"  # NAME#BRANCH: another branch of a pair network than the one that is to start
 
 
 def read_lesions(source: Any) -> LesionSet:
@@ -182,9 +180,9 @@ def build_model(
     if network.auxiliary and not config.auxiliary:
         network.remove_auxiliary_heads()
     licences = [licence_of(network.config.info)]
-    bodies = _per_branch(backbone_weights, network)
+    bodies = per_branch(backbone_weights, network)
     for branch, weights in bodies.items():
-        licences.append(_load_backbone(network, branch, weights))
+        licences.append(load_backbone(network, branch, weights))
         # the folder too: every run's model is called "model"
         source = weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])
         start += f", {branch} backbone from {source}"
@@ -227,24 +225,6 @@ def crop_size(config: TrainConfig, size: tuple[int, int], epoch: int) -> tuple[i
     return height, width
 
 
-def _per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) -> dict[str, Any]:
-    if weights is None:
-        return {}
-    chosen = (
-        dict.fromkeys(network.branches, weights)
-        if isinstance(weights, str)
-        else {k: v for k, v in weights.items() if v is not None}
-    )
-    if isinstance(weights, str) and weights != FROM_TIMM:
-        raise ConfigError(f"backbone_weights: {weights!r} is neither {FROM_TIMM!r} nor a mapping of branch to file")
-    for branch in chosen:
-        if branch not in network.branches:
-            raise ConfigError(
-                f"backbone_weights: this network has no {branch!r} branch; it has {', '.join(network.branches)}"
-            )
-    return chosen
-
-
 def _joined(licences: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Licence and attribution of all that a network starts from."""
     found: dict[str, list[str]] = {}
@@ -252,58 +232,6 @@ def _joined(licences: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for key, text in licence.items():
             found.setdefault(key, []).append(str(text))
     return {key: "; ".join(dict.fromkeys(texts)) for key, texts in found.items()}
-
-
-def _load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
-    """Load it; what is known of its licence."""
-    try:
-        state, licence = _backbone_state(network, branch, weights)
-        load_backbone_weights(network.branches[branch], state)
-        return licence
-    except ConfigError as error:
-        raise ConfigError(f"{branch} backbone {getattr(network.config, branch)}: {error}") from error
-
-
-def _backbone_state(
-    network: PairNetwork, branch: str, weights: str | os.PathLike[str]
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if weights == FROM_TIMM:
-        import timm
-
-        name = getattr(network.config, branch)
-        try:
-            body = timm.create_model(name, pretrained=True, num_classes=0, **getattr(network.config, f"{branch}_args"))
-            return body.state_dict(), {}
-        except Exception as error:  # no such weights, no network, no disk: timm and the Hub raise nearly anything
-            raise WeightsError(
-                f"timm's weights of {name!r} cannot be had: {error}. Give a safetensors file instead"
-            ) from error
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    model, taken = _branch_of_model(weights, branch)
-    if model:
-        donor = create_model(model)
-        if taken not in donor.branches:
-            raise ConfigError(f"{model} has no {taken} branch to start from; it has {', '.join(donor.branches)}")
-        return donor.branches[taken].body.state_dict(), licence_of(donor.config.info)
-    try:
-        return load_file(weights), {}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
-
-
-def _branch_of_model(weights: str | os.PathLike[str], branch: str) -> tuple[str, str]:
-    """The pair network's name, as `create_model` takes it, and which of its branches; "" where this names a file."""
-    if not isinstance(weights, str) or Path(weights).exists():
-        return "", branch
-    model, _, other = weights.rpartition(BRANCH_MARK)
-    # a folder may have the mark in its name
-    if not model or Path(weights.removeprefix(LOCAL_PREFIX)).expanduser().exists():
-        model, other = weights, ""
-    if not (model.startswith((HUB_PREFIX, LOCAL_PREFIX)) or load_manifest().find(model) is not None):
-        return "", branch
-    return model, other or branch
 
 
 @torch.no_grad()
@@ -314,6 +242,8 @@ def _check_crops(network: PairNetwork, config: TrainConfig) -> None:
         blank = [torch.zeros(1, 3, *sizes[branch]) if branch in sizes else None for branch in BRANCHES]
         try:
             network.eval()(*blank)
+        except ConfigError:  # says by itself what is wrong
+            raise
         except Exception as error:
             text = str(error).partition("\n")[0]
             raise ConfigError(

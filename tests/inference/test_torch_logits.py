@@ -78,8 +78,16 @@ def test_training_can_go_on_with_answers_in_between():
 
 
 def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
-    network = build(
-        dermoscopy="vit_tiny_patch16_224", dermoscopy_args={"img_size": 32}, dermoscopy_strides=(16,), clinical=None
-    )
-    with pytest.raises(ConfigError, match="does not take images of 224 x 224 pixels.*doesn't match"):
-        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
+    settings = {
+        "dermoscopy": "vit_tiny_patch16_224", "dermoscopy_args": {"img_size": 32, "depth": 1}, "dermoscopy_strides": (16,),
+        "clinical": None,
+    }  # fmt: skip
+    picture = np.zeros((64, 64, 3), np.uint8)
+    advice = r"dermoscopy_preprocess=\{\"size\": \(32, 32\)\}.*dermoscopy_args=\{\"img_size\": \(224, 224\)\}"
+    with pytest.raises(ConfigError, match=f"does not take images of 224 x 224 pixels.*doesn't match.*{advice}"):
+        build(**settings).predict(dermoscopy=picture)
+    for advised in (
+        {"dermoscopy_preprocess": {"size": (32, 32)}},
+        {"dermoscopy_args": {"img_size": (224, 224), "depth": 1}},
+    ):
+        assert build(**{**settings, **advised}).predict(dermoscopy=picture).diagnosis

@@ -28,6 +28,12 @@ WHOLE = [
     ("mobilenetv2_035", {"pad_type": "same", "bn_eps": 1e-3}, (16, 32), (32, 1280)),
     ("mobilenetv3_small_100", {}, (16, 32), (48, 576)),
     ("resnetv2_50", CUT, (16,), (64,)),
+    # what follows their last stage is head to timm's features
+    ("ghostnet_050", {}, (16, 32), (40, 480)),
+    ("repghostnet_050", {}, (16, 32), (40, 480)),
+    ("fastvit_t8", {"layers": [1, 1, 1, 1], "embed_dims": [16, 16, 32, 32]}, (16, 32), (32, 64)),
+    ("rexnet_100", {"width_mult": 0.25}, (16, 32), (44, 320)),
+    ("regnetz_005", {}, (16, 32), (104, 1024)),
 ]
 
 
@@ -62,6 +68,23 @@ def test_the_deepest_map_is_that_of_timm(name, args, strides, channels):
     assert backbone.strides == strides and backbone.channels == channels
     sides = [(width, 64 // stride, 64 // stride) for width, stride in zip(channels, strides)]
     assert [tuple(feature_map.shape[1:]) for feature_map in maps] == sides
+
+
+@pytest.mark.parametrize("name, args, strides, channels", WHOLE, ids=[row[0] for row in WHOLE])
+def test_every_parameter_has_a_part_in_the_maps_and_none_of_the_final_map_is_cut_off(name, args, strides, channels):
+    def used(network, maps) -> set[str]:
+        sum(one.square().sum() for one in maps).backward()
+        return {key for key, parameter in network.named_parameters() if parameter.grad is not None}
+
+    network, backbone = bare(name, args), Backbone(name, strides, args).eval()
+    found = used(backbone.body, backbone(image()))
+    assert found == {key for key, _ in backbone.body.named_parameters()}
+    assert found == used(network, [network.forward_features(image())])
+
+
+def test_a_cut_network_has_nothing_of_what_follows_its_last_stage():
+    backbone = Backbone("ghostnet_050", (8, 16))
+    assert backbone.channels == (20, 40) and len(backbone.body.blocks) == 6
 
 
 @pytest.mark.parametrize("name, prefix", [("test_vit", 1), ("test_vit3", 1)])
@@ -153,11 +176,26 @@ def test_weights_that_do_not_fit_are_refused(damage):
         ("test_resnet", (), {}, "at least one"),
         ("test_resnet", (16, 32), {"colour": 1}, "colour"),
         ("inception_next_atto", (16, 32), {}, "inception_next_atto"),  # cannot do without pooling
+        ("pit_ti_224", (16,), {}, "'pit_ti_224' ends in class tokens alone"),
     ],
 )
 def test_impossible_backbones_are_refused(name, strides, args, message):
     with pytest.raises(ConfigError, match=message):
         Backbone(name, strides, args)
+
+
+def test_a_backbone_whose_last_layers_timm_would_cut_off_is_refused():
+    with torch.device("meta"), pytest.raises(ConfigError, match="'mobilenetv5_300m': timm does not describe its last"):
+        Backbone("mobilenetv5_300m", args={"channel_multiplier": 0.1})
+
+
+@pytest.mark.parametrize("name, strides", [("dla34", (16, 32)), ("vgg11_bn", (32,))])
+def test_a_backbone_without_gradient_checkpointing_says_so(name, strides):
+    with torch.device("meta"):
+        backbone = Backbone(name, strides)
+    backbone.set_grad_checkpointing(False)
+    with pytest.raises(ConfigError, match=f"'{name}' has no gradient checkpointing.*grad_checkpointing to false"):
+        backbone.set_grad_checkpointing(True)
 
 
 REFUSED = ["checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "num_classes",

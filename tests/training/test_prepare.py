@@ -89,3 +89,52 @@ def test_what_a_branch_starts_from_keeps_its_licence(tmp_path):
     starts = {branch: f"local-dir:{folder}#{branch}" for branch in ("clinical", "dermoscopy")}
     network, _, _ = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts)
     assert network.config.info == {"license": "CC-BY-NC-4.0", "attribution": "somebody"}
+
+
+HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.4, 0.5, 0.6)}
+
+
+@pytest.mark.parametrize("weights", ["timm", {"dermoscopy": "timm"}])
+def test_images_are_normalised_as_timms_weights_of_a_branch_need(weights, monkeypatch, caplog):
+    import timm
+
+    real = timm.create_model
+
+    def create(name, pretrained=False, **settings):
+        body = real(name, **settings)
+        if pretrained and name == "test_resnet":
+            body.pretrained_cfg = {**body.pretrained_cfg, **{key: list(value) for key, value in HALF.items()}}
+        return body
+
+    own = build().preprocess
+    monkeypatch.setattr(timm, "create_model", create)
+    settings = TrainConfig(image_size=96)
+    network, start, learned = build_model("amf_test", TASKS, settings, backbone_weights=weights)
+    found, size = network.preprocess, (96, 96)
+    assert found["dermoscopy"] == replace(own["dermoscopy"], size=size, **HALF)
+    assert found["clinical"] == replace(own["clinical"], size=size)
+    assert not learned and "dermoscopy backbone from timm" in start
+    (line,) = [record.getMessage() for record in caplog.records if "normalised" in record.getMessage()]
+    assert line.startswith("dermoscopy backbone from timm") and "(0.5, 0.5, 0.5) and std (0.4, 0.5, 0.6)" in line
+
+
+def test_images_are_normalised_as_for_the_branch_of_the_pair_network_that_another_starts_from(tmp_path, caplog):
+    donor = build("symmetric_test", tasks=TASKS, dermoscopy_preprocess={**HALF, "border": 0.1})
+    folder = donor.save_pretrained(tmp_path / "donor")
+    starts = {"clinical": f"local-dir:{folder}#dermoscopy", "dermoscopy": f"local-dir:{folder}#clinical"}
+    network, _, _ = build_model("symmetric_test", TASKS, TrainConfig(), backbone_weights=starts)
+    own = build("symmetric_test").preprocess
+    assert network.preprocess == {**own, "clinical": replace(own["clinical"], **HALF)}  # its border is not the weights'
+    lines = [record.getMessage() for record in caplog.records if "normalised" in record.getMessage()]
+    assert len(lines) == 1 and lines[0].startswith("clinical backbone from local-dir:")
+
+
+def test_a_file_of_weights_leaves_the_images_of_its_branch_as_they_are(tmp_path, caplog):
+    from safetensors.torch import save_file
+
+    body = build().branches["dermoscopy"].body
+    save_file(body.state_dict(), tmp_path / "resnet.safetensors")
+    given = build("amf_test", tasks=TASKS, dermoscopy_preprocess=HALF)
+    starts = {"dermoscopy": tmp_path / "resnet.safetensors"}
+    network, _, _ = build_model(given, TASKS, TrainConfig(), backbone_weights=starts)
+    assert network.preprocess == given.preprocess and "normalised" not in caplog.text
