@@ -88,7 +88,8 @@ def create_model(
             "name the model alone, e.g. 'amf_small', for a network without weights"
         )
     else:
-        model = model_entry(name).build(**({} if tasks is None else {"tasks": tasks}), **config)
+        with torch.inference_mode(False):  # as `build_loaded`
+            model = model_entry(name).build(**({} if tasks is None else {"tasks": tasks}), **config)
     return moved(model, device)
 
 

@@ -10,19 +10,26 @@ profiles, lays transparency over white and refuses damaged files. Research softw
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
+
+ORIENTATION = ExifTags.Base.Orientation  # 5 to 8: stored on its side
 
 
 def network_input(path: str, size, mean, std, fit, filter, border) -> np.ndarray:
     """One image file as (3, height, width) float32; the settings are those of model.json."""
-    image = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     height, width = size
+    image = Image.open(path)
+    if filter != "nearest":  # large JPEGs at reduced scale, as the model reads them
+        needed = [3 * math.ceil(side / (1 - 2 * border)) for side in (width, height)]
+        image.draft(None, tuple(needed[::-1] if image.getexif().get(ORIENTATION, 1) >= 5 else needed))
+    image = ImageOps.exif_transpose(image).convert("RGB")
     x, y = image.width * border, image.height * border
     box = x, y, image.width - x, image.height - y
     across, down = box[2] - box[0], box[3] - box[1]
@@ -92,6 +99,8 @@ if __name__ == "__main__":
     for task, row in model.predict(*images).items():
         print(f"{task}: {model.description['tasks'][task]['titles'][model.called(task, row, given)]}")
         for name, p in sorted(row.items(), key=lambda item: -item[1]):
-            print(f"  {'<0.1%' if 0 < p < 0.0005 else f'{p:.1%}':>6}  {model.description['tasks'][task]['titles'][name]}")
+            print(
+                f"  {'<0.1%' if 0 < p < 0.0005 else f'{p:.1%}':>6}  {model.description['tasks'][task]['titles'][name]}"
+            )
         if None not in images and model.prediction_set(task, row):
             print(f"  among {', '.join(model.prediction_set(task, row))}")

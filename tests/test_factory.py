@@ -306,3 +306,12 @@ def test_the_default_device_of_torch_does_not_matter(released):
     with torch.device("meta"):
         found = create_model("amf_test.one").state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_what_is_made_in_inference_mode_can_be_trained_later(released, pretrained):
+    with torch.inference_mode():
+        model = create_model("amf_test", pretrained)
+    images = torch.randn(2, 2, 3, 64, 64)
+    sum(value.sum() for value in model.train()(*images).values()).backward()
+    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in model.parameters())

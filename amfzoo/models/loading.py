@@ -83,6 +83,7 @@ def as_source(source: str | os.PathLike[str]) -> str | Path:
     return HUB_PREFIX + text if is_repo else text
 
 
+@torch.inference_mode(False)  # what is made in it could be neither explained nor trained later
 def build_loaded(
     build: Callable[[NetworkConfig], Net],
     found: Resolved,

@@ -172,6 +172,9 @@ def test_an_error_says_which_pair_and_which_image(model):
 def test_bad_options(model, options):
     with pytest.raises(PredictionError, match=next(iter(options))):  # at once, not with the first answer
         predict_stream(model, [(picture(0), None)], **options)
+    if "batch_size" in options:
+        with pytest.raises(PredictionError, match="batch_size"):  # which one pair would not need
+            model.predict(picture(0), None, **options)
 
 
 @pytest.mark.parametrize("bad", ["c.jpg", None, (picture(0),), {"clinical": picture(0), "dermoscopy": None}])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from runtime_case import needs
 
 from amfzoo import ConfigError, UnknownModelError, WeightsError, create_model, export_model
@@ -258,3 +258,23 @@ def test_example_preprocesses_as_the_package(example, fit, turned, tmp_path):
     image.save(path, exif=exif)
     found = example.network_input(str(path), **prepared.to_dict())
     np.testing.assert_allclose(found, prepared(path), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("filter", ["bicubic", "nearest"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_example_reads_large_photographs_at_the_scale_that_the_package_does(example, filter, turned, tmp_path):
+    """Which decides by each side: of one turned by its EXIF mark by the side that it is stored with."""
+    from amfzoo import Preprocess
+
+    prepared = Preprocess(size=(40, 64), border=0.1, filter=filter)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    image, path = Image.fromarray(noise).resize((1201, 500)), tmp_path / "photograph.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    image.save(path, exif=exif)
+    with Image.open(path) as stored:
+        whole = prepared(np.asarray(ImageOps.exif_transpose(stored)))
+    found = example.network_input(str(path), **prepared.to_dict())
+    np.testing.assert_allclose(found, prepared(path), rtol=0, atol=1e-5)
+    reduced = np.abs(prepared(path) - whole).max() > 0.01
+    assert reduced == (filter != "nearest")  # else the scale would not be tried
