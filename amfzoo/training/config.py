@@ -54,9 +54,10 @@ class TrainConfig:
             the full rate what it adds outgrows the features that it is added to (benchmarks/asymmetry/README.md).
         schedule: timm's, by update. warmup: share of the run in which lr rises from 0.
         clip_grad: largest norm of all gradients; 0 is off.
-        ema: decay of the averaged weights, which are what is evaluated and kept; 0 is off.
-        start_share: share of the weights that training began with in what is evaluated and kept (Wortsman et al., CVPR 2022).
-            null is 0.5 where those weights know every class, else 0, which is off: see results/fine_tuning.md.
+        ema: decay of the averaged weights, which an epoch is judged by, and which are kept; 0 is off.
+        start_share: share of the weights that training began with in the network that is kept (Wortsman et al., CVPR 2022), once
+            the trained weights have chosen the epoch. null is 0.5 where those weights know every class, else 0, which is off:
+            see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
         freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
         image_size: side of the network input; null keeps the network's own preprocessing.

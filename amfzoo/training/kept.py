@@ -1,9 +1,8 @@
-"""The network that a run evaluates and keeps: averages of weights, over the steps and with those that it began with."""
+"""The network that a run keeps: averages of weights, over the steps and with those that it began with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -15,9 +14,8 @@ from .config import TrainConfig
 
 
 class Kept:
-    """The moving average of the trained weights (`TrainConfig.ema`), mixed with those that training began with (`start_share`).
-
-    Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022).
+    """The moving average of the trained weights (`TrainConfig.ema`), and its mean with those that training began with
+    (`start_share`): Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022).
 
     Args:
         network: the one that is trained, with the weights that it begins with.
@@ -27,33 +25,27 @@ class Kept:
         self._trained = network
         self._ema = ModelEmaV3(network, decay=config.ema, use_warmup=True) if config.ema else None
         self._share = config.start_share or 0.0
-        self._start: dict[str, Tensor] = {}
-        self._mixed: PairNetwork | None = None
-        if self._share:
-            self._start = {
-                name: value.detach().clone()
-                for name, value in network.state_dict().items()
-                if value.is_floating_point() and not name.startswith("auxiliary.")
-            }
-            self._mixed = deepcopy(network).requires_grad_(False)
+        state = network.state_dict() if self._share else {}
+        self._start = {name: value.detach().clone() for name, value in state.items() if value.is_floating_point()}
 
     def update(self, step: int) -> None:
         """After an optimiser step, the first of which is 1."""
         if self._ema is not None:
             self._ema.update(self._trained, step=step)
 
+    @property
+    def averaged(self) -> PairNetwork:
+        """The moving average as it is now, in evaluation mode; not a copy. What an epoch is judged by."""
+        return self._trained.eval() if self._ema is None else self._ema.module
+
     @torch.no_grad()
-    def network(self) -> PairNetwork:
-        """As the weights are now, in evaluation mode; not a copy."""
-        source = self._trained if self._ema is None else self._ema.module
-        if self._mixed is None:
-            return source.eval()
-        state = source.state_dict()
-        for name, value in self._mixed.state_dict().items():
-            value.copy_(state[name])
-            if name in self._start:
-                value.lerp_(self._start[name], self._share)
-        return self._mixed.eval()
+    def state(self) -> dict[str, Tensor]:
+        """What is kept of the epoch: the moving average with the share of the start."""
+        state = self.averaged.state_dict()
+        return {
+            name: torch.lerp(value, self._start[name].to(value), self._share) if name in self._start else value
+            for name, value in state.items()
+        }
 
     def state_dict(self) -> dict[str, Any] | None:
         """Of the moving average; the start is that of the run, whose weights do not change."""

@@ -124,7 +124,7 @@ class Trainer:
     @property
     def averaged(self) -> PairNetwork:
         """The network to evaluate and to keep, in evaluation mode."""
-        network = self.kept.network()
+        network = self.kept.averaged
         if self.accelerator.num_processes > 1:  # statistics of normalisation are those of the first process
             from accelerate.utils import broadcast
 

@@ -158,11 +158,10 @@ def _rate(trainer: Trainer) -> float:
 
 
 def _kept(trainer: Trainer, about: About) -> PairNetwork:
-    """A copy of the averaged network on the CPU, without what only training needs."""
+    """What is kept of the epoch, on the CPU, without what only training needs."""
     # not `trainer.averaged`, for which all processes meet: this is for the first one alone, whose statistics count
-    source = trainer.kept.network()
-    copy = PairNetwork(source.config)
-    copy.load_state_dict(source.state_dict())
+    copy = PairNetwork(trainer.network.config)
+    copy.load_state_dict(trainer.kept.state())
     copy.remove_auxiliary_heads()
     nothing = unlearned(trainer)
     copy.config = copy.config.replace(
