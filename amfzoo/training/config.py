@@ -180,6 +180,13 @@ class TrainConfig:
         known = [f.name for f in dataclasses.fields(cls)]
         for name in settings:
             if name not in known:
+                from ..models.config import NetworkConfig
+
+                if name in NetworkConfig.__dataclass_fields__:
+                    raise ConfigError(
+                        f"{name!r} is a setting of the network, not of the training: --network {name}=... "
+                        f"(in Python network={{{name!r}: ...}})"
+                    )
                 near = difflib.get_close_matches(str(name), known, n=1)
                 raise ConfigError(
                     f"unknown training setting {name!r}"

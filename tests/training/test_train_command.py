@@ -52,8 +52,16 @@ def test_a_changed_network_is_trained_and_does_not_pass_for_the_named_one(table,
         model.config.fusion == "none"
         and "# amf_test with fusion=none" in (tmp_path / "run/model/README.md").read_text()
     )
-    for wrong, said in (("dropout=0.5", "network setting dropout: training sets it"), ("fusoin=none", "fusion")):
-        assert _run(*run, "--network", wrong) == exit_codes.USAGE
+    for option, wrong, said in (
+        ("--network", "dropout=0.5", "network setting dropout: training sets it"),
+        ("--network", "fusoin=none", "fusion"),
+        (
+            "--set",
+            "dermoscopy=convnext_tiny",
+            "'dermoscopy' is a setting of the network, not of the training: --network",
+        ),
+    ):
+        assert _run(*run, option, wrong) == exit_codes.USAGE
         assert said in capsys.readouterr().err
 
 
