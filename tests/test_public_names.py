@@ -1,14 +1,67 @@
-"""What type checkers see of the packages whose names are loaded on first use."""
+"""The names users may rely on; a change here breaks their programs."""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGES = ("", ".demo", ".evaluation", ".explain", ".guards", ".report", ".training")
+import amfzoo
+
+PUBLIC = {
+    "create_model", "list_models", "list_pretrained", "model_info", "register_model",
+    "PairNetwork", "NetworkConfig", "Prediction", "predict_stream", "finetune",
+    "create_predictor", "Predictor", "export_model",
+    "Preprocess", "read_image", "Schema", "Task",
+    "AmfzooError", "ConfigError", "ImageError", "PredictionError", "TableError", "UnknownModelError", "WeightsError",
+    "__version__",
+}  # fmt: skip
+METHODS = {
+    "forward", "forward_features", "forward_head", "get_classifier", "reset_heads", "remove_auxiliary_heads", "freeze",
+    "set_grad_checkpointing", "param_groups", "predict", "preprocess", "tasks", "save_pretrained", "push_to_hub",
+    "from_pretrained",
+}  # fmt: skip
+ANSWERS = {
+    "probabilities", "model", "missing", "diagnosis", "checklist", "top", "seven_point_score", "seven_point_note",
+    "seven_point_bounds",
+    "expected_seven_point_score", "refer", "to_dict", "_repr_html_",
+}  # fmt: skip
+PACKAGES = ("", ".demo", ".evaluation", ".explain", ".guards", ".report", ".training")  # with names loaded on first use
+
+
+def test_public_names():
+    assert PUBLIC == set(amfzoo.__all__) == set(dir(amfzoo))
+    assert all(getattr(amfzoo, name) is not None for name in PUBLIC)
+
+
+def test_public_methods():
+    assert [name for name in METHODS if not hasattr(amfzoo.PairNetwork, name)] == []
+    network_free = amfzoo.Prediction({"diagnosis": {"a": 0.5, "b": 0.5}})
+    assert [name for name in ANSWERS if not hasattr(network_free, name)] == []
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'create_modle'"):
+        amfzoo.create_modle  # noqa: B018
+
+
+def test_errors_have_one_base():
+    errors = [getattr(amfzoo, name) for name in PUBLIC if name.endswith("Error")]
+    assert len(errors) == 7 and all(issubclass(error, amfzoo.AmfzooError) for error in errors)
+
+
+def test_looking_around_loads_no_torch():
+    code = """
+import sys, amfzoo
+amfzoo.list_models(), amfzoo.list_pretrained(), amfzoo.model_info("amf_small"), amfzoo.Schema, amfzoo.ConfigError
+print([name for name in ("torch", "timm", "numpy", "huggingface_hub") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -24,8 +77,6 @@ def test_type_checkers_see_the_names_that_there_are(package):
 
 
 def test_every_package_with_names_of_that_kind_is_looked_at():
-    import amfzoo
-
     root = Path(amfzoo.__file__).parent
     found = {
         f".{file.parent.name}"
