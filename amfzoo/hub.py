@@ -23,7 +23,7 @@ from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_of
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 
-__all__ = ["HUB_PREFIX", "LOCAL_PREFIX", "Resolved", "download", "push", "resolve"]
+__all__ = ["HUB_PREFIX", "LOCAL_PREFIX", "Resolved", "download", "is_here", "push", "resolve"]
 
 HUB_PREFIX = "hf-hub:"
 LOCAL_PREFIX = "local-dir:"
@@ -99,6 +99,15 @@ def download(
     if found.place is not None and not found.place.offline:
         fetch_examples(found.place, found.folder)  # for `amfzoo verify`
     return found.folder
+
+
+def is_here(record: WeightsRecord, manifest: Manifest, *, cache_dir: str | os.PathLike[str] | None = None) -> bool:
+    """Whether listed weights should be on this machine: they came with amfzoo, or lie in the Hub's cache. Asks no server."""
+    if record.source.type == "hub":
+        place = _place(record.source.repo, record.source.revision, cache_dir, local_files_only=True, token=None)
+        return place.cached(WEIGHTS_FILE) is not None
+    # a checkout has more weights than the installed package, which has all bundled ones
+    return record.source.type == "bundled" or manifest.folder_of(record).is_dir()
 
 
 def _local(folder: Path) -> Resolved:

@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; default those of the process.
     """
+    if sys.stderr is None:  # closed by whoever started this; print(file=None) would write errors among the answers
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # for as long as the process lasts
     if getattr(sys.stdout, "errors", None) == "strict":  # a file name that the console cannot show is shown in escapes
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

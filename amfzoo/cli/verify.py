@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConfigError, UnknownModelError, WeightsError
-from ..manifest import WEIGHTS_FILE
 from ..text_tables import columns
 from . import exit_codes
 from .options import add_json, print_json
-
-if TYPE_CHECKING:
-    from ..manifest import Manifest, WeightsRecord
 
 _DESCRIPTION = """\
 Verify weights that are on this machine: the sha256 of every listed file, and, where a
@@ -64,20 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _listed_here(cache_dir: str | None) -> list[str]:
     """Listed weights that should be here: those that came with amfzoo, and those in the Hub's cache."""
+    from .. import hub
     from ..manifest import load_manifest
 
     manifest = load_manifest()
-    return [name for name, record in sorted(manifest.weights.items()) if _is_here(manifest, record, cache_dir)]
-
-
-def _is_here(manifest: Manifest, record: WeightsRecord, cache_dir: str | None) -> bool:
-    if record.source.type == "hub":
-        from huggingface_hub import try_to_load_from_cache
-
-        place = {"cache_dir": cache_dir, "revision": record.source.revision}
-        return isinstance(try_to_load_from_cache(record.source.repo, WEIGHTS_FILE, **place), str)
-    # a checkout has more weights than the installed package, which has all bundled ones
-    return record.source.type == "bundled" or manifest.folder_of(record).is_dir()
+    weights = sorted(manifest.weights.items())
+    return [name for name, record in weights if hub.is_here(record, manifest, cache_dir=cache_dir)]
 
 
 def _listed_elsewhere(here: list[str]) -> list[Report]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PredictionError
+from .. import hub
+from ..errors import ConfigError, PredictionError, UnknownModelError, WeightsError
 from ..factory import create_model
+from ..hub_fetch import is_offline
 from ..images import read_image
 from ..inference import Prediction
-from ..registry import list_pretrained
+from ..manifest import load_manifest
 from ..report.case import PICTURE_TITLES, CaseView, view_case
 
 if TYPE_CHECKING:
+    from ..manifest import Manifest
     from ..models.network import PairNetwork
+
+logger = logging.getLogger("amfzoo")
 
 
 class Answers:
@@ -22,7 +28,7 @@ class Answers:
 
     Attributes:
         default: the weights to begin with.
-        names: those that can be chosen: `default` and all listed ones.
+        names: those that can be chosen: `default` and the listed ones that are on this machine or can be fetched.
     """
 
     def __init__(self, default: str, *, cache_dir: str | None = None, local_files_only: bool = False) -> None:
@@ -34,16 +40,25 @@ class Answers:
         self._options = {"cache_dir": cache_dir, "local_files_only": local_files_only}
         self._networks: dict[str, PairNetwork] = {}
         self._lock = threading.Lock()
-        model = self.network(default).config.info.get("name")
-        listed = list_pretrained()
-        if model in listed and "." not in default and ":" not in default:
-            self._networks[model] = self._networks.pop(default)  # "amf_small" under its full name
-            default = model
-        self.default = default
-        self.names = (default, *(name for name in listed if name != default))
+        manifest = load_manifest()
+        listed = manifest.find(default)
+        self.default = default if listed is None else listed.name  # "amf_small" under its full name
+        self._network(self.default)
+        self.names = tuple(dict.fromkeys((self.default, *_to_be_had(manifest, self._options))))
 
     def network(self, name: str) -> PairNetwork:
-        """The weights of that name; errors as of `create_model`."""
+        """The weights of that name.
+
+        Raises:
+            WeightsError: they cannot be loaded; why, which may name folders of this machine, is only logged.
+        """
+        try:
+            return self._network(name)
+        except (ConfigError, UnknownModelError, WeightsError) as error:
+            logger.warning("the weights %r cannot be loaded: %s", name, error)
+            raise WeightsError(f"the weights {name!r} cannot be loaded on this server; choose others") from error
+
+    def _network(self, name: str) -> PairNetwork:
         with self._lock:
             if name not in self._networks:
                 self._networks[name] = create_model(name, True, **self._options)
@@ -55,6 +70,7 @@ class Answers:
         Raises:
             ImageError: a file is no image; the message says which box it was in, not where it lies.
             PredictionError: both are missing.
+            WeightsError: as of `network`.
         """
         _check(clinical, dermoscopy)
         return self.network(name).predict(clinical, dermoscopy)
@@ -64,6 +80,17 @@ class Answers:
         _check(clinical, dermoscopy)
         network = self.network(name)
         return view_case(network, network, clinical, dermoscopy, title="Answer")
+
+
+def _to_be_had(manifest: Manifest, options: dict[str, Any]) -> list[str]:
+    """Listed weights, sorted, without those that only a checkout has where this is none, and without what a Hub has where
+    none may be asked."""
+    fetched = not (options["local_files_only"] or is_offline())
+    return [
+        name
+        for name, record in sorted(manifest.weights.items())
+        if (fetched and record.source.type == "hub") or hub.is_here(record, manifest, cache_dir=options["cache_dir"])
+    ]
 
 
 def _check(clinical: str | None, dermoscopy: str | None) -> None:

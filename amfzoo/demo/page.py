@@ -35,7 +35,7 @@ def build(model: str = DEFAULT_MODEL, *, cache_dir: str | None = None, local_fil
     """The page, not started yet; see `launch`.
 
     Args:
-        model: weights to begin with, named as for `create_model`; all listed ones can be chosen on the page.
+        model: weights to begin with, named as for `create_model`; listed ones that can be had here can be chosen on the page.
 
     Raises:
         ConfigError: gradio is not installed.

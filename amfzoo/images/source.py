@@ -146,6 +146,9 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
 
 
 def _os_reason(error: Exception) -> str:
+    # content decoded to text has zeros; in UTF-8 only what no file is named by cannot be written
+    if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8" and "\0" not in error.object:
+        return f"this process cannot write that name in its file-system encoding ({error.encoding}); set PYTHONUTF8=1"
     number = getattr(error, "errno", None)
     if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG) or isinstance(error, ValueError):
         hint = (

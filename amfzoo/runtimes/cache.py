@@ -41,8 +41,10 @@ def cached_onnx_graph(network: PairNetwork) -> bytes:
         found = _kept(key)  # another thread may have made it meanwhile
         if found is None:
             found = onnx_graph(network)
-            with contextlib.suppress(OSError):
-                _store(cache_folder() / _name(key, found), found)
+            folder = cache_folder()
+            if folder is not None:
+                with contextlib.suppress(OSError):
+                    _store(folder / _name(key, found), found)
     return found
 
 
@@ -67,17 +69,22 @@ def forget(network: PairNetwork) -> None:
             file.unlink()
 
 
-def cache_folder() -> Path:
-    """Where graphs are kept; it need not exist."""
+def cache_folder() -> Path | None:
+    """Where graphs are kept; it need not exist. None where that is below the home of a user who has none."""
     root = os.environ.get("AMFZOO_CACHE")
     if not root:
         root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "amfzoo"
-    return Path(root).expanduser() / "graphs"
+    try:
+        return Path(root).expanduser() / "graphs"
+    except RuntimeError:  # no home directory
+        return None
 
 
 def _files(key: str) -> list[Path]:
-    with contextlib.suppress(OSError):
-        return list(cache_folder().glob(f"{key}-*.onnx"))
+    folder = cache_folder()
+    if folder is not None:
+        with contextlib.suppress(OSError):
+            return list(folder.glob(f"{key}-*.onnx"))
     return []
 
 

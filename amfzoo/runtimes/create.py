@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -90,7 +91,7 @@ def create_predictor(
     keep_freed_memory()
     if calibration is not None and not isinstance(calibration, (str, os.PathLike)):
         try:
-            calibration = list(calibration)  # the next runtime may want them as well
+            calibration = list(calibration)
         except TypeError as error:
             raise ConfigError(f"calibration: pairs of images or a folder, not {calibration!r:.200}") from error
         if len(calibration) < _FEW_PAIRS:
@@ -110,7 +111,9 @@ def create_predictor(
     network = moved(network.float().eval(), device)
     where = str(next(network.parameters()).device)
     measured = measured_for(network)
-    options = {"calibration": calibration, "measured": measured}
+    # made when first wanted, and once: another runtime takes the same
+    quantised = functools.cache(functools.partial(int8_graph, network, calibration))
+    options = {"quantised": quantised, "measured": measured}
     if runtime != AUTO:
         for chosen in _precisions(runtime, precision, measured):
             reason = RUNTIMES[runtime].refusal(where, chosen)
@@ -128,6 +131,8 @@ def create_predictor(
     if not usable:
         reasons = (f"{name}: {kind.refusal(where, precision)}" for name, kind in RUNTIMES.items())
         raise ConfigError(f"no runtime can be used in {precision}; {'; '.join(reasons)}")
+    if precision == "int8":
+        quantised()  # what is wrong with the calibration is no fault of a runtime
     return _said(_first_that_works(usable, network, channels_last=where == "cpu", **options))
 
 
@@ -176,12 +181,12 @@ def _create(
     network: PairNetwork,
     precision: str,
     *,
-    calibration: Calibration | None,
+    quantised: Callable[[], bytes],
     measured: dict[str, Measured],
     **torch_options: Any,
 ) -> Predictor:
     def graph() -> bytes:
-        return int8_graph(network, calibration) if precision == "int8" else cached_onnx_graph(network)
+        return quantised() if precision == "int8" else cached_onnx_graph(network)
 
     make: dict[str, Callable[[], Runtime]] = {
         "openvino": lambda: OpenVinoRuntime(graph(), network.tasks, precision=precision),

@@ -80,3 +80,13 @@ def test_a_closed_output_is_no_error():
     command = f"{shlex.quote(sys.executable)} -m amfzoo list >&-"
     done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [("info nope --json", exit_codes.NO_WEIGHTS), ("list --nope", exit_codes.USAGE), ("", exit_codes.USAGE)],
+)
+def test_with_a_closed_error_output_errors_do_not_go_among_the_answers(arguments, code):
+    command = f"{shlex.quote(sys.executable)} -m amfzoo {arguments} 2>&-"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (code, "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import unicodedata
 import warnings
 
@@ -30,6 +33,36 @@ def test_a_name_that_differs_by_case_or_by_the_form_of_its_accents(tmp_path, the
     with pytest.raises(ImageError) as caught:
         read_image(tmp_path / "other.jpg")
     assert "which differs" not in str(caught.value)
+
+
+IN_ASCII = """
+from amfzoo.images import read_image
+for source in ("l\\xe4sion.png", "lesion.png", "\\xff\\xd8\\xff\\xe0\\0\\x10JFIF"):
+    try:
+        read_image(source)
+        print("read")
+    except ValueError as error:
+        print(ascii(str(error)))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere names of files are not in the locale's encoding")
+def test_a_name_that_the_file_system_encoding_cannot_write_is_not_called_missing(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "lesion.png")
+    (tmp_path / "läsion.png").write_bytes((tmp_path / "lesion.png").read_bytes())
+    environment = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", IN_ASCII]
+    done = subprocess.run(command, env={**os.environ, **environment}, cwd=tmp_path, capture_output=True, text=True)
+    beyond, plain, content = done.stdout.splitlines()
+    if beyond == plain == "read":
+        pytest.skip("the C locale writes every name here")
+    assert "cannot write that name in its file-system encoding (ascii); set PYTHONUTF8=1" in beyond
+    assert plain == "read" and "must be passed as bytes, not as text" in content
 
 
 def test_an_asynchronous_file_is_awaited_by_whoever_has_it():

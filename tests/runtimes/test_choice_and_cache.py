@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -121,3 +123,24 @@ def test_few_graphs_are_kept_and_an_unusable_cache_is_no_error(tiny, monkeypatch
     (tmp_path / "file").touch()
     monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "file"))
     assert cache.cached_onnx_graph(tiny) == b"graph"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="hides the home directory as POSIX has it")
+@pytest.mark.parametrize("named", [None, "~no_such_user_here/cache"])
+def test_without_a_home_directory_graphs_are_made_and_not_kept(tiny, monkeypatch, tmp_path, named):
+    def nobody(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for name in ("HOME", "XDG_CACHE_HOME", "AMFZOO_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    if named:
+        monkeypatch.setenv("AMFZOO_CACHE", named)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cache, "require", lambda *packages: None)
+    monkeypatch.setattr(cache, "onnx_graph", lambda network: b"graph")
+    with pytest.raises(RuntimeError, match="home directory"):
+        Path(named or "~").expanduser()
+    assert cache.cached_onnx_graph(tiny) == b"graph"
+    cache.forget(tiny)
+    assert list(tmp_path.iterdir()) == []

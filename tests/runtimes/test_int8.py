@@ -119,6 +119,35 @@ def test_no_int8_without_images(tiny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_wrong_calibration_is_not_blamed_on_a_runtime(exported, tiny, caplog, tmp_path):
+    other = build("amf_test", seed=5, tasks=TASKS)
+    for network, calibration, error in (
+        (tiny, "nofolder", WeightsError),
+        (tiny, [], ConfigError),
+        (tiny, [(tmp_path / "missing.jpg", None)], ImageError),
+        (other, exported.folder, ConfigError),
+    ):
+        with pytest.raises(error):
+            create_predictor(network, precision="int8", calibration=calibration)
+    assert "is left out" not in caplog.text
+
+
+def test_a_runtime_that_fails_leaves_the_same_graph_to_the_next(exported, tiny, monkeypatch, caplog):
+    needs("openvino", "int8")
+    made = []
+
+    def fails(*arguments, **options):
+        raise ConfigError("no such operation")
+
+    monkeypatch.setattr("amfzoo.runtimes.create.OpenVinoRuntime", fails)
+    monkeypatch.setattr(
+        "amfzoo.runtimes.int8._exported", lambda *_: made.append(1) or (exported.folder / "model.onnx").read_bytes()
+    )
+    predictor = create_predictor(tiny, precision="int8", calibration=exported.folder)
+    assert (predictor.runtime.name, predictor.precision, made) == ("onnx", "int8", [1])
+    assert "runtime 'openvino' in int8 is left out: no such operation" in caplog.text
+
+
 def test_few_pairs_are_told_of_and_a_pair_of_nothing_is_refused(tiny, caplog):
     needs("onnx", "int8")
     with pytest.raises(PredictionError, match="has no image that the network reads"):
