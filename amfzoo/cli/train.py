@@ -175,7 +175,7 @@ def _end_communication() -> None:
 
 def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
     from ..evaluation.cases_file import check_task_names
-    from ..training.api import make_accelerator
+    from ..training.device import make_accelerator
     from ..training.dataset import labelled
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer

@@ -7,16 +7,11 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import wraps
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..data.records import LesionSet
 from ..data.split_file import write_split
-from ..device import check_device
 from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
 from ..memory import keep_freed_memory
@@ -24,6 +19,7 @@ from ..models.network import PairNetwork
 from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
+from .device import determinism, leaving_random_state, make_accelerator
 from .identity import fingerprint
 from .loop import Trainer
 from .prepare import (
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger("amfzoo")
-_P, _R = ParamSpec("_P"), TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -64,19 +59,7 @@ class FinetuneResult:
     metrics: dict[str, float]
 
 
-def _leaving_random_state(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Its draws have seeds of their own, so what the caller draws afterwards must not depend on it."""
-
-    @wraps(function)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices=devices):
-            return function(*args, **kwargs)
-
-    return run
-
-
-@_leaving_random_state
+@leaving_random_state
 def finetune(
     model: str | os.PathLike[str] | PairNetwork,
     source: Any,
@@ -181,7 +164,7 @@ def finetune(
                 },
             )
         accelerator.wait_for_everyone()
-        with _determinism(settings.deterministic):
+        with determinism(settings.deterministic):
             trainer = Trainer(
                 made, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
             )
@@ -254,49 +237,6 @@ def datasets(
     return train, valid
 
 
-def make_accelerator(config: TrainConfig, folder: Path | None, device: str | None) -> Accelerator:
-    """Device, mixed precision and processes, by accelerate.
-
-    Raises:
-        ConfigError: accelerate is not installed, or there is no such device.
-    """
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-        from accelerate.utils import GradientAccumulationPlugin
-    except ImportError as error:
-        raise ConfigError(f"training needs accelerate: pip install 'amfzoo[train]' ({error})") from error
-    # else a second run in this process could not have another precision or device
-    AcceleratorState._reset_state(reset_partial_state=not _communicating())
-    if device is not None:
-        check_device(device)
-    try:
-        if device is not None and torch.device(device).type == "cuda" and torch.device(device).index is not None:
-            torch.cuda.set_device(torch.device(device))
-        accelerator = Accelerator(
-            cpu=device is not None and torch.device(device).type == "cpu",
-            mixed_precision=config.precision,
-            gradient_accumulation_plugin=GradientAccumulationPlugin(
-                num_steps=config.accumulate, sync_with_dataloader=False
-            ),
-            log_with="tensorboard" if folder is not None and find_spec("tensorboard") else None,
-            project_dir=folder,
-        )
-    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise ConfigError(
-            f"training cannot use device {device!r} with precision {config.precision!r}: "
-            f"{str(error).partition(chr(10))[0]}"
-        ) from error
-    if device is not None and accelerator.device.type != torch.device(device).type:
-        raise ConfigError(f"device {device!r} was asked for, but accelerate is set up for {accelerator.device}")
-    accelerator.gradient_accumulation_steps = config.accumulate  # kept from an earlier run of this process otherwise
-    return accelerator
-
-
-def _communicating() -> bool:
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
 def settings_of(
     recipe: str, config: TrainConfig | str | os.PathLike[str] | None, overrides: Mapping[str, Any]
 ) -> TrainConfig:
@@ -304,22 +244,3 @@ def settings_of(
     if isinstance(config, TrainConfig):
         return TrainConfig.create({**config.to_dict(), **overrides})
     return load_config(recipe, config, **overrides)
-
-
-class _determinism:
-    """Inside it torch's deterministic algorithms, if wanted; else, on a GPU, the fastest of those that cuDNN tries."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._wanted, self._before = wanted, torch.are_deterministic_algorithms_enabled()
-        self._warned = torch.is_deterministic_algorithms_warn_only_enabled()
-        self._tried = torch.backends.cudnn.benchmark
-
-    def __enter__(self) -> None:
-        if self._wanted:
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        else:
-            torch.backends.cudnn.benchmark = True  # crops change their size a few times in a run, not in each step
-
-    def __exit__(self, *exception: object) -> None:
-        torch.use_deterministic_algorithms(self._before, warn_only=self._warned)
-        torch.backends.cudnn.benchmark = self._tried
