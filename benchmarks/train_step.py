@@ -21,9 +21,9 @@ import torch
 from amfzoo.benchmark.timing import interleaved
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.synthetic import draw_pair
-from amfzoo.training.device import make_accelerator
 from amfzoo.training.config import load_config
 from amfzoo.training.dataset import PairDataset
+from amfzoo.training.device import make_accelerator
 from amfzoo.training.draws import StepDraw, epoch_order
 from amfzoo.training.loop import Trainer
 from amfzoo.training.prepare import build_model

@@ -175,8 +175,8 @@ def _end_communication() -> None:
 
 def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
     from ..evaluation.cases_file import check_task_names
-    from ..training.device import make_accelerator
     from ..training.dataset import labelled
+    from ..training.device import make_accelerator
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer
     from ..training.prepare import build_model, split_lesions, task_names, with_advice, with_start_share

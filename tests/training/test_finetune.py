@@ -16,9 +16,9 @@ from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError, WeightsError
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainConfig, finetune, load_config, run
-from amfzoo.training.device import make_accelerator
 from amfzoo.training.checkpoint import load_checkpoint
 from amfzoo.training.dataset import PairDataset
+from amfzoo.training.device import make_accelerator
 from amfzoo.training.validate import logits_of, scores_of
 
 

@@ -11,8 +11,8 @@ from lesions import TINY
 
 import amfzoo
 from amfzoo.training import TrainConfig
-from amfzoo.training.device import make_accelerator
 from amfzoo.training.dataset import PairDataset
+from amfzoo.training.device import make_accelerator
 from amfzoo.training.draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from amfzoo.training.loop import Trainer
 from amfzoo.training.loss import PairLoss
