@@ -31,7 +31,7 @@ def predict(
     batch_size = _checked(model, batch_size, None, "raise")
     lists = [isinstance(images, (list, tuple)) for images in (clinical, dermoscopy)]
     if not any(lists):
-        (answer,) = predict_stream(model, [(clinical, dermoscopy)], errors="return", guards=guards)
+        (answer,) = _answers(model, [(clinical, dermoscopy)], batch_size, None, "return", guards)
         if isinstance(answer, AmfzooError):
             raise answer
         return answer

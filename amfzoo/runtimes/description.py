@@ -29,7 +29,7 @@ _NOTES = {
     "with the aspect ratio of size; 'pad' resizes within size and centres on black. `filter` is Pillow's of that name, "
     "averaging over the source when it shrinks. Of a JPEG so large that a half, a quarter or an eighth of it is still three times "
     "`size` or more (and more by `border`), libjpeg's reduced decoding comes first (Pillow: Image.draft): without it probabilities "
-    "of photographs of 12 megapixels differ by up to .015. Then (pixels / 255 - mean) / std per channel, as (3, height, width).",
+    "of large photographs differ. Then (pixels / 255 - mean) / std per channel, as (3, height, width).",
     "missing": "Columns of `present` are clinical, dermoscopy; false marks a missing image, whose pixels (zeros, say) "
     "have no effect. At least one image of a pair must be there.",
     "answers": "Probabilities are softmax(logits / temperature), for each task by itself.",

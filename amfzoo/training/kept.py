@@ -23,20 +23,20 @@ class Kept:
 
     def __init__(self, network: PairNetwork, config: TrainConfig) -> None:
         self._trained = network
-        self._ema = ModelEmaV3(network, decay=config.ema, use_warmup=True) if config.ema else None
+        self.ema = ModelEmaV3(network, decay=config.ema, use_warmup=True) if config.ema else None
         self._share = config.start_share or 0.0
         state = network.state_dict() if self._share else {}
         self._start = {name: value.detach().clone() for name, value in state.items() if value.is_floating_point()}
 
     def update(self, step: int) -> None:
         """After an optimiser step, the first of which is 1."""
-        if self._ema is not None:
-            self._ema.update(self._trained, step=step)
+        if self.ema is not None:
+            self.ema.update(self._trained, step=step)
 
     @property
     def averaged(self) -> PairNetwork:
         """The moving average as it is now, in evaluation mode; not a copy. What an epoch is judged by."""
-        return self._trained.eval() if self._ema is None else self._ema.module
+        return self._trained.eval() if self.ema is None else self.ema.module
 
     @torch.no_grad()
     def state(self) -> dict[str, Tensor]:
@@ -49,8 +49,8 @@ class Kept:
 
     def state_dict(self) -> dict[str, Any] | None:
         """Of the moving average; the start is that of the run, whose weights do not change."""
-        return None if self._ema is None else self._ema.module.state_dict()
+        return None if self.ema is None else self.ema.module.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
-        if self._ema is not None and state is not None:
-            self._ema.module.load_state_dict(state)
+        if self.ema is not None and state is not None:
+            self.ema.module.load_state_dict(state)

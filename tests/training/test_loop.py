@@ -93,14 +93,17 @@ def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path
 
 def test_the_first_step_has_the_full_clipped_gradient_and_leaves_a_checkpoint_in_time(lesions, tmp_path):
     steps = {"optimizer": "momentum", "lr": 0.5, "weight_decay": 0.0, "warmup": 0.5, "epochs": 2, "batch_size": 16}
-    trainer = trainer_of(lesions, tmp_path, ema=0.0, clip_grad=0.1, fusion_lr=1.0, checkpoint_minutes=1e-9, **steps)
-    assert trainer.loss.smoothing == 0.05
+    trainer = trainer_of(lesions, tmp_path, ema=0.998, clip_grad=0.1, fusion_lr=1.0, checkpoint_minutes=1e-9, **steps)
+    assert (
+        trainer.loss.smoothing == 0.05 and trainer.kept.ema.get_decay(10) < 0.9
+    )  # a short run must not average in the start
     before = [parameter.detach().clone() for parameter in trainer.network.parameters()]
     trainer.run_epoch()
     moved = [parameter.detach() - old for parameter, old in zip(trainer.network.parameters(), before)]
     assert torch.cat([part.flatten() for part in moved]).norm() == pytest.approx(0.5 * 0.1, rel=1e-2)
     assert (tmp_path / "checkpoint.pt").is_file()
     assert trainer.network.training
+    trainer.kept.ema = None
     assert trainer.averaged is trainer.network and not trainer.network.training
 
 
