@@ -62,7 +62,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         lesions = drawn_lesions(Path(folder), args.lesions)
-        network, _, _ = build_model(args.model, lesions.tasks, config)
+        network = build_model(args.model, lesions.tasks, config).network
         start = time.perf_counter()
         dataset = PairDataset(lesions, network.preprocess, cache_gb=config.cache_gb, workers=args.threads)
         decoding = (time.perf_counter() - start) / args.lesions

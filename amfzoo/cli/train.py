@@ -191,9 +191,9 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     check_task_names(lesions.tasks)
     task_names(lesions.tasks, config.task_weights, "task_weights")
     task_names(lesions.tasks, config.class_weights_kept, "class_weights_kept")
-    start["network_settings"] = start.pop("network")
-    network, described, learned = build_model(args.model, lesions.tasks, config, **start)
-    config = with_start_share(config, learned)
+    begun = build_model(args.model, lesions.tasks, config, **start)
+    network = begun.network
+    config = with_start_share(config, begun.learned)
     make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)
     train = labelled(lesions.split("train"))
@@ -201,7 +201,7 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     print("settings")
     for name, value in config.to_dict().items():
         print(f"  {name}: {value}")
-    print(f"model\n  {described}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
+    print(f"model\n  {begun.start}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
     print(f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on")
     print("\n".join(_class_table(lesions)))
     print(

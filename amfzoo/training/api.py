@@ -122,15 +122,16 @@ def finetune(
     check_task_names(lesions.tasks)  # before hours are spent on what validation.csv could not hold
     task_names(lesions.tasks, settings.task_weights, "task_weights")
     task_names(lesions.tasks, settings.class_weights_kept, "class_weights_kept")
-    made, start, learned = build_model(
+    begun = build_model(
         model,
         lesions.tasks,
         settings,
         pretrained=pretrained,
         backbone_weights=backbone_weights,
-        network_settings=network,
+        network=network,
     )
-    settings = with_start_share(settings, learned)
+    made, start = begun.network, begun.start
+    settings = with_start_share(settings, begun.learned)
     if "heads" in settings.freeze and made.untrained:
         raise ConfigError(
             f"training setting freeze: the heads of {', '.join(made.untrained)} are new and would stay random; leave heads out"

@@ -25,10 +25,12 @@ BRANCH_MARK = "#"  # NAME#BRANCH: another branch of a pair network than the one 
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Weights of a bare backbone and what is known of them: their licence; mean and std of the images they were made for."""
+class BranchStart:
+    """Weights of a bare backbone and what is known of them: their name, without the user's folders; their licence; mean and std
+    of the images they were made for."""
 
-    state: Mapping[str, Tensor]
+    state: Mapping[str, Tensor] = field(repr=False)
+    name: str
     licence: dict[str, Any] = field(default_factory=dict)
     scale: dict[str, Any] = field(default_factory=dict)
 
@@ -56,8 +58,8 @@ def per_branch(weights: Mapping[str, Any] | str | None, network: PairNetwork) ->
     return chosen
 
 
-def load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> dict[str, Any]:
-    """Load it, and let the branch's images have the mean and std that the weights know; what is known of its licence.
+def load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> BranchStart:
+    """Load it, and let the branch's images have the mean and std that the weights know.
 
     Raises:
         ConfigError: they are of another backbone.
@@ -76,10 +78,10 @@ def load_backbone(network: PairNetwork, branch: str, weights: str | os.PathLike[
             branch, weights, after.mean, after.std, before.mean, before.std,
         )  # fmt: skip
         network.config = network.config.replace(**{f"{branch}_preprocess": after})
-    return start.licence
+    return start
 
 
-def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> _Start:
+def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]) -> BranchStart:
     if weights == FROM_TIMM:
         import timm
 
@@ -91,7 +93,9 @@ def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]
                 f"timm's weights of {name!r} cannot be had: {error}. Give a safetensors file instead"
             ) from error
         known = body.pretrained_cfg  # of the weights that timm chose for the name
-        return _Start(body.state_dict(), scale={key: tuple(known[key]) for key in ("mean", "std") if known.get(key)})
+        return BranchStart(
+            body.state_dict(), FROM_TIMM, scale={key: tuple(known[key]) for key in ("mean", "std") if known.get(key)}
+        )
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -101,13 +105,24 @@ def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]
         if taken not in donor.branches:
             raise ConfigError(f"{model} has no {taken} branch to start from; it has {', '.join(donor.branches)}")
         seen = donor.preprocess[taken]
-        return _Start(
-            donor.branches[taken].body.state_dict(), licence_of(donor.config.info), {"mean": seen.mean, "std": seen.std}
+        own = model.startswith(LOCAL_PREFIX)
+        return BranchStart(
+            donor.branches[taken].body.state_dict(),
+            (name_of_folder(donor, model) if own else model) + (f"{BRANCH_MARK}{taken}" if taken != branch else ""),
+            licence_of(donor.config.info),
+            {"mean": seen.mean, "std": seen.std},
         )
     try:
-        return _Start(load_file(weights))  # a file does not say what images its weights were made for
+        return BranchStart(
+            load_file(weights), Path(weights).name
+        )  # a file does not say what images its weights were made for
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
+
+
+def name_of_folder(network: PairNetwork, folder: str) -> str:
+    """What weights from a user's folder are called where others read of it: their own name, or the folder's without its place."""
+    return str(network.config.info.get("name") or f"the weights in {Path(folder.removeprefix(LOCAL_PREFIX)).name}")
 
 
 def _branch_of_model(weights: str | os.PathLike[str], branch: str) -> tuple[str, str]:

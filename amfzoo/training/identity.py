@@ -29,7 +29,8 @@ def fingerprint(network: PairNetwork, start: str, lesions: LesionSet, config: Tr
         for lesion in lesions
         if lesion.split != "test"  # which no training sees
     ]
-    settings = {name: value for name, value in config.to_dict().items() if name not in HOW_IT_IS_RUN}
+    left = {*HOW_IT_IS_RUN, "teachers"}  # these by what is in their folders, wherever they lie
+    settings = {name: value for name, value in config.to_dict().items() if name not in left}
     described = {
         "settings": settings,
         "network": network.config.to_dict(),
@@ -57,11 +58,10 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     elif old.get("weights", new["weights"]) != new["weights"]:
         found.append(f"{new['start']} has other weights than it had")
     taught = old.get("teachers", new["teachers"])
-    found += [
-        f"the teacher {name} is another than it was"
-        for name, value in new["teachers"].items()
-        if taught.get(name, value) != value
-    ]
+    if sorted(taught.values()) != sorted(new["teachers"].values()):
+        were, are = (", ".join(teachers) or "none" for teachers in (taught, new["teachers"]))
+        changed = "others than they were" if were == are else f"now {are}"
+        found.append(f"teachers were {were}, are {changed}")
     return found + (["the lesions, labels, splits or image files differ"] if old["data"] != new["data"] else [])
 
 

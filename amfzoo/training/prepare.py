@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from ..models.config import BRANCHES, FITTED, licence_of
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from ..models.own_parts import refuse_own_parts
-from .backbones import FROM_TIMM, load_backbone, per_branch
+from .backbones import load_backbone, name_of_folder, per_branch
 from .config import TrainConfig
 from .draws import seed_of
 
@@ -117,6 +116,20 @@ def _files(lesions: LesionSet) -> set[str]:
     return {os.path.realpath(path) for lesion in lesions for path in lesion.images.values()}
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A network to train.
+
+    Attributes:
+        network: on the CPU, with a head per task. start: what it starts from, in words.
+        learned: whether that is weights that answer all of the tasks.
+    """
+
+    network: PairNetwork
+    start: str
+    learned: bool
+
+
 def build_model(
     model: str | os.PathLike[str] | PairNetwork,
     tasks: Mapping[str, tuple[str, ...]],
@@ -124,12 +137,13 @@ def build_model(
     *,
     pretrained: bool | None = None,
     backbone_weights: Mapping[str, str | os.PathLike[str]] | str | None = None,
-    network_settings: Mapping[str, Any] | None = None,
-) -> tuple[PairNetwork, str, bool]:
-    """The network to train; what it starts from, in words; and whether that is weights that answer all of `tasks`.
+    network: Mapping[str, Any] | None = None,
+) -> Begun:
+    """The network to train.
 
-    A network that is given is copied. Random values depend on the config's seed alone. The words go into the model's card, so
-    of the user's own folders they hold the name of the weights alone.
+    A network that is given as `model` is copied; of a named one `network` changes the settings. Random values depend on the
+    config's seed alone. What it starts from goes into the model's card, so of the user's own folders that holds the name of the
+    weights alone.
 
     Raises:
         UnknownModelError, ConfigError, WeightsError: see `create_model`.
@@ -137,17 +151,15 @@ def build_model(
     settings: dict[str, Any] = {"auxiliary_heads": True} if config.auxiliary else {}
     if config.dropout is not None:
         settings["dropout"] = config.dropout
-    settings.update(_checked(network_settings or {}))
+    settings.update(_checked(network or {}))
     torch.manual_seed(seed_of("weights", config.seed))
     if isinstance(model, PairNetwork):
         refuse_own_parts(model)
-        if network_settings:
-            raise ConfigError(
-                f"network settings {', '.join(network_settings)}: a network that is given cannot be changed"
-            )
-        network, start = PairNetwork(model.config.replace(**settings)), "the given network"
+        if network:
+            raise ConfigError(f"network settings {', '.join(network)}: a network that is given cannot be changed")
+        made, start = PairNetwork(model.config.replace(**settings)), "the given network"
         load_weights(
-            network,
+            made,
             {
                 name: value.to("cpu", torch.float32 if value.is_floating_point() else value.dtype, copy=True)
                 for name, value in model.state_dict().items()
@@ -155,19 +167,18 @@ def build_model(
             start,
             fresh_auxiliary=True,
         )
-        network.mark_untrained(model.untrained)
+        made.mark_untrained(model.untrained)
     else:
         start = os.fspath(model)
         random = not pretrained and "." not in start and ":" not in start and not isinstance(model, os.PathLike)
         # by the name that stays, whatever becomes the default
         default = load_manifest().default_tags.get(model) if isinstance(model, str) else None
-        network = create_model(model, pretrained, **settings, **({"tasks": tasks} if random else {}))
-        refuse_own_parts(network)  # models that users register
+        made = create_model(model, pretrained, **settings, **({"tasks": tasks} if random else {}))
+        refuse_own_parts(made)  # models that users register
         if random:
             start = f"{start} with random weights"
         elif isinstance(model, os.PathLike) or start.startswith(LOCAL_PREFIX):
-            folder = Path(start.removeprefix(LOCAL_PREFIX)).name
-            start = str(network.config.info.get("name") or f"the weights in {folder}")
+            start = name_of_folder(made, start)
         elif default:
             start = f"{start}.{default}"
         if random and not backbone_weights:
@@ -176,25 +187,24 @@ def build_model(
                 "(--clinical-weights, --dermoscopy-weights)",
                 start,
             )
-    learned = change_heads(network, dict(tasks), start)
-    if network.auxiliary and not config.auxiliary:
-        network.remove_auxiliary_heads()
-    licences = [licence_of(network.config.info)]
-    bodies = per_branch(backbone_weights, network)
+    learned = change_heads(made, dict(tasks), start)
+    if made.auxiliary and not config.auxiliary:
+        made.remove_auxiliary_heads()
+    licences = [licence_of(made.config.info)]
+    bodies = per_branch(backbone_weights, made)
     for branch, weights in bodies.items():
-        licences.append(load_backbone(network, branch, weights))
-        # the folder too: every run's model is called "model"
-        source = weights if weights == FROM_TIMM else Path(*Path(weights).parts[-2:])
-        start += f", {branch} backbone from {source}"
+        begun = load_backbone(made, branch, weights)
+        licences.append(begun.licence)
+        start += f", {branch} backbone from {begun.name}"
     changes: dict[str, Any] = {}
     if config.image_size is not None:
         changes["size"] = (config.image_size, config.image_size)
     if config.border is not None:
         changes["border"] = config.border
-    network.config = network.config.with_preprocess(**changes)
-    network.config = network.config.unfitted(info=_joined(licences))
-    _check_crops(network, config)
-    return network, start, learned and not bodies
+    made.config = made.config.with_preprocess(**changes)
+    made.config = made.config.unfitted(info=_joined(licences))
+    _check_crops(made, config)
+    return Begun(made, start, learned and not bodies)
 
 
 def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:

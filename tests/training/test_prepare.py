@@ -17,29 +17,29 @@ from amfzoo.training.prepare import build_model, check_leaks, split_lesions, wit
 def test_an_advised_border_is_cut_off_unless_set(data, config, setting, expected):
     advised = replace(data, hints={"border": 0.05})
     settings = with_advice(replace(config, border=setting), advised)
-    network, _, _ = build_model("amf_test", advised.tasks, settings)
+    network = build_model("amf_test", advised.tasks, settings).network
     assert {p.border for p in network.preprocess.values()} == {expected}
 
 
 def test_what_was_calibrated_on_other_lesions_is_left_behind(data, config):
-    network, _, _ = build_model("amf_test", data.tasks, config)
+    network = build_model("amf_test", data.tasks, config).network
     classes = data.tasks["colour"]
     sets = ConformalSets("lac", 0.9, dict.fromkeys(classes, 0.5), dict.fromkeys(classes, 20))
     network.config = network.config.replace(temperatures={"colour": 2.0}, conformal={"colour": sets})
-    again, _, _ = build_model(network, data.tasks, config)
+    again = build_model(network, data.tasks, config).network
     assert not again.config.temperatures and not again.config.conformal
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_a_network_of_another_precision_is_trained_in_fp32(data, config, dtype):
-    network, _, _ = build_model("amf_test", data.tasks, config)
-    again, _, _ = build_model(network.to(dtype), data.tasks, config)
+    network = build_model("amf_test", data.tasks, config).network
+    again = build_model(network.to(dtype), data.tasks, config).network
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
     assert {parameter.dtype for parameter in network.parameters()} == {dtype}
 
 
 def test_without_advice_the_network_keeps_its_border(data, config):
-    network, _, _ = build_model("amf_test", data.tasks, with_advice(config, data))
+    network = build_model("amf_test", data.tasks, with_advice(config, data)).network
     assert {p.border for p in network.preprocess.values()} == {0.0}
 
 
@@ -87,7 +87,7 @@ def test_what_a_branch_starts_from_keeps_its_licence(tmp_path):
     donor.config = donor.config.replace(info={"license": "CC-BY-NC-4.0", "attribution": "somebody"})
     folder = donor.save_pretrained(tmp_path / "donor")
     starts = {branch: f"local-dir:{folder}#{branch}" for branch in ("clinical", "dermoscopy")}
-    network, _, _ = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts)
+    network = build_model("amf_test", TASKS, TrainConfig(), backbone_weights=starts).network
     assert network.config.info == {"license": "CC-BY-NC-4.0", "attribution": "somebody"}
 
 
@@ -109,11 +109,11 @@ def test_images_are_normalised_as_timms_weights_of_a_branch_need(weights, monkey
     own = build().preprocess
     monkeypatch.setattr(timm, "create_model", create)
     settings = TrainConfig(image_size=96)
-    network, start, learned = build_model("amf_test", TASKS, settings, backbone_weights=weights)
-    found, size = network.preprocess, (96, 96)
+    begun = build_model("amf_test", TASKS, settings, backbone_weights=weights)
+    found, size = begun.network.preprocess, (96, 96)
     assert found["dermoscopy"] == replace(own["dermoscopy"], size=size, **HALF)
     assert found["clinical"] == replace(own["clinical"], size=size)
-    assert not learned and "dermoscopy backbone from timm" in start
+    assert not begun.learned and "dermoscopy backbone from timm" in begun.start
     (line,) = [record.getMessage() for record in caplog.records if "normalised" in record.getMessage()]
     assert line.startswith("dermoscopy backbone from timm") and "(0.5, 0.5, 0.5) and std (0.4, 0.5, 0.6)" in line
 
@@ -122,11 +122,18 @@ def test_images_are_normalised_as_for_the_branch_of_the_pair_network_that_anothe
     donor = build("symmetric_test", tasks=TASKS, dermoscopy_preprocess={**HALF, "border": 0.1})
     folder = donor.save_pretrained(tmp_path / "donor")
     starts = {"clinical": f"local-dir:{folder}#dermoscopy", "dermoscopy": f"local-dir:{folder}#clinical"}
-    network, _, _ = build_model("symmetric_test", TASKS, TrainConfig(), backbone_weights=starts)
+    begun = build_model("symmetric_test", TASKS, TrainConfig(), backbone_weights=starts)
     own = build("symmetric_test").preprocess
-    assert network.preprocess == {**own, "clinical": replace(own["clinical"], **HALF)}  # its border is not the weights'
+    assert begun.network.preprocess == {
+        **own,
+        "clinical": replace(own["clinical"], **HALF),
+    }  # its border is not the weights'
     lines = [record.getMessage() for record in caplog.records if "normalised" in record.getMessage()]
     assert len(lines) == 1 and lines[0].startswith("clinical backbone from local-dir:")
+    described = (
+        "clinical backbone from the weights in donor#dermoscopy, dermoscopy backbone from the weights in donor#clinical"
+    )
+    assert begun.start == f"symmetric_test with random weights, {described}"  # cards say it: no folders of the user's
 
 
 def test_a_file_of_weights_leaves_the_images_of_its_branch_as_they_are(tmp_path, caplog):
@@ -136,5 +143,6 @@ def test_a_file_of_weights_leaves_the_images_of_its_branch_as_they_are(tmp_path,
     save_file(body.state_dict(), tmp_path / "resnet.safetensors")
     given = build("amf_test", tasks=TASKS, dermoscopy_preprocess=HALF)
     starts = {"dermoscopy": tmp_path / "resnet.safetensors"}
-    network, _, _ = build_model(given, TASKS, TrainConfig(), backbone_weights=starts)
-    assert network.preprocess == given.preprocess and "normalised" not in caplog.text
+    begun = build_model(given, TASKS, TrainConfig(), backbone_weights=starts)
+    assert begun.start == "the given network, dermoscopy backbone from resnet.safetensors"
+    assert begun.network.preprocess == given.preprocess and "normalised" not in caplog.text

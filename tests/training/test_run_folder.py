@@ -160,13 +160,17 @@ def test_what_a_run_was_begun_with(data, tmp_path):
     tested = LesionSet(lesions.name, (*lesions, replace(lesions.lesions[0], id="x", split="test")), lesions.tasks)
     assert changes(tested) == []  # of lesions that no training sees
     teacher = amfzoo.create_model("amf_test", tasks=data.tasks)
-    teacher.save_pretrained(tmp_path / "teacher")
+    for folder in ("teacher", "moved"):
+        teacher.save_pretrained(tmp_path / folder)
     taught = {"teachers": (f"local-dir:{tmp_path / 'teacher'}",)}
     begun = fingerprint(network, "amf_test", lesions, replace(config, **taught))
     assert differences(begun, fingerprint(network, "amf_test", lesions, replace(config, **taught))) == []
+    moved = replace(config, teachers=(f"local-dir:{tmp_path / 'moved'}",))
+    assert differences(begun, fingerprint(network, "amf_test", lesions, moved)) == []
     amfzoo.create_model("amf_test", tasks=data.tasks).save_pretrained(tmp_path / "teacher", overwrite=True)
     now = fingerprint(network, "amf_test", lesions, replace(config, **taught))
-    assert differences(begun, now) == [f"the teacher {taught['teachers'][0]} is another than it was"]
+    assert differences(begun, now) == [f"teachers were {taught['teachers'][0]}, are others than they were"]
+    assert changes(teachers=taught["teachers"]) == [f"teachers were none, are now {taught['teachers'][0]}"]
     assert differences({k: v for k, v in begun.items() if k != "teachers"}, now) == []  # an earlier version's
     other = amfzoo.create_model("amf_test", tasks=data.tasks, dropout=0.5)
     assert changes(net=other) == ["the network has other settings"]
