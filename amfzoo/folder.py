@@ -97,7 +97,7 @@ def write_folder(
     example/ to their bytes, or to a file to copy. An existing folder is replaced only
     with `overwrite`, and only if it holds nothing but a model.
     Raises WeightsError (the folder is in the way, the disk is full, a tensor does not
-    fit) or ConfigError (`config` is not JSON).
+    fit or holds NaN) or ConfigError (`config` is not JSON).
     """
     from safetensors import SafetensorError
 
@@ -170,6 +170,8 @@ def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
     if not isinstance(tensor, torch.Tensor) or tensor.is_meta or tensor.layout != torch.strided:
         raise WeightsError(f"{name!r} is not a dense tensor with values and cannot be saved.")
     copy = tensor.detach().to("cpu", copy=True).contiguous()
+    if copy.is_floating_point() and torch.isnan(copy).any():
+        raise WeightsError(f"{name!r} holds NaN, as after a training that diverged; such weights are not saved.")
     if half and copy.is_floating_point() and copy.ndim > 1 and copy.numel() >= HALF_FROM:
         rounded = copy.to(torch.float16)
         if torch.isinf(rounded).sum() != torch.isinf(copy).sum():

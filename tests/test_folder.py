@@ -87,6 +87,13 @@ def test_half(tmp_path):
 # --- writing
 
 
+def test_weights_that_are_nan_are_not_saved(model):
+    before = read_folder(model)
+    with pytest.raises(WeightsError, match="'w' holds NaN"):
+        write(model, state={"w": torch.tensor([1.0, float("nan")]), "mask": torch.tensor([-torch.inf])}, overwrite=True)
+    assert same(read_folder(model).state, before.state)
+
+
 def test_overwriting_must_be_asked_for(model):
     with pytest.raises(WeightsError, match="overwrite=True"):
         write(model, state={"w": torch.zeros(1)})

@@ -64,7 +64,7 @@ class Pretrained:
             examples: {file name: bytes or path} for its ``example/``.
 
         Raises:
-            WeightsError: the folder is in the way, or cannot be written.
+            WeightsError: the folder is in the way or cannot be written, or a weight is NaN.
             ConfigError: it has parts of its own that no config tells of, see `refuse_own_parts`.
         """
         return self._save(folder, {}, half=half, overwrite=overwrite, examples=examples)
