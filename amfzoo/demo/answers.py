@@ -27,7 +27,7 @@ class Answers:
     """Answers of several weights, each loaded when first asked for and then kept.
 
     Attributes:
-        default: the weights to begin with.
+        default: the weights to begin with; a folder by its own name, since where it lies is nothing to visitors.
         names: those that can be chosen: `default` and the listed ones that are on this machine or can be fetched.
     """
 
@@ -42,7 +42,9 @@ class Answers:
         self._lock = threading.Lock()
         manifest = load_manifest()
         listed = manifest.find(default)
-        self.default = default if listed is None else listed.name  # "amf_small" under its full name
+        # "amf_small" under its full name
+        self.default = _without_place(default) if listed is None else listed.name
+        self._sources = {self.default: default}
         self._network(self.default)
         self.names = tuple(dict.fromkeys((self.default, *_to_be_had(manifest, self._options))))
 
@@ -61,7 +63,7 @@ class Answers:
     def _network(self, name: str) -> PairNetwork:
         with self._lock:
             if name not in self._networks:
-                self._networks[name] = create_model(name, True, **self._options)
+                self._networks[name] = create_model(self._sources.get(name, name), True, **self._options)
             return self._networks[name]
 
     def predict(self, clinical: str | None, dermoscopy: str | None, name: str) -> Prediction:
@@ -80,6 +82,12 @@ class Answers:
         _check(clinical, dermoscopy)
         network = self.network(name)
         return view_case(network, network, clinical, dermoscopy, title="Answer")
+
+
+def _without_place(name: str) -> str:
+    if not name.startswith(hub.LOCAL_PREFIX):
+        return name
+    return hub.LOCAL_PREFIX + Path(name.removeprefix(hub.LOCAL_PREFIX)).expanduser().absolute().name
 
 
 def _to_be_had(manifest: Manifest, options: dict[str, Any]) -> list[str]:

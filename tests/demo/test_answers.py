@@ -37,7 +37,9 @@ def test_only_weights_that_can_be_had_here_are_offered(released):
     offline = Answers("amf_test.other", cache_dir=cache, local_files_only=True)
     assert offline.names == ("amf_test.other", "amf_test.tiny")
     own = f"local-dir:{released / 'weights' / 'tiny'}"
-    assert Answers(own, cache_dir=cache, local_files_only=True).names == (own, "amf_test.other", "amf_test.tiny")
+    answers = Answers(own, cache_dir=cache, local_files_only=True)
+    assert answers.names == ("local-dir:tiny", "amf_test.other", "amf_test.tiny")  # not where it lies
+    assert answers.network("local-dir:tiny") is answers.network(answers.default)
 
 
 def test_why_weights_cannot_be_loaded_is_logged_and_not_told_to_a_visitor(released, caplog):
