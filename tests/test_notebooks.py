@@ -18,7 +18,7 @@ TRACES = re.compile(
 
 pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="needs a checkout: a wheel has no examples")
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-LONGEST = "compare_models_and_read_the_report"
+LONG = ("compare_models_and_read_the_report", "fine_tune_on_a_private_csv")
 
 
 def read(path):
@@ -33,7 +33,7 @@ def code_cells(notebook):
 
 
 @pytest.mark.parametrize(
-    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == LONGEST)) for path in NOTEBOOKS]
+    "path", [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in LONG)) for path in NOTEBOOKS]
 )
 def test_every_cell_runs(path, tmp_path, monkeypatch):
     """In this process, where torch is loaded already: a kernel for each notebook costs as much as all of their cells."""

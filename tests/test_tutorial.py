@@ -11,6 +11,7 @@ from amfzoo.cli import main
 TUTORIAL = Path(__file__).resolve().parent.parent / "examples" / "fine_tune_on_your_own_pairs.md"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TUTORIAL.exists(), reason="needs a checkout: a wheel has no examples")
 def test_every_block_runs(tmp_path, monkeypatch):
     for package in ("accelerate", "sklearn", "matplotlib"):

@@ -83,6 +83,7 @@ def test_random_values_and_tables_in_files(printed, tmp_path):
     assert "**One pair through amf_test**" in (tmp_path / "found.md").read_text()
 
 
+@pytest.mark.slow
 def test_pair_bulk_and_start_of_weights_as_markdown(printed, tmp_path):
     pictures(tmp_path)
     weights = tiny_model().save_pretrained(tmp_path / "weights")

@@ -136,6 +136,7 @@ def test_the_ordinary_script_sees_what_predict_sees(tmp_path):
         assert np.abs(item[branch].numpy() - prepared(path)).mean() < 0.05  # standard deviations
 
 
+@pytest.mark.slow
 def test_the_ordinary_script_runs_in_a_process_of_its_own(tmp_path):
     files = drawn_files(tmp_path, 1)
     with ScriptProcess(list(cycled(files, 5)), tiny_model(), batch_size=2, device="cpu") as script:
@@ -179,6 +180,7 @@ def test_memory_of_this_process():
     assert 1 < before < children.peak_megabytes() <= before + 2 * block.nbytes / 1e6
 
 
+@pytest.mark.slow
 def test_a_child_that_fails_is_named():
     with pytest.raises(Exception, match="process of the benchmark failed.*no_such_network"):
         children.run_child(

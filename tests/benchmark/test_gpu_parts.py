@@ -34,6 +34,7 @@ def test_calls_follow_each_other_for_a_while():
     assert counts == {"a": 3 + 2 + 2 * 100, "b": 3 + 2 + 2 * 100}  # warm-ups, a first look, two full rounds
 
 
+@pytest.mark.slow
 def test_a_network_beside_the_card():
     section = network_on_card("tiny", tiny_model(), CARD, batches=(1, 2), rounds=1, repeats=2, device="cpu")
     rows = [(row["batch"], row["how"]) for row in section.rows]

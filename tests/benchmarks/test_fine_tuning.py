@@ -67,6 +67,7 @@ def test_the_parts_share_no_patient_and_more_lesions_hold_the_fewer(folder):
     assert [lesion.id for lesion in first(others, 4, 4)] != few
 
 
+@pytest.mark.slow
 def test_rows_and_their_figures(folder, capsys):
     found = command(folder)
     rows = {(one["row"], one["lesions"]): one for one in found["rows"]}

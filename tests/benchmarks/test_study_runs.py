@@ -57,6 +57,7 @@ def done(data) -> Path:
     return data / "out"
 
 
+@pytest.mark.slow
 def test_every_run_leaves_its_predictions(done):
     files = sorted(done.glob("runs/test/*/seed-*/validation.csv"))
     assert len(files) == ROWS * len(PLAN["seeds"])
@@ -142,6 +143,7 @@ def test_report_recomputes_from_the_predictions(done, capsys):
     assert (done / "accuracy_against_parameters.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_what_is_kept_makes_the_same_report_and_goes_on(data, done, tmp_path, monkeypatch, capsys):
     assert main(["report", "--out", str(done), "--resamples", "20"]) == 0
     expected = capsys.readouterr().out

@@ -159,6 +159,7 @@ def test_unlisted_weights_are_told_apart_by_content(run, folder, tiny, released)
     assert ended.code == exit_codes.USAGE and "--overwrite" in ended.err and "amf_test@" in ended.err
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_ended(run, tiny, folder):
     rows = [(str(i), "c0.jpg" if i % 3 else "", "d0.jpg" if i % 2 else "d1.jpg") for i in range(120)]
     source, out, part = write_table(folder / "pairs.csv", rows), folder / "out.csv", folder / "out.csv.part"

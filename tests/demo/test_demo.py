@@ -129,6 +129,7 @@ def test_no_telemetry_and_nothing_from_elsewhere(server):
     assert "not a medical device" in text
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped_and_leaves_no_uploads(server, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment.pop("AMFZOO_MANIFEST", None)

@@ -251,6 +251,7 @@ def test_memory_does_not_grow_with_the_table(model, folder, monkeypatch):
     assert peaks[1] < 1.2 * peaks[0]
 
 
+@pytest.mark.slow
 def test_two_processes_of_torchrun_share_the_shards(model, folder, saved_tiny):
     rows = [(f"r{i}", *GOOD[i % 4]) for i in range(21)]
     rows[7] = ("r7", "gone.jpg", "")

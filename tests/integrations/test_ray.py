@@ -116,6 +116,7 @@ def ray():
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_lost_actor_costs_no_row_and_doubles_none(ray, folder, options, tmp_path):
     import ray.data
 

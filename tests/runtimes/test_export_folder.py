@@ -194,6 +194,7 @@ def test_example_has_the_sets_of_the_package(example, tiny, tmp_path, method):
     assert "'lac' are 1 - probability" in model.description["notes"]["prediction_sets"]
 
 
+@pytest.mark.slow
 def test_example_calls_what_the_package_calls(example, tiny, tmp_path):
     network = copy.deepcopy(tiny)
     network.reset_heads({"streaks": ("absent", "present"), "grade": ("low", "high"), "colour": ("red", "blue", "gray")})

@@ -211,6 +211,7 @@ def test_the_folder_does_without_the_package(exported, tiny):
         assert row == pytest.approx(dict(expected[task]), abs=0.2)
 
 
+@pytest.mark.slow
 def test_commands(tiny, tmp_path, capsys):
     needs("onnx", "int8")
     weights = tiny.save_pretrained(tmp_path / "weights")

@@ -21,6 +21,7 @@ def compiled(model):
     return core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
 
+@pytest.mark.slow
 def test_the_two_parts_answer_as_the_whole():
     torch.manual_seed(0)
     network = create_model("amf_test").eval()

@@ -190,6 +190,7 @@ assert caught == [signal.SIGTERM]
 """
 
 
+@pytest.mark.slow
 def test_a_signal_after_two_openvino_predictors_were_freed_is_handled(tiny, tmp_path):
     """In a process of its own, which it once ended; only where the processor has AMX can this fail."""
     needs("openvino")
@@ -198,6 +199,7 @@ def test_a_signal_after_two_openvino_predictors_were_freed_is_handled(tiny, tmp_
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_two_threads_may_make_predictors_at_once(graphs):
     needs("onnx")
     networks = [build("amf_test", seed=seed, tasks=TASKS, fusion="none") for seed in (21, 22)]
@@ -257,6 +259,7 @@ def test_openvino_binds_no_thread_to_a_core(tiny, monkeypatch, precision):
     assert len(compiled) >= 3 and not any(graph.get_property("ENABLE_CPU_PINNING") for graph in compiled)
 
 
+@pytest.mark.slow
 def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
     needs("openvino")
     predictor = create_predictor(tiny, "openvino")

@@ -24,6 +24,7 @@ def _run(what: str, folder: Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_very_weights_of_an_unbroken_one(tmp_path):
     found = _run("kill", tmp_path)
     assert found["codes"] == [-9, -9, -9, -9, 0, 0]

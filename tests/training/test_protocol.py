@@ -42,6 +42,7 @@ def trained(release, tmp_path_factory):
         yield out, command
 
 
+@pytest.mark.slow
 def test_the_leaderboard_is_recomputed_from_the_predictions(trained, release):
     out, _ = trained
     data = json.loads((out / "leaderboard.json").read_text())
@@ -81,6 +82,7 @@ def test_each_seed_has_a_model_folder_to_push(trained):
         assert "derm7pt, test" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing_and_gives_the_same(trained, monkeypatch):
     out, command = trained
     before = (out / "leaderboard.json").read_bytes()

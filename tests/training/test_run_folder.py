@@ -265,6 +265,7 @@ def test_one_run_at_a_time(data, tiny, tmp_path):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_go_on_from_other_weights_or_with_images_in_the_other_slot(data, tiny, tmp_path):
     go = {"out": tmp_path / "run", "device": "cpu", "progress": False, **tiny, "epochs": 1}
     first, second = (finetune("amf_test", data, **{**go, "out": tmp_path / str(i), "seed": i}).model for i in range(2))

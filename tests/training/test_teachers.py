@@ -92,6 +92,7 @@ def test_tasks_count_by_their_weights():
     torch.testing.assert_close(value, 0.25 * divergences["colour"] + 0.75 * divergences["shade"])
 
 
+@pytest.mark.slow
 def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
     """All labels but those of two lesions are gone."""
     few = {lesion.id for lesion in data if lesion.id in ("L0", "L1", "L2", "L12", "L13", "L14")}
