@@ -40,6 +40,7 @@ def lesions(tmp_path):
     return found
 
 
+@pytest.mark.slow
 def test_the_heads_are_those_of_scikit_learn_and_all_else_stays(lesions):
     model = settle(build(tasks=TASKS))
     before = {name: values.clone() for name, values in model.state_dict().items()}

@@ -16,8 +16,9 @@ from amfzoo.data.split_file import write_split
 from amfzoo.errors import ConfigError
 from amfzoo.folder import sha256_of
 from amfzoo.models.network import PairNetwork
+from amfzoo.training.backbones import FROM_TIMM
 from amfzoo.training.checkpoint import FILE as CHECKPOINT
-from amfzoo.training.prepare import FROM_TIMM, split_lesions
+from amfzoo.training.prepare import split_lesions
 
 from . import records
 from .plan import Row, Study, make_study

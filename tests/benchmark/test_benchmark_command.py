@@ -22,6 +22,7 @@ def printed(capsys):
     return run
 
 
+@pytest.mark.slow
 def test_networks_and_runtimes_as_json(printed):
     code, text = printed(
         "amf_test", "symmetric_test", "--only", "networks", "runtimes", "resolution", "--no-peers", "--runtimes", "torch:bf16",
@@ -69,6 +70,7 @@ def test_models_and_their_controls_behind_each_runtime(printed):
     assert len(left_out) == 2 and "of symmetric_test" in left_out[1]
 
 
+@pytest.mark.slow
 def test_random_values_and_tables_in_files(printed, tmp_path):
     pictures(tmp_path)
     table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg")])

@@ -95,6 +95,7 @@ def test_concatenated_backbones_read_both_images():
         assert not torch.allclose(network(*other)["diagnosis"], found)
 
 
+@pytest.mark.slow
 def test_variants():
     assert options_of("auto") == {"runtime": "auto"}
     assert options_of("torch:bf16:channels_last") == {"runtime": "torch", "precision": "bf16", "channels_last": True}

@@ -29,6 +29,7 @@ def cases(boxes=BOXES, masked=None) -> list[study.Case]:
     return made
 
 
+@pytest.mark.slow
 def test_a_true_map_beats_random_ones():
     found = study.measure(red_network(), cases(), draws=8)
     assert set(found) == {(b, t) for b in ("clinical", "dermoscopy") for t in ("red", "blue")}
@@ -38,6 +39,7 @@ def test_a_true_map_beats_random_ones():
     assert figures["deletion"]["difference"] > 0.02 and figures["deletion"]["unlike_random"]
 
 
+@pytest.mark.slow
 def test_a_branch_that_does_not_count_is_no_better_than_chance():
     figures = study.summary(study.measure(red_network(), cases(), draws=8)["clinical", "red"].values())
     assert figures["empty_maps"] == 5 and figures["pointing"]["map"] == 0
@@ -110,6 +112,7 @@ def drawn(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_drawn_set(drawn, tmp_path, capsys, monkeypatch):
     """Every finding of the set that the weights know is looked for, where its mask is not empty."""
     preprocess = {f"{name}_preprocess": {"size": (64, 64)} for name in ("clinical", "dermoscopy")}

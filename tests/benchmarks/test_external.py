@@ -47,6 +47,7 @@ def test_copies_of_training_lesions_are_left_out(data):
     assert without_copies(ours, []).lesions == ours.lesions
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
     folder = tmp_path / "model"
     create_model("amf_test", False, tasks={"diagnosis": ("A", "B", "C")}).save_pretrained(folder)

@@ -38,6 +38,7 @@ def test_pictures_are_the_encoders(data, tmp_path):
             assert path.read_bytes() == file.getvalue()
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
     folder = tmp_path / "model"
     create_model("amf_test", False, tasks={"diagnosis": ("a", "b")}).save_pretrained(folder)

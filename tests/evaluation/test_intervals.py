@@ -45,6 +45,7 @@ def area(rng):
     return lambda weights: {"score": weighted.auroc(positive, score, weights)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("draw", "truth"), [(accuracy, 0.75), (area, norm.cdf(1 / 2))])
 def test_intervals_by_patient_cover_and_by_lesion_do_not(draw, truth):
     # 300 simulations have a standard error of 1.3 %

@@ -24,6 +24,7 @@ def lesions(tmp_path) -> LesionSet:
     return LesionSet("drawn", tuple(records), TASKS)
 
 
+@pytest.mark.slow
 def test_changes_are_those_of_the_predictor(lesions):
     model = tiny_model(tasks=TASKS)
     measured = measure_precisions(model, lesions, data="drawn", only=[("torch", "bf16")])["torch/bf16"]
@@ -53,6 +54,7 @@ def test_changes_are_those_of_the_predictor(lesions):
     assert measured_for(model) == {"torch/bf16": measured}
 
 
+@pytest.mark.slow
 def test_what_is_called_is_compared_too(lesions):
     """The diagnosis by an operating point between two answers: bf16 may move one of them over it."""
     model = tiny_model(tasks=TASKS)

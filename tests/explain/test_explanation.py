@@ -202,6 +202,7 @@ def test_what_cannot_be_explained():
         explain(create_predictor(network, "torch"), noise(), noise())
 
 
+@pytest.mark.slow
 def test_other_threads_may_use_the_network_meanwhile():
     network = settle(perturb(build(tasks=TASKS)))
     pairs = [(noise(seed=seed), noise(seed=seed + 10)) for seed in range(3)]

@@ -125,6 +125,7 @@ def test_the_process_is_left_as_it_was(model, end):
     assert found == [4, 4]
 
 
+@pytest.mark.slow
 def test_what_goes_without_lanes(model):
     assert lanes_of(model, 16, None) is not None
     assert lanes_of(model, 16, 1) is None  # one lane

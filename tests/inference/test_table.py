@@ -202,6 +202,7 @@ def test_a_full_disk_loses_no_row(model, folder, source, asked):
     assert out.read_bytes() == whole and len(asked) == 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_table(model, folder, asked):
     peaks = []
     for count in (500, 2500):

@@ -234,6 +234,7 @@ def test_one_run_at_a_time(model, folder, source):
     assert len(rows_of(folder / "out")) == 11
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_table(model, folder, monkeypatch):
     answer = model.predict(folder / "c0.jpg", folder / "d0.jpg")
 

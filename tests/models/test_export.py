@@ -9,12 +9,12 @@ import pytest
 import torch
 from networks import ALL, build, pair, perturb, settle
 
-SMALL = ("amf_test", "symmetric_test")
-LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ALL if name not in SMALL]
+ONE = "amf_test"
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ALL if name != ONE]
 MASK = torch.tensor([(True, True), (False, True), (True, False), (True, True), (True, True)])
 
 
-@pytest.fixture(scope="module", params=[*SMALL, *LARGE])
+@pytest.fixture(scope="module", params=[ONE, *OTHERS])
 def network(request):
     return settle(perturb(build(request.param)))
 
@@ -41,9 +41,7 @@ def test_export_with_any_batch_size(network):
             assert_same(program.module()(*inputs(batch)), network(*inputs(batch)))
 
 
-@pytest.mark.parametrize(
-    "network", [SMALL[0], *(pytest.param(n, marks=pytest.mark.slow) for n in ALL if n != SMALL[0])], indirect=True
-)
+@pytest.mark.slow  # those with the runtimes export too
 def test_onnx_with_any_batch_size(network, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs amfzoo[onnx]")
     pytest.importorskip("onnxscript", reason="needs amfzoo[onnx]")

@@ -18,6 +18,7 @@ from amfzoo.runtimes.onnx_runtime import OnnxRuntime
 # ----------------------------------------------------------------------- choice
 
 
+@pytest.mark.slow
 def test_auto_takes_the_fastest_that_is_installed(tiny, monkeypatch):
     for name in ("openvino", "onnx"):
         if RUNTIMES[name].available():

@@ -82,6 +82,7 @@ class Wrong:
         return {task: np.eye(len(batch.present), classes, dtype=np.float32) for task, classes in sizes.items()}
 
 
+@pytest.mark.slow
 def test_the_current_folder_is_filled_and_stays(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = export_model(tiny, "torch-export", ".")

@@ -195,6 +195,7 @@ def test_the_last_epoch_is_kept_where_that_is_asked(data, tiny, tmp_path, monkey
     assert "flatter" not in text and "of the last epoch" in text
 
 
+@pytest.mark.slow
 def test_backbones_start_from_files(data, tiny, tmp_path):
     import timm
     from safetensors.torch import save_file

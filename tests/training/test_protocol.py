@@ -71,6 +71,7 @@ def test_seeds_of_a_network_that_is_given_share_its_random_values_and_that_is_sa
     assert "all 2 runs start from the values of the given network, the random ones of diagnosis too" in caplog.text
 
 
+@pytest.mark.slow
 def test_each_seed_has_a_model_folder_to_push(trained):
     out, _ = trained
     for seed in (0, 1):
@@ -142,6 +143,7 @@ def copy_of_the_real_labels(tmp_path_factory):
     return load_source(f"derm7pt:{drawn}"), rows
 
 
+@pytest.mark.slow
 def test_a_drawn_copy_has_the_real_labels_and_can_be_trained_on(copy_of_the_real_labels, tmp_path, tiny):
     lesions, rows = copy_of_the_real_labels
     assert [lesion.metadata["notes"] for lesion in lesions] == ["drawn, not real"] * 90

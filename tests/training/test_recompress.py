@@ -51,6 +51,7 @@ def test_what_else_is_drawn_stays_the_same():
     assert torch.equal(plain.rows, stored.rows) and torch.equal(plain.hide, stored.hide)
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_however_many_threads_there_are(data, tiny, tmp_path):
     def loss(name: str, **settings) -> float:
         settings = {**tiny, "epochs": 1, "recompress": 0.7, "mixup": 0.4, **settings}

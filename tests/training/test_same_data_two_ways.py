@@ -61,6 +61,7 @@ def test_batches_are_the_same(milk10k, exported):
         assert all((a["pixels"][branch] == b["pixels"][branch]).all() for branch in size)
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_the_same_weights_and_figures(milk10k, exported, tmp_path):
     settings = {**TINY, "epochs": 2, "modality_dropout": 0.2}
     one, other = (

@@ -39,6 +39,7 @@ def run(sources, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_candidates_come_from_the_source_that_does_not_grade(sources, tmp_path, capsys):
     code = main(
         ["train", "--model", "amf_test", *sources, "--out", str(tmp_path / "run"), "--device", "cpu", "--dry-run"]
@@ -51,6 +52,7 @@ def test_candidates_come_from_the_source_that_does_not_grade(sources, tmp_path, 
     assert rows["streaks", "several"] == 12 and rows["diagnosis", "mel"] == 12
 
 
+@pytest.mark.slow
 def test_one_network_answers_the_tasks_of_all_sources(run):
     tasks = json.loads((run / "model" / "config.json").read_text())["tasks"]
     assert tasks["diagnosis"] == ["nv", "mel"] and tasks["streaks"] == ["absent", "regular", "irregular"]

@@ -34,6 +34,7 @@ def pair(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(count, 3, 64, 64, generator=random), torch.randn(count, 3, 64, 64, generator=random)
 
 
+@pytest.mark.slow
 def test_what_is_taught_is_the_mean_of_the_calibrated_probabilities(teacher, tmp_path):
     other = network()
     other.config = other.config.replace(temperatures={"colour": 2.0})
@@ -66,6 +67,7 @@ def test_a_teacher_sees_the_picture_in_its_own_normalisation(tmp_path):
     torch.testing.assert_close(taught["colour"], expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_divergence_of_the_student(teacher):
     teachers = Teachers([teacher], network(), torch.device("cpu"))
     logits, p = torch.randn(5, 3), torch.rand(5, 3).softmax(1)
@@ -76,6 +78,7 @@ def test_the_loss_is_the_divergence_of_the_student(teacher):
     assert teachers.loss({"colour": p.log()}, {"colour": p}, {"colour": 1.0}).item() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_task_that_nobody_teaches_is_told_of(teacher, data, tmp_path, caplog):
     tasks = {**data.tasks, "streaks": ("absent", "present")}
     settings = {**TINY, "epochs": 1, "teachers": teacher}
@@ -109,6 +112,7 @@ def test_a_student_learns_what_only_the_teacher_knows(teacher, data, tmp_path):
     assert sum(right) >= 0.8 * len(right)
 
 
+@pytest.mark.slow
 def test_useless_teachers_are_refused(teacher):
     other = amfzoo.create_model("amf_test", tasks={"veil": ("absent", "present")})
     with pytest.raises(ConfigError, match="of veil, .* teaches none: it knows none of these tasks"):
@@ -119,6 +123,7 @@ def test_useless_teachers_are_refused(teacher):
         load_config(teachers=[3])
 
 
+@pytest.mark.slow
 def test_a_teacher_may_have_the_classes_in_another_order_and_case(teacher, tmp_path):
     own = amfzoo.create_model(teacher)
     order = ["green", "blue", "red"]
