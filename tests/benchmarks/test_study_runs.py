@@ -41,6 +41,9 @@ def command(folder: Path, out: Path, *more: str) -> list[str]:
             "--device", "cpu", *more]  # fmt: skip
 
 
+pytestmark = pytest.mark.slow  # small studies, but each run of them trains
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Table of 32 drawn lesions, and the plan."""
@@ -57,7 +60,6 @@ def done(data) -> Path:
     return data / "out"
 
 
-@pytest.mark.slow
 def test_every_run_leaves_its_predictions(done):
     files = sorted(done.glob("runs/test/*/seed-*/validation.csv"))
     assert len(files) == ROWS * len(PLAN["seeds"])
@@ -143,7 +145,6 @@ def test_report_recomputes_from_the_predictions(done, capsys):
     assert (done / "accuracy_against_parameters.png").stat().st_size > 10_000
 
 
-@pytest.mark.slow
 def test_what_is_kept_makes_the_same_report_and_goes_on(data, done, tmp_path, monkeypatch, capsys):
     assert main(["report", "--out", str(done), "--resamples", "20"]) == 0
     expected = capsys.readouterr().out

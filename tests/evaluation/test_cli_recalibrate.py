@@ -69,6 +69,7 @@ def test_the_folder_is_what_the_function_fits(folder, capsys):
     assert text.split("\n")[1].split()[:2] == ["diagnosis", "48"] and f"use it as local-dir:{out}" in err
 
 
+@pytest.mark.slow
 def test_sets_that_the_lesions_are_too_few_for_are_dropped_and_it_is_said_how_many_would_do(folder, capsys):
     data, first, second = folder / "ours.csv", folder / "first", folder / "second"
     assert (

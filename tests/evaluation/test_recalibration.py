@@ -116,6 +116,7 @@ def test_a_coverage_that_a_task_has_too_few_lesions_for_costs_its_sets_alone():
     assert set(found["temperatures"]) == {"much", "few"} and set(found["conformal"]) == {"much"}
 
 
+@pytest.mark.slow
 def test_operating_points_are_fitted_anew_with_the_temperatures(model, tmp_path, caplog):
     """They come with the temperatures that they hold for, and go with them; in place of prediction sets."""
     model.config = model.config.replace(operating_points={"streaks": {"present": 0.9}, "diagnosis": {"MEL": 0.1}})
@@ -183,6 +184,7 @@ def test_changed_weights_give_up_their_name_here_too(model, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_comes_out_as_other_weights_had_it_is_kept(model, tmp_path):
     """A new head leaves the other tasks' answers, and so what is fitted to them, as they were."""
     ours = agreeing(model, lesions(tmp_path, 60))

@@ -34,6 +34,7 @@ def assert_same(found, expected) -> None:
         torch.testing.assert_close(torch.as_tensor(found[task]), logits, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_export_with_any_batch_size(network):
     program = torch.export.export(network, inputs(2), dynamic_shapes=dynamic())
     for batch in (1, 5):
@@ -80,6 +81,7 @@ def test_compiled_code_gives_the_same():
         assert_same(compiled(*inputs(2)), network(*inputs(2)))
 
 
+@pytest.mark.slow
 def test_without_presence_any_batch_size_too():
     """All images are there then, of however many lesions."""
     network = settle(perturb(build("amf_test")))

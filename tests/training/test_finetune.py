@@ -153,6 +153,7 @@ def test_training_of_one_branch_without_validation(data, tiny, tmp_path):
     assert list(found.model.preprocess) == ["dermoscopy"]
 
 
+@pytest.mark.slow
 def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch):
     values = iter([0.5, 0.7, 0.7, 0.6, 0.9])
     real = run.scores_of

@@ -30,6 +30,7 @@ def without_times(history: list[dict]) -> list[dict]:
     return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
 
 
+@pytest.mark.slow
 def test_the_kept_weights_are_the_mean_of_the_trained_ones_and_the_start_also_after_a_stop(data, tiny, tmp_path, start):
     go = {"device": "cpu", "progress": False, **tiny, "epochs": 2, "keep": "last"}
     trained = finetune(start, data, out=tmp_path / "trained", start_share=0, **go)

@@ -57,6 +57,7 @@ def test_stopping_writes_a_checkpoint_and_the_same_call_goes_on(data, tiny, tmp_
     assert len(finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **settings).history) == 2
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on(data, tiny, tmp_path):
     """One whose version did not know a setting yet, which now has its default."""
     go = {"out": tmp_path, "device": "cpu", "progress": False}
@@ -71,6 +72,7 @@ def test_a_run_of_an_earlier_version_goes_on(data, tiny, tmp_path):
     assert len(finetune("amf_test", data, **go, **tiny).history) == tiny["epochs"]
 
 
+@pytest.mark.slow
 def test_where_the_weights_lie_is_not_in_the_model_and_may_change_between_two_sittings(data, tiny, tmp_path):
     go = {"out": tmp_path / "run", "device": "cpu", "progress": False, **tiny, "epochs": 1}
     torch.manual_seed(0)
@@ -94,6 +96,7 @@ def test_what_the_caller_draws_does_not_depend_on_the_run(data, tiny, tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_leaves_the_checkpoint_before(data, tiny, tmp_path, monkeypatch):
     resource = pytest.importorskip("resource")
     save, count = loop.save_checkpoint, {"calls": 0}
