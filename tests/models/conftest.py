@@ -7,7 +7,6 @@ import copy
 import pytest
 from networks import ALL, build, perturb, settle
 
-
 LARGE = ("amf_convnext", "amf_swin")
 
 
