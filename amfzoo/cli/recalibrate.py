@@ -22,7 +22,7 @@ _DESCRIPTION = """\
 Fit temperatures, prediction sets and operating points of weights to labelled lesions of
 yours, which they were not trained on, and write the result as a model folder. Nothing is
 trained, and the most probable class stays what it was. A few hundred lesions will do; a
-task with fewer than 20 keeps what it has.
+task with fewer than 10 keeps what it has.
 
 Calibration error and log-loss are told before and after. After: each fifth of the
 patients with the temperature that the others gave, so not of lesions that were fitted.

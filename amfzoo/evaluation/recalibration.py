@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
-LEAST_CASES = 20  # of known class, to fit a temperature on
+LEAST_CASES = 10  # of known class, to fit a temperature on: results/temperature.md
+_LEAST_FOR_SETS = 20
 
 
 def recalibrate(
@@ -152,4 +153,4 @@ def calibration(cases: Cases, seen: Mapping[str, np.ndarray], coverage: float = 
 
 def least_for_sets(coverage: float) -> int:
     """How many lesions of known class, with every image, give a task prediction sets."""
-    return max(LEAST_CASES, least_cases(coverage))
+    return max(_LEAST_FOR_SETS, least_cases(coverage))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from evaluation_cases import CLASSES, make
 from scipy.special import log_softmax, softmax
+from scipy.stats import norm
 
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import (
@@ -26,25 +27,27 @@ from amfzoo.evaluation.calibration import fit_temperature
 def test_temperature_equals_a_grid_search(skill):
     cases = make(300, skill=skill)
     labels, log_p = cases.labels["diagnosis"], np.log(cases.probabilities["diagnosis"])
-    count = log_p.shape[1]
-    # 300 cases of the own class, weighed 301 / 302, and of each other class, which share the rest
-    as_class = [labels] + [(labels + k) % count for k in range(1, count)]
-    weights = [301 / 302] + [1 / 302 / (count - 1)] * (count - 1)
     grid = np.exp(np.linspace(math.log(0.05), math.log(20), 600))
 
-    def loss(t: float) -> float:
-        log_q, rows = log_softmax(log_p / t, axis=1), np.arange(300)
-        return -sum(w * log_q[rows, own].mean() for own, w in zip(as_class, weights))
+    def posterior(t: float) -> float:
+        likelihood = log_softmax(log_p / t, axis=1)[np.arange(300), labels].sum()
+        return likelihood + norm.logpdf(math.log(t), scale=0.4)
 
-    losses = [loss(t) for t in grid]
-    assert fit_temperature(labels, cases.probabilities["diagnosis"]) == pytest.approx(grid[np.argmin(losses)], rel=0.01)
+    best = grid[np.argmax([posterior(t) for t in grid])]
+    assert fit_temperature(labels, cases.probabilities["diagnosis"]) == pytest.approx(best, rel=0.01)
 
 
-def test_cases_that_are_all_right_do_not_make_certain():
-    labels = np.arange(98) % 2
-    probabilities = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
-    sure = softmax(np.log(probabilities) / fit_temperature(labels, probabilities), axis=1)
-    assert sure[np.arange(98), labels] == pytest.approx(np.full(98, 0.99), abs=1e-4)  # the rule of succession
+def test_few_cases_that_are_all_right_do_not_make_certain():
+    def fitted(count: int) -> float:
+        labels = np.arange(count) % 2
+        return fit_temperature(labels, np.where(labels[:, None] == [0, 1], 0.9, 0.1))
+
+    # where the slopes over log T cancel: of the normal distribution, and of each case's logarithm of its probability
+    for count in (1, 10, 100):
+        t = fitted(count)
+        logit = math.log(9) / t
+        assert -math.log(t) / 0.4**2 == pytest.approx(count * logit / (1 + math.exp(logit)), rel=0.01)
+    assert 1 > fitted(1) > 0.9 > fitted(10) > 0.5 > fitted(100) > 0.2
 
 
 def test_temperature_undoes_a_known_one():

@@ -98,7 +98,7 @@ def test_one_patient_alone_cannot_measure_the_new_temperature(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--split", "train"), 2, "20 lesions of known class"),
+        (("--split", "train"), 2, "10 lesions of known class"),
         (("--split", "test"), 2, "no lesion is of the split 'test'"),
         (("--coverage", "1"), 2, "between 0 and 1"),
         (("--label", "diagnosis=nothing"), 2, "no column 'nothing'"),
