@@ -77,14 +77,9 @@ def answers(runs: Sequence[Path]) -> Iterator[tuple[str, np.ndarray, np.ndarray]
     found = [(file.parent.name, file.parent.name, file) for file in sorted(RELEASED.glob("*/validation_both.csv"))]
     for folder in runs:
         for file in sorted(folder.glob("*/test.csv")):
-            if (file.parent / "model").is_dir():
-                found.append(
-                    (
-                        file.parent.name.rsplit("-", 2)[0] + ", fine_tuning.md",
-                        f"local-dir:{file.parent / 'model'}",
-                        file,
-                    )
-                )
+            row, model = file.parent.name.rsplit("-", 2)[0], file.parent / "model"
+            if model.is_dir():
+                found.append((f"{row}, fine_tuning.md", f"local-dir:{model}", file))
     for title, name, file in found:
         temperatures, cases = create_model(name, pretrained=True).config.temperatures, Cases.read(file)
         for task in cases.tasks:

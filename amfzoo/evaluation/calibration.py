@@ -30,7 +30,7 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017); searched in
     [0.05, 20]. The network divides its logits by it. It is the maximum a posteriori for log T of
     a normal distribution around 0 with the standard deviation `PRIOR`: a few cases that are all right
-    would otherwise ask for T = 0, and certainty; of some hundred cases it moves T by a few thousandths.
+    would otherwise ask for T = 0, and certainty; beside some hundred cases it hardly counts.
 
     Args:
         labels: (N,) int class indices, all known, N > 0.

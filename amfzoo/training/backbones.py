@@ -113,9 +113,8 @@ def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]
             {"mean": seen.mean, "std": seen.std},
         )
     try:
-        return BranchStart(
-            load_file(weights), Path(weights).name
-        )  # a file does not say what images its weights were made for
+        # a file does not say what images its weights were made for
+        return BranchStart(load_file(weights), Path(weights).name)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
 
