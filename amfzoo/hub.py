@@ -101,6 +101,11 @@ def download(
     return found.folder
 
 
+def name_without_place(folder: str | os.PathLike[str]) -> str:
+    """The own name of a folder, given with or without "local-dir:": what others may read of it."""
+    return Path(os.fspath(folder).removeprefix(LOCAL_PREFIX)).expanduser().absolute().name
+
+
 def is_here(record: WeightsRecord, manifest: Manifest, *, cache_dir: str | os.PathLike[str] | None = None) -> bool:
     """Whether listed weights should be on this machine: they came with amfzoo, or lie in the Hub's cache. Asks no server."""
     if record.source.type == "hub":

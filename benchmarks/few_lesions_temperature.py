@@ -17,7 +17,9 @@ temperature that is best for all cases, so 0 cannot be had:
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,55 +27,46 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from amfzoo import create_model
-from amfzoo.evaluation import Cases
-from amfzoo.evaluation.calibration import PRIOR, TEMPERATURES
+from amfzoo.evaluation import Cases, apply_temperatures
+from amfzoo.evaluation.calibration import PRIOR, TEMPERATURES, fit_temperature
 from amfzoo.files import replacing
 from amfzoo.text_tables import table
 
 SIZES, PRIORS = (10, 20, 40, 100), (1.0, 0.5, PRIOR, 0.3)
 LEAST = 400  # cases, so that others are left to judge on
 RELEASED = Path(__file__).parent.parent / "results"
-Fit = Callable[[np.ndarray, np.ndarray], float]  # (N, C) logits, (N,) labels -> temperature
+Fit = Callable[[np.ndarray, np.ndarray], float]  # (N,) labels, (N, C) probabilities -> temperature
 
 
-def log_loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    scaled = logits / temperature
+def log_loss(labels: np.ndarray, probabilities: np.ndarray, temperature: float) -> float:
+    scaled = np.log(probabilities) / temperature
     return float(np.mean(logsumexp(scaled, axis=1) - scaled[np.arange(len(labels)), labels]))
 
 
-def best(loss: Callable[[float], float]) -> float:
-    """The temperature of the lowest loss, which is a function of its logarithm."""
+def platt(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    log_p = np.log(probabilities)
+    own = log_p[np.arange(len(labels)), labels]
+    others = (log_p.sum(1) - own) / (log_p.shape[1] - 1)
+    wanted = own + (others - own) / (len(labels) + 2)
+
+    def loss(log_t: float) -> float:
+        t = np.exp(log_t)
+        return float(np.mean(logsumexp(log_p / t, axis=1) - wanted / t))
+
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
-def likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
-    return best(lambda u: log_loss(logits, labels, np.exp(u)))
-
-
-def platt(logits: np.ndarray, labels: np.ndarray) -> float:
-    own = logits[np.arange(len(labels)), labels]
-    others = (logits.sum(1) - own) / (logits.shape[1] - 1)
-    wanted = own + (others - own) / (len(labels) + 2)
-    return best(lambda u: float(np.mean(logsumexp(logits / np.exp(u), axis=1) - wanted / np.exp(u))))
-
-
-def prior(width: float) -> Fit:
-    def fit(logits: np.ndarray, labels: np.ndarray) -> float:
-        return best(lambda u: len(labels) * log_loss(logits, labels, np.exp(u)) + (u / width) ** 2 / 2)
-
-    return fit
-
-
+likelihood: Fit = partial(fit_temperature, prior=math.inf)
 WAYS: dict[str, Fit] = {
-    "none": lambda logits, labels: 1.0,
+    "none": lambda labels, probabilities: 1.0,
     "likelihood": likelihood,
     "Platt": platt,
-    **{f"prior {width:g}": prior(width) for width in PRIORS},
+    **{f"prior {width:g}": partial(fit_temperature, prior=width) for width in PRIORS},
 }
 
 
 def answers(runs: Sequence[Path]) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """What is answered, the (N, C) logits, and the (N,) labels."""
+    """What is answered, the (N,) labels, and the (N, C) probabilities without a temperature."""
     found = [(file.parent.name, file.parent.name, file) for file in sorted(RELEASED.glob("*/validation_both.csv"))]
     for folder in runs:
         for file in sorted(folder.glob("*/test.csv")):
@@ -82,24 +75,26 @@ def answers(runs: Sequence[Path]) -> Iterator[tuple[str, np.ndarray, np.ndarray]
                 found.append((f"{row}, fine_tuning.md", f"local-dir:{model}", file))
     for title, name, file in found:
         temperatures, cases = create_model(name, pretrained=True).config.temperatures, Cases.read(file)
+        cases = apply_temperatures(
+            cases, {task: 1 / value for task, value in temperatures.items() if task in cases.tasks}
+        )
         for task in cases.tasks:
             known = cases.known(task)
             if known.sum() >= LEAST:
-                logits = np.log(np.clip(cases.probabilities[task][known], 1e-12, None)) * temperatures.get(task, 1.0)
                 kind = "" if task == "diagnosis" else ", criteria"
-                yield title + kind, logits, cases.labels[task][known]
+                yield title + kind, cases.labels[task][known], np.clip(cases.probabilities[task][known], 1e-12, None)
 
 
-def beyond_best(logits: np.ndarray, labels: np.ndarray, count: int, draws: int) -> dict[str, float]:
-    """Way -> mean log loss, beyond the best one's, of the cases that are left when `count` were drawn."""
-    random, lowest = np.random.default_rng(0), likelihood(logits, labels)
+def beyond(lowest: float, labels: np.ndarray, probabilities: np.ndarray, count: int, draws: int) -> dict[str, float]:
+    """Way -> mean log loss, beyond that of the temperature `lowest`, of the cases that are left when `count` were drawn."""
+    random = np.random.default_rng(0)
     sums = dict.fromkeys(WAYS, 0.0)
     for _ in range(draws):
         order = random.permutation(len(labels))
         own, others = order[:count], order[count:]
-        least = log_loss(logits[others], labels[others], lowest)
+        least = log_loss(labels[others], probabilities[others], lowest)
         for way, fit in WAYS.items():
-            sums[way] += log_loss(logits[others], labels[others], fit(logits[own], labels[own])) - least
+            sums[way] += log_loss(labels[others], probabilities[others], fit(labels[own], probabilities[own])) - least
     return {way: value / draws for way, value in sums.items()}
 
 
@@ -110,9 +105,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="a file for the table, besides printing it")
     args = parser.parse_args(argv)
     found: dict[str, list[tuple[float, dict[int, dict[str, float]]]]] = {}
-    for title, logits, labels in answers(args.runs):
-        by_size = {count: beyond_best(logits, labels, count, args.draws) for count in SIZES}
-        found.setdefault(title, []).append((likelihood(logits, labels), by_size))
+    for title, labels, probabilities in answers(args.runs):
+        lowest = likelihood(labels, probabilities)
+        by_size = {count: beyond(lowest, labels, probabilities, count, args.draws) for count in SIZES}
+        found.setdefault(title, []).append((lowest, by_size))
     rows = []
     for title, several in found.items():
         best_ones = sorted(value for value, _ in several)

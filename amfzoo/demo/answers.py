@@ -43,7 +43,9 @@ class Answers:
         manifest = load_manifest()
         listed = manifest.find(default)
         # "amf_small" under its full name
-        self.default = _without_place(default) if listed is None else listed.name
+        self.default = default if listed is None else listed.name
+        if default.startswith(hub.LOCAL_PREFIX):
+            self.default = hub.LOCAL_PREFIX + hub.name_without_place(default)
         self._sources = {self.default: default}
         self._network(self.default)
         self.names = tuple(dict.fromkeys((self.default, *_to_be_had(manifest, self._options))))
@@ -82,12 +84,6 @@ class Answers:
         _check(clinical, dermoscopy)
         network = self.network(name)
         return view_case(network, network, clinical, dermoscopy, title="Answer")
-
-
-def _without_place(name: str) -> str:
-    if not name.startswith(hub.LOCAL_PREFIX):
-        return name
-    return hub.LOCAL_PREFIX + Path(name.removeprefix(hub.LOCAL_PREFIX)).expanduser().absolute().name
 
 
 def _to_be_had(manifest: Manifest, options: dict[str, Any]) -> list[str]:

@@ -24,24 +24,25 @@ _TIE = 1e-6  # probabilities that differ by less are the same, but for their las
 _LEAST = 1e-12  # probability that stands for 0, which has no logarithm
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray, prior: float = PRIOR) -> float:
     """The temperature T with which ``softmax(log p / T)`` has the lowest log-loss, held near 1 where the cases are few.
 
     Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017); searched in
     [0.05, 20]. The network divides its logits by it. It is the maximum a posteriori for log T of
-    a normal distribution around 0 with the standard deviation `PRIOR`: a few cases that are all right
+    a normal distribution around 0 with the standard deviation `prior`: a few cases that are all right
     would otherwise ask for T = 0, and certainty; beside some hundred cases it hardly counts.
 
     Args:
         labels: (N,) int class indices, all known, N > 0.
         probabilities: (N, C), rows sum to 1.
+        prior: infinite for the likelihood alone.
     """
     log_p = np.log(np.clip(np.asarray(probabilities, dtype=float), _LEAST, None))
     own = log_p[np.arange(len(log_p)), np.asarray(labels)]
 
     def loss(log_t: float) -> float:
         t = np.exp(log_t)
-        return float(np.sum(logsumexp(log_p / t, axis=1) - own / t)) + (log_t / PRIOR) ** 2 / 2
+        return float(np.sum(logsumexp(log_p / t, axis=1) - own / t)) + (log_t / prior) ** 2 / 2
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("amfzoo")
 LEAST_CASES = 10  # of known class, to fit a temperature on: results/temperature.md
-_LEAST_FOR_SETS = 20
+_LEAST_FOR_SETS = 20  # of known class and with every image, to fit prediction sets on
 
 
 def recalibrate(

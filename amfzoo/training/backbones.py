@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, WeightsError
 from ..factory import create_model
-from ..hub import HUB_PREFIX, LOCAL_PREFIX
+from ..hub import HUB_PREFIX, LOCAL_PREFIX, name_without_place
 from ..manifest import load_manifest
 from ..models.backbone import load_backbone_weights
 from ..models.config import licence_of
@@ -121,7 +121,7 @@ def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]
 
 def name_of_folder(network: PairNetwork, folder: str) -> str:
     """What weights from a user's folder are called where others read of it: their own name, or the folder's without its place."""
-    return str(network.config.info.get("name") or f"the weights in {Path(folder.removeprefix(LOCAL_PREFIX)).name}")
+    return str(network.config.info.get("name") or f"the weights in {name_without_place(folder)}")
 
 
 def _branch_of_model(weights: str | os.PathLike[str], branch: str) -> tuple[str, str]:

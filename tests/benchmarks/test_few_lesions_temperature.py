@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cli_case import tiny_model
 from evaluation_cases import CLASSES, make
+from scipy.special import softmax
 
 from amfzoo.evaluation.calibration import fit_temperature
 from benchmarks import few_lesions_temperature as study
@@ -13,23 +14,27 @@ from benchmarks import few_lesions_temperature as study
 
 def test_the_ways_are_what_they_are_called():
     cases = make(30, skill=2.0)
-    labels, logits = cases.labels["diagnosis"], np.log(cases.probabilities["diagnosis"])
-    found = {way: fit(logits, labels) for way, fit in study.WAYS.items()}
-    assert found[f"prior {study.PRIOR:g}"] == pytest.approx(fit_temperature(labels, cases.probabilities["diagnosis"]))
+    labels, p = cases.labels["diagnosis"], cases.probabilities["diagnosis"]
+    found = {way: fit(labels, p) for way, fit in study.WAYS.items()}
+    assert found[f"prior {study.PRIOR:g}"] == pytest.approx(fit_temperature(labels, p))
     assert found["none"] == 1 and found["prior 0.3"] > found["prior 1"] > found["likelihood"]  # held nearer to 1
     grid = np.linspace(0.1, 2, 400)
-    losses = [study.log_loss(logits, labels, t) for t in grid]
+    losses = np.array([study.log_loss(labels, p, t) for t in grid])
     assert found["likelihood"] == pytest.approx(grid[np.argmin(losses)], abs=0.01)
+    for width in study.PRIORS:
+        best = grid[np.argmin(30 * losses + np.log(grid) ** 2 / (2 * width**2))]
+        assert found[f"prior {width:g}"] == pytest.approx(best, abs=0.01)
     # a case of its own class with weight 31 / 32, and of each of the two others with half of the rest
     mixed = [
-        31 / 32 * study.log_loss(logits, labels, t)
-        + sum(study.log_loss(logits, (labels + k) % 3, t) / 64 for k in (1, 2))
+        31 / 32 * study.log_loss(labels, p, t) + sum(study.log_loss((labels + k) % 3, p, t) / 64 for k in (1, 2))
         for t in grid
     ]
     assert found["Platt"] == pytest.approx(grid[np.argmin(mixed)], abs=0.01)
-    rows = np.flatnonzero(logits.argmax(1) == labels)[:5]
-    right = logits[rows], labels[rows]
-    assert study.likelihood(*right) < 0.06 < 0.4 < study.prior(0.4)(*right)  # five that are right make nothing certain
+    rows = np.flatnonzero(p.argmax(1) == labels)[:5]
+    right = labels[rows], p[rows]
+    assert (
+        study.likelihood(*right) < 0.06 < 0.4 < study.WAYS["prior 0.4"](*right)
+    )  # five that are right make nothing certain
 
 
 def test_the_table_is_of_the_answers_without_their_temperature(tmp_path, monkeypatch, capsys):
@@ -45,12 +50,9 @@ def test_the_table_is_of_the_answers_without_their_temperature(tmp_path, monkeyp
     assert text == capsys.readouterr().out
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()[2:]]
     assert [row[3] for row in rows] == [str(size) for size in study.SIZES]
-    logits = 2 * np.log(cases.probabilities["diagnosis"])
-    expected = study.beyond_best(logits, cases.labels["diagnosis"], 20, 3)
-    assert rows[1][:3] == [
-        "fine-tuned, fine_tuning.md",
-        "1",
-        f"{study.likelihood(logits, cases.labels['diagnosis']):.2f}",
-    ]
+    labels, p = cases.labels["diagnosis"], softmax(2 * np.log(cases.probabilities["diagnosis"]), axis=1)
+    lowest = study.likelihood(labels, p)
+    expected = study.beyond(lowest, labels, p, 20, 3)
+    assert rows[1][:3] == ["fine-tuned, fine_tuning.md", "1", f"{lowest:.2f}"]
     assert rows[1][4:] == [f"{value:.3f}" for value in expected.values()]
     assert float(rows[1][2]) == pytest.approx(2, rel=0.15) and float(rows[1][4]) > 0.05
