@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
 from changed_run import save_changed
 
 from amfzoo import PairNetwork, create_model
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
+from amfzoo.models.averaging import averaged
 
 
 def main() -> None:
@@ -37,20 +37,9 @@ def main() -> None:
         parser.error(f"--shares must be {count} numbers that sum to 1, got {shares}")
     # a bare name means its default weights
     others = [create_model(name, pretrained=None if "." in name or ":" in name else True) for name in args.others]
-    model = average([PairNetwork.from_pretrained(args.run / "model"), *others], shares)
+    model = averaged([PairNetwork.from_pretrained(args.run / "model"), *others], shares)
     valid = read_split(load_source(args.data), args.run / "split.csv").split("valid")
     save_changed(model, valid, args.run, args.out)
-
-
-@torch.no_grad()
-def average(models: list[PairNetwork], shares: list[float]) -> PairNetwork:
-    """The first network with the weighted mean of the tensors that all have; it is changed in place."""
-    own, *others = (model.state_dict() for model in models)
-    for name, values in own.items():
-        same = [state[name] for state in others if name in state and state[name].shape == values.shape]
-        if values.is_floating_point() and len(same) == len(others):
-            values.copy_(sum(share * state for share, state in zip(shares, [values, *same])))
-    return models[0].eval()
 
 
 if __name__ == "__main__":

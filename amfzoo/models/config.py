@@ -267,3 +267,12 @@ def _strides(branch: str, values: Iterable[Any]) -> tuple[int, ...]:
 def licence_of(info: Mapping[str, Any]) -> dict[str, Any]:
     """What of `NetworkConfig.info` stays with a network that is made of another: its licence, not its name and figures."""
     return {key: info[key] for key in ("license", "attribution") if key in info}
+
+
+def joined_licences(infos: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """`licence_of` a network that is made of several others, each of which is told once."""
+    found: dict[str, list[str]] = {}
+    for info in infos:
+        for key, text in licence_of(info).items():
+            found.setdefault(key, []).append(str(text))
+    return {key: "; ".join(dict.fromkeys(texts)) for key, texts in found.items()}

@@ -22,17 +22,10 @@ from .dataset import PairDataset, labelled
 from .device import determinism, leaving_random_state, make_accelerator
 from .identity import fingerprint
 from .loop import Trainer
-from .prepare import (
-    build_model,
-    check_leaks,
-    read_lesions,
-    split_lesions,
-    task_names,
-    with_advice,
-    with_start_share,
-)
+from .prepare import build_model, task_names, with_advice, with_start_share
 from .run import About, finish, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
+from .splits import check_leaks, read_lesions, split_lesions
 from .targets import informative
 from .validate import check_metric, only_class
 
@@ -51,12 +44,14 @@ class FinetuneResult:
         folder: of the run; ``folder / "model"`` is what `create_model` loads.
         history: one dict per epoch: train_loss, valid/<score>, valid/<task>/<score>, seconds.
         metrics: of `model` on validation: <score> (mean over tasks) and <task>/<score>.
+        start: what it began with, in words.
     """
 
     model: PairNetwork
     folder: Path
     history: list[dict[str, float]]
     metrics: dict[str, float]
+    start: str = ""
 
 
 @leaving_random_state
@@ -178,7 +173,7 @@ def finetune(
         if accelerator.is_main_process:
             # decoded pictures of patients do not belong in a result
             shutil.rmtree(folder / SHARED_CACHE, ignore_errors=True)
-    return FinetuneResult(best, folder, trainer.progress.history, metrics)
+    return FinetuneResult(best, folder, trainer.progress.history, metrics, start)
 
 
 def datasets(

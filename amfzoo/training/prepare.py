@@ -1,23 +1,21 @@
-"""From a model's name and a data source to what the loop needs: network, splits, fingerprint."""
+"""From a model's name and the settings to the network that is trained."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from ..data.notes import notes, patient_column, patient_note
-from ..data.records import SPLITS, LesionSet, join
-from ..data.split import groups, main_task, make_split
+from ..data.records import LesionSet
 from ..errors import ConfigError
 from ..factory import create_model
 from ..hub import LOCAL_PREFIX
 from ..manifest import load_manifest
-from ..models.config import BRANCHES, FITTED, licence_of
+from ..models.config import BRANCHES, FITTED, joined_licences
 from ..models.loading import change_heads, load_weights
 from ..models.network import PairNetwork
 from ..models.own_parts import refuse_own_parts
@@ -30,90 +28,10 @@ START_SHARE = 0.5  # results/fine_tuning.md
 _SET_BY_TRAINING = ("architecture", "tasks", "auxiliary_heads", "dropout", "info", *FITTED)
 
 
-def read_lesions(source: Any) -> LesionSet:
-    """One `LesionSet` from a source as `load_source` takes it, a `LesionSet`, or a list of these.
-
-    Raises:
-        ConfigError: a source cannot be read, or two name one task with other classes.
-    """
-    from ..data.sources import load_source
-
-    several = list(source) if isinstance(source, (list, tuple)) else [source]
-    if not several:
-        raise ConfigError("no data to train on: give a source")
-    sets = [one if isinstance(one, LesionSet) else load_source(one) for one in several]
-    return join(sets)
-
-
-def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
-    """The lesions with a split each: the source's own where it has one.
-
-    Lesions without a split, and the training lesions of a source that has no validation
-    ones, are split by `make_split`; but one that shares a patient or an image with lesions
-    that keep theirs goes where these are.
-
-    Raises:
-        ConfigError: no task is labelled.
-    """
-    stratify = main_task(lesions)
-    if stratify is None:
-        raise ConfigError(
-            f"{lesions.name}: nothing is labelled, so there is nothing to learn; name the label columns "
-            '(--label TASK=COLUMN, or labels={"task": "column"} of load_source)'
-        )
-    free = {lesion.id for lesion in lesions if lesion.split is None}
-    if free and patient_column(lesions):  # many data sets know no patients, but a column that was overlooked is a leak
-        logger.warning("%s: %s", lesions.name, patient_note(lesions))
-    for kind, note in notes(lesions):
-        if free or kind in ("no-such-image", "open-class"):  # the others are of a split that is to be made
-            logger.warning("%s: %s", lesions.name, note)
-    if not any(lesion.split == "valid" for lesion in lesions):
-        free |= {lesion.id for lesion in lesions if lesion.split == "train"}
-    if not free:
-        return lesions
-    given = _company(lesions, free)
-    part = lesions.select(lambda lesion: lesion.id in free and lesion.id not in given)
-    part = make_split(part, valid=valid, seed=seed, stratify=stratify)
-    given.update({lesion.id: str(lesion.split) for lesion in part})
-    return replace(
-        lesions, lesions=tuple(replace(lesion, split=given.get(lesion.id, lesion.split)) for lesion in lesions)
-    )
-
-
-def _company(lesions: LesionSet, free: Set[str]) -> dict[str, str]:
-    """Free lesion -> the split of those that must not be parted from it; the last of several, to be safe."""
-    fixed = {lesion.id: lesion.split for lesion in lesions if lesion.split and lesion.id not in free}
-    found: dict[str, str] = {}
-    for group in groups(lesions):
-        if splits := [fixed[name] for name in group.members if name in fixed]:
-            split = max(splits, key=SPLITS.index)
-            found.update({name: split for name in group.members if name in free})
-    return found
-
-
 def with_advice(config: TrainConfig, lesions: LesionSet) -> TrainConfig:
     """The settings, with what the source advises where they leave it open."""
     border = lesions.hints.get("border") if config.border is None else config.border
     return replace(config, border=border)
-
-
-def check_leaks(lesions: LesionSet) -> None:
-    """Warn of patients and image files in training and in validation or test."""
-    for what, found in (("patients", _patients), ("image files", _files)):
-        trained = found(lesions.split("train"))
-        for split, title in (("valid", "validation"), ("test", "test")):
-            both = trained & found(lesions.split(split))
-            if both:
-                text = "%s: %d %s are in both training and %s; figures on it will flatter"
-                logger.warning(text, lesions.name, len(both), what, title)
-
-
-def _patients(lesions: LesionSet) -> set[str]:
-    return {lesion.group for lesion in lesions}
-
-
-def _files(lesions: LesionSet) -> set[str]:
-    return {os.path.realpath(path) for lesion in lesions for path in lesion.images.values()}
 
 
 @dataclass(frozen=True)
@@ -190,7 +108,7 @@ def build_model(
     learned = change_heads(made, dict(tasks), start)
     if made.auxiliary and not config.auxiliary:
         made.remove_auxiliary_heads()
-    licences = [licence_of(made.config.info)]
+    licences = [made.config.info]
     bodies = per_branch(backbone_weights, made)
     for branch, weights in bodies.items():
         begun = load_backbone(made, branch, weights)
@@ -202,7 +120,7 @@ def build_model(
     if config.border is not None:
         changes["border"] = config.border
     made.config = made.config.with_preprocess(**changes)
-    made.config = made.config.unfitted(info=_joined(licences))
+    made.config = made.config.unfitted(info=joined_licences(licences))
     _check_crops(made, config)
     return Begun(made, start, learned and not bodies)
 
@@ -233,15 +151,6 @@ def crop_size(config: TrainConfig, size: tuple[int, int], epoch: int) -> tuple[i
         return size
     height, width = (max(32, 16 * round(side * share / 16)) for side in size)
     return height, width
-
-
-def _joined(licences: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Licence and attribution of all that a network starts from."""
-    found: dict[str, list[str]] = {}
-    for licence in licences:
-        for key, text in licence.items():
-            found.setdefault(key, []).append(str(text))
-    return {key: "; ".join(dict.fromkeys(texts)) for key, texts in found.items()}
 
 
 @torch.no_grad()

@@ -13,20 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..data.records import LesionSet
-from ..errors import ConfigError, ImageError
+from ..errors import ConfigError
 from ..models.called import called
 from ..models.network import PairNetwork
 from ..processes import is_first
 from .api import FinetuneResult, finetune, settings_of
 from .checkpoint import write_whole
 from .config import TrainConfig
-from .dataset import labelled
-from .prepare import read_lesions
-from .report import shown_progress
-from .run import MODEL_FOLDER
+from .judged import check_test, judge
+from .splits import read_lesions
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("amfzoo")
 LEADERBOARD_FILE, SCORES_FILE = "leaderboard.md", "leaderboard.json"
-_CARD_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ def train_seeds(
     known = {name: value for name, value in settings.items() if name in TrainConfig.__dataclass_fields__}
     bad_image = settings_of(settings.get("recipe", "default"), config, known).on_bad_image
     if is_first():
-        _check_test(test, bad_image)  # before hours are spent
+        check_test(test, bad_image)  # before hours are spent
         if isinstance(model, PairNetwork) and model.untrained and len(seeds) > 1:
             logger.warning(
                 "all %d runs start from the values of the given network, the random ones of %s too, so that their spread leaves "
@@ -116,7 +111,8 @@ def train_seeds(
     }
     if not is_first():
         return None
-    predicted = [_predict(run, test, device, progress, resamples, bad_image) for run in runs.values()]
+    how: dict[str, Any] = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
+    predicted = [judge(run.model, run.folder, test, **how) for run in runs.values()]
     scores = _scores(predicted, resamples)
     _write(folder, lesions, runs, scores)
     return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
@@ -140,52 +136,6 @@ def lesions_with_split(lesions: LesionSet, seeds: Sequence[int]) -> LesionSet:
                 "add a split column, or make a file with `amfzoo data split --test 0.2` and name it with --splits"
             )
     return kept
-
-
-def _check_test(test: LesionSet, on_bad_image: str) -> None:
-    """Raise ConfigError or ImageError unless the test split can be predicted and scored."""
-    from ..data.checking.fingerprints import fingerprints
-
-    if not len(labelled(test)):
-        raise ConfigError(
-            f"{test.name}: no test lesion has a label, so nothing can be compared; give the labels, or train one seed"
-        )
-    if on_bad_image == "raise":
-        for found in fingerprints(path for lesion in test for path in lesion.images.values()).values():
-            if found.problem is not None:
-                raise ImageError(f"test split: {found.problem}")
-
-
-def _predict(
-    run: FinetuneResult, lesions: LesionSet, device: str | None, progress: bool, resamples: int, on_bad_image: str
-) -> dict[str, Cases]:
-    """Predictions of the test split in every mode, written beside the run; their figures go into its card."""
-    from ..evaluation.cases_file import write_cases
-    from ..evaluation.run import evaluate_model
-
-    network = run.model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    found = evaluate_model(
-        network, lesions, ignore_other_classes=True, on_bad_image=on_bad_image,
-        progress=shown_progress if progress else None,
-    )  # fmt: skip
-    network.to("cpu")
-    for mode, cases in found.items():
-        write_cases(cases, run.folder / f"test_{mode}.csv")
-    _describe(run, next(iter(found.values())), lesions.name, resamples)
-    return found
-
-
-def _describe(run: FinetuneResult, cases: Cases, data: str, resamples: int) -> None:
-    """Put the test figures, which chose nothing, into the model's card in place of those of validation."""
-    from ..evaluation.recorded import recorded_metrics
-
-    metrics = [
-        row
-        for task in cases.tasks
-        for row in recorded_metrics(cases, task, _CARD_SCORES, f"{data}, test", resamples=resamples)
-    ]
-    run.model.config = run.model.config.replace(info={**run.model.config.info, "metrics": metrics})
-    run.model.save_pretrained(run.folder / MODEL_FOLDER, overwrite=True)
 
 
 def _scores(predicted: Sequence[Mapping[str, Cases]], resamples: int) -> dict[str, dict[str, SeedScore]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ def finish(
     called: dict[str, dict[str, float]] = {}
     if valid is not None:
         from ..evaluation.operating_point import called_scores, with_calls
-        from ..evaluation.recalibration import LEAST_CASES, calibration
+        from ..evaluation.recalibration import calibration
 
         size = trainer.config.eval_batch_size
         with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
@@ -106,14 +106,8 @@ def finish(
         seen = {branch: valid.has[:, BRANCHES.index(branch)].numpy() for branch in network.preprocess}
         fitted = calibration(_cases(logits, valid, network), seen)
         network.config = network.config.replace(**fitted)
-        left = [t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"]]
-        if left and accelerator.is_main_process:
-            logger.warning(
-                "not calibrated: %s (fewer than %d validation lesions of known class, or all of one); `amfzoo recalibrate` does it on other "
-                "lesions",
-                ", ".join(left),
-                LEAST_CASES,
-            )
+        if accelerator.is_main_process:
+            note_uncalibrated(t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"])
         dermoscopy = seen.get("dermoscopy", np.zeros(len(valid.lesions), bool))
         cases = with_calls(_cases(logits, valid, network), network.config.operating_points, dermoscopy)
         called = {
@@ -135,6 +129,20 @@ def finish(
         report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores, called))
     accelerator.wait_for_everyone()
     return network.eval(), scores.get("both", {})
+
+
+def note_uncalibrated(tasks: Iterable[str]) -> None:
+    """Warn of tasks that had too few validation lesions to be calibrated."""
+    from ..evaluation.recalibration import LEAST_CASES
+
+    left = ", ".join(tasks)
+    if left:
+        logger.warning(
+            "not calibrated: %s (fewer than %d validation lesions of known class, or all of one); `amfzoo recalibrate` does it on other "
+            "lesions",
+            left,
+            LEAST_CASES,
+        )
 
 
 def _note(trainer: Trainer, row: dict[str, float], valid: PairDataset | None) -> bool:

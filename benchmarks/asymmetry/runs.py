@@ -18,7 +18,7 @@ from amfzoo.folder import sha256_of
 from amfzoo.models.network import PairNetwork
 from amfzoo.training.backbones import FROM_TIMM
 from amfzoo.training.checkpoint import FILE as CHECKPOINT
-from amfzoo.training.prepare import split_lesions
+from amfzoo.training.splits import split_lesions
 
 from . import records
 from .plan import Row, Study, make_study

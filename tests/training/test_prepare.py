@@ -6,11 +6,9 @@ import pytest
 import torch
 from networks import TASKS, build
 
-from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.errors import ConfigError
 from amfzoo.inference.sets import ConformalSets
 from amfzoo.training import TrainConfig
-from amfzoo.training.prepare import build_model, check_leaks, split_lesions, with_advice
+from amfzoo.training.prepare import build_model, with_advice
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 0.05), (0.1, 0.1), (0.0, 0.0)])
@@ -41,45 +39,6 @@ def test_a_network_of_another_precision_is_trained_in_fp32(data, config, dtype):
 def test_without_advice_the_network_keeps_its_border(data, config):
     network = build_model("amf_test", data.tasks, with_advice(config, data)).network
     assert {p.border for p in network.preprocess.values()} == {0.0}
-
-
-def test_lesions_without_a_split_follow_their_patient(tmp_path):
-    """Every patient has a lesion with a split and one without; P5's picture is also named for P9."""
-    given = [
-        Lesion(f"A{n}", tmp_path / f"{n}.jpg", patient=f"P{n}", split=("train", "valid", "test")[n % 3])
-        for n in range(9)
-    ]
-    free = [Lesion(f"B{n}", patient=f"P{n}") for n in range(9)] + [Lesion("C", tmp_path / "5.jpg", patient="P9")]
-    lesions = split_lesions(LesionSet("x", (*given, *free), {"diagnosis": ("nv", "mel")}), valid=0.5, seed=0)
-    splits = {lesion.id: lesion.split for lesion in lesions}
-    assert [splits[f"B{n}"] for n in range(9)] == [splits[f"A{n}"] for n in range(9)]
-    assert splits["C"] == splits["A5"] == "test"
-
-
-def test_without_validation_lesions_some_of_training_are_taken_and_none_of_test():
-    given = [Lesion(f"{n}", patient=f"P{n // 2}", split="test" if n < 10 else "train") for n in range(40)]
-    lesions = split_lesions(LesionSet("x", tuple(given), {"diagnosis": ("nv", "mel")}), valid=0.2, seed=0)
-    assert {lesion.id for lesion in lesions.split("test")} == {str(n) for n in range(10)}
-    valid, train = ({lesion.patient for lesion in lesions.split(name)} for name in ("valid", "train"))
-    assert valid and train and not valid & train
-
-
-def test_data_without_labels_says_how_to_name_them():
-    with pytest.raises(ConfigError, match="nothing is labelled.*--label TASK=COLUMN"):
-        split_lesions(LesionSet("x", (Lesion("1"),), {}), valid=0.2, seed=0)
-
-
-def test_patients_and_image_files_on_both_sides_of_a_split_are_warned_of(tmp_path, caplog):
-    picture = tmp_path / "one.jpg"
-    check_leaks(
-        LesionSet("x", (Lesion("1", picture, split="train"), Lesion("2", tmp_path / "two.jpg", split="valid")), {})
-    )
-    assert not caplog.text
-    lesions = (Lesion("1", picture, patient="P", split="train"), Lesion("2", patient="P", split="valid"),
-               Lesion("3", dermoscopy=tmp_path / "x" / ".." / "one.jpg", split="test"))  # fmt: skip
-    check_leaks(LesionSet("x", lesions, {}))
-    assert "1 patients are in both training and validation" in caplog.text
-    assert "1 image files are in both training and test" in caplog.text and caplog.text.count("flatter") == 2
 
 
 def test_what_a_branch_starts_from_keeps_its_licence(tmp_path):
