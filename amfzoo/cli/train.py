@@ -84,6 +84,11 @@ def add(commands: Any) -> None:
         "--seeds", metavar="N", type=int,
         help="N runs with seeds from --seed on, each judged on the test split; writes leaderboard.md",
     )  # fmt: skip
+    parser.add_argument(
+        "--folds", metavar="N", type=int,
+        help="cross-validation: N runs, each without another part of the lesions, and one network that all of them have taught, the "
+        "mean of the weights; for few lesions",
+    )  # fmt: skip
     parser.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps (default: the best there is)")
     parser.add_argument(
         "--dry-run", action="store_true", help="show settings, classes, size and time per epoch, and write nothing"
@@ -123,6 +128,11 @@ def run(args: argparse.Namespace) -> int:
                 from ..training.protocol import train_seeds
 
                 train_seeds(args.model, _lesions(args), seeds=_seeds(args, config), **how)
+            elif args.folds:
+                from ..training.folds import train_folds
+                from ..training.report import SUMMARY_FILE as summary
+
+                train_folds(args.model, _lesions(args), folds=args.folds, **how)
             else:
                 from ..training.report import SUMMARY_FILE as summary
 
@@ -145,6 +155,13 @@ def _fill_in(args: argparse.Namespace) -> None:
     own = RECIPES[args.recipe].model if args.recipe in RECIPES else ""
     if args.seeds is not None and args.seeds < 1:
         args.parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    if args.folds is not None and args.folds < 2:
+        args.parser.error(f"--folds must be at least 2, got {args.folds}")
+    for name in ("seeds", "valid"):
+        if args.folds and getattr(args, name) is not None:
+            args.parser.error(
+                f"--folds and --{name} exclude each other: the folds say what is held out, and --seed how they are cut"
+            )
     if args.recipe not in RECIPES:
         return  # the recipe's error says more
     if args.model is None:
@@ -179,13 +196,16 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     from ..training.device import make_accelerator
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer
-    from ..training.prepare import build_model, split_lesions, task_names, with_advice, with_start_share
+    from ..training.prepare import build_model, task_names, with_advice, with_start_share
+    from ..training.splits import folds_of, split_lesions
 
     lesions = _lesions(args)
     if args.seeds:
         from ..training.protocol import lesions_with_split
 
         lesions = lesions_with_split(lesions, _seeds(args, config))
+    if args.folds:
+        lesions = folds_of(lesions, args.folds, config.seed)[0]
     lesions = split_lesions(lesions, config.valid, config.seed)
     config = with_advice(config, lesions)
     check_task_names(lesions.tasks)
@@ -202,11 +222,15 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     for name, value in config.to_dict().items():
         print(f"  {name}: {value}")
     print(f"model\n  {begun.start}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
-    print(f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on")
+    runs = args.folds or args.seeds or 1
+    print(
+        f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on"
+        + " in the first fold" * bool(args.folds)
+    )
     print("\n".join(_class_table(lesions)))
     print(
         f"time\n  about {_duration(seconds)} per epoch on {accelerator.device}, "
-        f"{_duration(seconds * config.epochs)} in all, without decoding"
+        f"{_duration(seconds * config.epochs * runs)} in all{f' {runs} runs' * (runs > 1)}, without decoding"
     )
     return exit_codes.OK
 

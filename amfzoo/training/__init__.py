@@ -10,6 +10,8 @@ from ..lazy import lazy_names as _lazy_names
 _PUBLIC = {
     "FinetuneResult": ".api",
     "finetune": ".api",
+    "FoldsResult": ".folds",
+    "train_folds": ".folds",
     "TrainConfig": ".config",
     "load_config": ".config",
     "TrainingError": ".errors",
@@ -25,6 +27,8 @@ if TYPE_CHECKING:  # `as` makes a name public to type checkers
     from .config import load_config as load_config
     from .errors import TrainingError as TrainingError
     from .errors import TrainingStopped as TrainingStopped
+    from .folds import FoldsResult as FoldsResult
+    from .folds import train_folds as train_folds
     from .recipes import RECIPES as RECIPES
 else:
     __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)

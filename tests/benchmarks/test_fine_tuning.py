@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from amfzoo import create_model
 from amfzoo.data.sources import load_source
-from benchmarks.fine_tuning import AS_IT_IS, IMAGENET, first, main, narrowed, of_task, set_aside
+from benchmarks.fine_tuning import AS_IT_IS, FOLDS, IMAGENET, first, main, narrowed, of_task, set_aside
 
 CLASSES = ("A", "B", "C")
 SMALL = "epochs: 1\nbatch_size: 4\nworkers: 1\nmetric: loss\n"
@@ -73,7 +73,7 @@ def test_rows_and_their_figures(folder, capsys):
     rows = {(one["row"], one["lesions"]): one for one in found["rows"]}
     assert set(rows) == {
         (AS_IT_IS, 0),
-        *((row, 16) for row in ("recalibrated", "heads only", "fine-tuned", "trained alone", IMAGENET)),
+        *((row, 16) for row in ("recalibrated", "heads only", "fine-tuned", "trained alone", FOLDS, IMAGENET)),
     }
     # as it is: what `predict` answers, with the probabilities of C shared out
     lesions = of_task(load_source(folder / "d.csv"), "diagnosis")
@@ -95,9 +95,16 @@ def test_rows_and_their_figures(folder, capsys):
         rows["fine-tuned", 16]["auroc"]["value"] - rows["trained alone", 16]["auroc"]["value"]
     )
     assert [name for name, one in rows.items() if "minus_alone" in one] == [("fine-tuned", 16)]
+    apart = rows[FOLDS, 16]["minus_tuned"]["macro_f1"]["value"]
+    assert apart == pytest.approx(rows[FOLDS, 16]["macro_f1"]["value"] - rows["fine-tuned", 16]["macro_f1"]["value"])
+    assert [name for name, one in rows.items() if "minus_tuned" in one] == [(FOLDS, 16)]
     text = capsys.readouterr().out
     assert "10 test lesions, seeds 0" in text and "| 16 | ImageNet |" in text
     assert "fine-tuned minus trained alone, 16 lesions: macro-f1 " in text
+    assert "five folds minus fine-tuned, 16 lesions: macro-f1 " in text
+    folds = folder / "runs" / "five_folds-16-0"
+    assert sorted(path.name for path in folds.glob("fold-*")) == [f"fold-{number}" for number in range(5)]
+    assert not list(folds.rglob("checkpoint.pt"))
     # heads alone: the body stays what it was
     start, heads = (create_model(f"local-dir:{folder / name}") for name in ("weights", "runs/heads_only-16-0/model"))
     body = [name for name, _ in start.named_parameters() if name.startswith(("branches", "fusion"))]

@@ -1,0 +1,167 @@
+"""A cross-validation and the network that it leaves, on lesions whose class is plain to see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lesions import TINY, squares
+from networks import build
+
+from amfzoo import create_model
+from amfzoo.cli import exit_codes, main
+from amfzoo.data.split_file import splits_in
+from amfzoo.evaluation import Cases, apply_temperatures, evaluate_model, fit_temperatures
+from amfzoo.evaluation.recalibration import cases_as_trained
+from amfzoo.folder_check import check_folder
+from amfzoo.training import TrainingError, finetune, folds, train_folds
+from amfzoo.training.splits import folds_of
+
+ONE_RUN = {"device": "cpu", "progress": False, **TINY}
+HOW = {**ONE_RUN, "resamples": 20, "folds": 2, "epochs": 1, "lr": 3e-4}
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory):
+    """40, of which 6 are for the test."""
+    found = squares(tmp_path_factory.mktemp("squares"), 40)
+    return replace(found, lesions=tuple(replace(one, split="test" if n >= 34 else None) for n, one in enumerate(found)))
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A network that knows the colours already, as released weights know diagnoses."""
+    known = squares(tmp_path_factory.mktemp("others"), 36, gaps=False)
+    folder = finetune(
+        "amf_test", known, out=tmp_path_factory.mktemp("start") / "run", **{**ONE_RUN, "epochs": 8}
+    ).folder
+    return f"local-dir:{folder / 'model'}"
+
+
+@pytest.fixture(scope="module")
+def result(start, lesions, tmp_path_factory):
+    return train_folds(start, lesions, out=tmp_path_factory.mktemp("runs") / "out", **HOW)
+
+
+@pytest.mark.slow
+def test_what_is_held_out_is_answered_by_the_network_that_did_not_learn_from_it(result, lesions):
+    table = Cases.read(result.folder / "validation.csv")
+    answers = {}
+    for run, part in zip(result.runs, folds_of(lesions, 2, seed=0)):
+        held_out = part.split("valid").select(lambda lesion: bool(lesion.labels))
+        cases = cases_as_trained(create_model(f"local-dir:{run.folder / 'model'}"), held_out)
+        cases = apply_temperatures(cases, result.model.config.temperatures)
+        answers.update(zip(cases.ids, cases.probabilities["colour"]))
+    assert sorted(table.ids) == sorted(answers) and len(table) == sum(
+        bool(one.labels) for one in lesions if one.split != "test"
+    )
+    np.testing.assert_allclose(table.probabilities["colour"], [answers[name] for name in table.ids], atol=1e-5)
+    assert table.model == result.model.config.info["name"]
+    # nothing more is to be had of a temperature that was fitted to all of these answers, but for the prior's pull towards 1
+    again = fit_temperatures(apply_temperatures(table, {"colour": 1 / result.model.config.temperatures["colour"]}))
+    assert again["colour"] == pytest.approx(result.model.config.temperatures["colour"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_the_network_is_the_mean_of_those_of_the_folds(result, lesions):
+    check_folder(result.folder / "model")
+    mean = create_model(f"local-dir:{result.folder / 'model'}")
+    states = [create_model(f"local-dir:{run.folder / 'model'}").state_dict() for run in result.runs]
+    assert not torch.equal(states[0]["heads.colour.weight"], states[1]["heads.colour.weight"])
+    for name, values in mean.state_dict().items():
+        if values.is_floating_point():
+            torch.testing.assert_close(values, (states[0][name] + states[1][name]) / 2)
+    assert "2 folds of squares-colour" in mean.config.info["name"]
+    assert "started from amf_test, trained on squares-colour" in mean.config.info["training_data"]
+    splits = splits_in(result.folder / "split.csv", lesions)
+    assert {name for name, split in splits.items() if split == "test"} == {f"L{n}" for n in range(34, 40)}
+    assert set(splits.values()) == {"train", "test"}
+
+
+@pytest.mark.slow
+def test_only_the_test_split_judges_the_network_itself(result, lesions):
+    answers = evaluate_model(result.model, lesions.split("test"))["both"]
+    table = Cases.read(result.folder / "test_both.csv")
+    assert table.ids == answers.ids
+    np.testing.assert_allclose(table.probabilities["colour"], answers.probabilities["colour"], atol=1e-5)
+    assert {row["data"] for row in result.model.config.info["metrics"]} == {"squares-colour, test"}
+    assert all("cross-validation in 2 folds" in row["data"] for row in result.metrics)
+    summary = (result.folder / "summary.md").read_text()
+    assert "| fold-1 | 1 | " in summary and "flatter" in summary and summary.count("| colour | macro_f1 |") == 2
+    f1 = next(row["value"] for row in result.model.config.info["metrics"] if row["name"] == "macro_f1")
+    assert f"| colour | macro_f1 | {f1:.3f}" in summary.partition("test split, with both images")[2]
+
+
+@pytest.mark.slow
+def test_the_same_call_again_trains_nothing_and_gives_the_same(start, result, lesions, monkeypatch):
+    files = ("validation.csv", "summary.md", "split.csv", "model/model.safetensors", "model/config.json")
+    before = {name: (result.folder / name).read_bytes() for name in files}
+    monkeypatch.setattr("amfzoo.training.loop.Trainer.run_epoch", None)
+    train_folds(start, lesions, out=result.folder, **HOW)
+    assert {name: (result.folder / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.slow
+def test_a_mean_that_knows_nothing_is_not_kept(start, result, lesions, monkeypatch, caplog):
+    monkeypatch.setattr("amfzoo.training.loop.Trainer.run_epoch", None)
+    wrong = build(tasks=lesions.tasks, seed=5)
+    with torch.no_grad():
+        wrong.heads["colour"].weight.mul_(1e3)  # sure of what it does not know
+    wrong.config = result.runs[0].model.config.unfitted()
+    monkeypatch.setattr(folds, "averaged", lambda networks: wrong)
+    found = train_folds(start, lesions, out=result.folder, **HOW)
+    try:
+        assert found.model is None and found.metrics and not (result.folder / "model").exists()
+        assert "is not kept" in caplog.text and "none: see the folds'" in (result.folder / "summary.md").read_text()
+    finally:
+        monkeypatch.undo()
+        train_folds(start, lesions, out=result.folder, **HOW)  # for the tests after this one
+    assert (result.folder / "model").exists()
+
+
+def test_a_folder_of_something_else_is_left_as_it_is(lesions, tmp_path, monkeypatch):
+    monkeypatch.setattr(folds, "finetune", lambda *_, **__: pytest.fail("trained"))
+    (tmp_path / "validation.csv").write_text("mine")
+    with pytest.raises(TrainingError, match="has validation.csv, but no folds"):
+        train_folds("amf_test", lesions, out=tmp_path, **HOW)
+    with pytest.raises(TrainingError, match="has validation.csv, but no folds"):
+        train_folds("amf_test", lesions, out=tmp_path, **HOW, overwrite=True)
+    assert (tmp_path / "validation.csv").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_runs_with_and_without_folds_do_not_overwrite_each_other(result, lesions, tmp_path):
+    with pytest.raises(TrainingError, match="no run that wrote them"):
+        finetune("amf_test", lesions, out=result.folder, **ONE_RUN)
+    finetune("amf_test", lesions, out=tmp_path, **ONE_RUN)
+    with pytest.raises(TrainingError, match="holds a run without folds"):
+        train_folds("amf_test", lesions, out=tmp_path, **HOW)
+
+
+@pytest.mark.slow
+def test_fewer_folds_than_before_need_overwrite_and_leave_none_of_the_others(start, lesions, tmp_path):
+    train_folds(start, lesions, out=tmp_path, **{**HOW, "folds": 3})
+    with pytest.raises(TrainingError, match="more folds than 2"):
+        train_folds(start, lesions, out=tmp_path, **HOW)
+    assert (tmp_path / "fold-2").exists() and (tmp_path / "model").exists()
+    train_folds(start, lesions, out=tmp_path, **HOW, overwrite=True)
+    assert sorted(path.name for path in tmp_path.glob("fold-*")) == ["fold-0", "fold-1"]
+
+
+def test_the_command_takes_folds_and_refuses_what_contradicts_them(tmp_path, monkeypatch, capsys):
+    (tmp_path / "x.csv").write_text("lesion_id,dermoscopy,diagnosis\n1,1.jpg,nv\n2,2.jpg,mel\n")
+    command = ["train", "--model", "amf_test", "--data", str(tmp_path / "x.csv"), "--label", "diagnosis=diagnosis",
+               "--out", str(tmp_path / "out"), "-q"]  # fmt: skip
+    for more, says in ((["--folds", "1"], "at least 2"), (["--folds", "5", "--seeds", "2"], "--folds and --seeds"),
+                       (["--folds", "5", "--valid", "0.2"], "--folds and --valid")):  # fmt: skip
+        assert main([*command, *more]) == exit_codes.USAGE
+        assert says in capsys.readouterr().err
+    seen = {}
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.md").write_text("five folds")
+    monkeypatch.setattr(folds, "train_folds", lambda model, lesions, **how: seen.update(how, count=len(lesions)))
+    assert main([*command[:-1], "--folds", "5", "--seed", "3"]) == exit_codes.OK
+    assert seen["folds"] == 5 and seen["config"].seed == 3 and seen["count"] == 2
+    assert "five folds" in capsys.readouterr().out
