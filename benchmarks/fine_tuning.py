@@ -11,6 +11,7 @@ and others, of which the first N in an order of its own for each seed play one's
     heads only      `amfzoo train` from the weights with `--set freeze=[clinical,dermoscopy,fusion] --set start_share=0`
     fine-tuned      `amfzoo train` from the weights
     trained alone   the same with `--set start_share=0`: the trained weights, not their mean with those of the start
+    five folds      `amfzoo train --folds 5` from the weights, all N lesions in turn
     ImageNet        `amfzoo train` of the same network from ImageNet values of its backbones
 
 All with the default recipe at the input size of the weights; a fifth of the N lesions chooses the epoch and calibrates, as in
@@ -38,15 +39,18 @@ from amfzoo.files import replacing
 from amfzoo.labels import same_classes
 from amfzoo.memory import keep_freed_memory
 from amfzoo.text_tables import table
+from amfzoo.training import train_folds
 from amfzoo.training.checkpoint import FILE as CHECKPOINT
 
 from .asymmetry.figures import Figure, score_rows
 from .external import answers_of, unseen
 
 AS_IT_IS, RECALIBRATED, HEADS, TUNED = "as it is", "recalibrated", "heads only", "fine-tuned"
-ALONE, IMAGENET = "trained alone", "ImageNet"
+ALONE, FOLDS, IMAGENET = "trained alone", "five folds", "ImageNet"
 BODY = ("clinical", "dermoscopy", "fusion")
 WITH_INTERVAL, PLAIN = ("macro_f1", "auroc"), ("accuracy", "log_loss", "ece")
+# key of a difference -> the row that is subtracted, and of which alone; None: of all
+APART = {"minus_imagenet": (IMAGENET, None), "minus_alone": (ALONE, TUNED), "minus_tuned": (TUNED, FOLDS)}
 Row = tuple[str, int]  # what was done, and with how many lesions
 
 
@@ -80,12 +84,19 @@ class Study:
                 settings["start_share"] = 0.0
             if row == IMAGENET:
                 source = {"model": start.config.architecture, "pretrained": False, "backbone_weights": self.weights}
-            finetune(source=own, out=folder, config=self.config, progress=False, **source, **settings)
+            how = {"source": own, "out": folder, "config": self.config, "progress": False, **source, **settings}
+            if row == FOLDS:
+                found = train_folds(**how, folds=5, resamples=0)
+                if found is None or found.model is None:
+                    raise SystemExit(f"{folder}: the folds' networks have no mean")
+            else:
+                finetune(**how)
             cases = answers_of(f"local-dir:{folder / 'model'}", test, self.task, self.runtime)
             cases = narrowed(cases, self.task, test.tasks[self.task])
             with replacing(answers) as partial:
                 cases.write(partial)
-            (folder / CHECKPOINT).unlink(missing_ok=True)  # three times the size of the network
+            for file in folder.rglob(CHECKPOINT):  # three times the size of the network
+                file.unlink()
         return Cases.read(answers)
 
     def untrained(self, test: LesionSet, own: Mapping[tuple[int, int], LesionSet]) -> dict[Row, dict[int, Cases]]:
@@ -141,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     own = {(size, seed): first(others, size, seed) for seed in args.seeds for size in args.sizes}
     found = study.untrained(test, own)
     for (size, seed), part in own.items():
-        for row in (HEADS, TUNED, ALONE, *([IMAGENET] if args.weights else [])):
+        for row in (HEADS, TUNED, ALONE, FOLDS, *([IMAGENET] if args.weights else [])):
             found.setdefault((row, size), {})[seed] = study.trained(row, part, test, seed)
     figures = figures_of(found, args.task)
     if args.json:
@@ -202,8 +213,7 @@ def narrowed(cases: Cases, task: str, classes: Sequence[str]) -> Cases:
 
 
 def figures_of(found: Mapping[Row, Mapping[int, Cases]], task: str) -> list[dict[str, Any]]:
-    """One dict per row: row, lesions, each figure, and the differences from ImageNet's row with as many lesions, and of what is
-    fine-tuned from what is trained alone."""
+    """One dict per row: row, lesions, each figure, and the differences of `APART` from the row with as many lesions."""
     scores = score_rows(found, task)
     rows = []
     for (name, size), runs in found.items():
@@ -211,9 +221,9 @@ def figures_of(found: Mapping[Row, Mapping[int, Cases]], task: str) -> list[dict
         one.update({figure: plain(scores[name, size].figure(figure)) for figure in WITH_INTERVAL})
         parts = [task_scores(cases, task) for cases in runs.values()]
         one.update({figure: float(np.mean([part[figure].value for part in parts])) for figure in PLAIN})
-        for key, row in (("minus_imagenet", IMAGENET), ("minus_alone", ALONE)):
+        for key, (row, of) in APART.items():
             control = scores.get((row, size))
-            if control and name != row and (row == IMAGENET or name == TUNED):
+            if control and name != row and of in (None, name):
                 apart = {figure: scores[name, size].minus(control, figure) for figure in WITH_INTERVAL}
                 one[key] = {figure: plain(value) for figure, value in apart.items() if value}
         rows.append(one)
@@ -226,7 +236,7 @@ def plain(figure: Figure) -> dict[str, float | None]:
 
 
 def shown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The table, and under it what the mean with the start changes."""
+    """The table, and under it what the mean with the start changes, and what folds do."""
 
     def text(figure: Mapping[str, Any], sign: str = "") -> str:
         value, low, high, sd = (figure[name] for name in ("value", "low", "high", "sd"))
@@ -248,10 +258,11 @@ def shown(rows: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     beside = [
-        f"{TUNED} minus {ALONE}, {one['lesions']} lesions: "
-        + ", ".join(f"{figure.replace('_', '-')} {text(value, '+')}" for figure, value in one["minus_alone"].items())
+        f"{of} minus {row}, {one['lesions']} lesions: "
+        + ", ".join(f"{figure.replace('_', '-')} {text(value, '+')}" for figure, value in one[key].items())
+        for key, (row, of) in APART.items()
         for one in rows
-        if one.get("minus_alone")
+        if of and one.get(key)
     ]
     return "\n".join([table(head, lines), "", *beside])
 
