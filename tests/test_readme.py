@@ -43,6 +43,17 @@ def test_sixty_seconds_of_python_run_and_say_what_is_stated():
     )
 
 
+def test_the_model_as_a_torch_module_gives_what_is_stated():
+    before, block = python_blocks()[0], next(block for block in python_blocks() if "forward_features" in block)
+    scope = {}
+    exec(compile(before.split("answer =")[0] + block, "README.md", "exec"), scope)
+    assert [tuple(image.shape) for image in scope["images"]] == [(1, 3, 192, 192)] * 2
+    width = scope["model"].num_features
+    assert f"(1, {width})" in block and tuple(scope["features"].shape) == (1, width)
+    assert '{"diagnosis": (1, 11), ...}' in block and tuple(scope["logits"]["diagnosis"].shape) == (1, 11)
+    assert not scope["model"].training and "freeze" in text() and "AmfzooError" in text()
+
+
 def test_commands_named_in_the_readme_exist(capsys):
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text(), re.DOTALL))
     commands = set(re.findall(r"\bamfzoo (\w+)", blocks))

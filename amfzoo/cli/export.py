@@ -11,6 +11,7 @@ from .options import add_cache, add_json, apply_offline, positive, print_json, u
 from .sources import add_columns, read_sources, with_splits
 
 FORMATS = ("onnx", "openvino", "torch-export", "int8")
+_OF_CALIBRATION = ("pairs", "label", "schema", "splits")  # and the columns
 _DESCRIPTION = """\
 Write a network and its weights as a folder: the graph (model.onnx; model.xml and model.bin;
 or model.pt2) and model.json, which holds the preprocessing, the classes, the temperatures
@@ -50,6 +51,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if (args.format == "int8") != bool(args.calibration):
         args.parser.error("--format int8 and --calibration SOURCE go together: int8 is calibrated on real images")
+    for name in (*args.table_columns, *_OF_CALIBRATION):
+        if getattr(args, name) not in (None, args.parser.get_default(name)) and not args.calibration:
+            args.parser.error(f"--{name} is for --calibration: it says which images, and how they are read")
     apply_offline(args)
     from ..factory import create_model
     from ..runtimes import export_model

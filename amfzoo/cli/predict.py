@@ -105,7 +105,7 @@ def add(commands: Any) -> None:
         "--batch-size",
         metavar="N",
         type=positive,
-        help="pairs per step (default: 16; on CUDA as many as fit, up to 256)",
+        help="pairs per step (default: 8 for each core, 16 to 64; on CUDA as many as fit, up to 256)",
     )
     table.add_argument("--prefix", metavar="TEXT", default="", help="put TEXT before the names of the added columns")
     table.add_argument("--retry-errors", action="store_true", help="answer the rows that have an error again")

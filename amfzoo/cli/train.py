@@ -65,8 +65,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--clinical-weights",
         metavar="FILE|timm|NAME",
-        help="backbone weights: a safetensors file, timm's own, fetched, the branch of a model by name, "
-        "or another of its branches: NAME#dermoscopy",
+        help="what the clinical branch starts from: a safetensors file of the backbone; 'timm', which fetches timm's own; "
+        "or a model by name, of which this branch is taken (NAME#dermoscopy: its other one)",
     )
     parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(

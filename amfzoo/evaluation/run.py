@@ -41,6 +41,9 @@ def evaluate_model(
     and lower case ("mel" for "MEL").
 
     Args:
+        model: the network itself, not one behind another runtime; it answers on its own device.
+        lesions: of any source (`load_source`), with labels for at least one of the network's tasks.
+        batch_size: pairs per step.
         modes: default those for which the network has a branch and the set an image.
         tta: average the probabilities over flips and right-angle turns of the images.
         ignore_other_classes: leave lesions of a class that the network does not have out

@@ -106,10 +106,14 @@ def finetune(
         progress: show a bar and a line per epoch, on stderr.
         **overrides: settings of `TrainConfig`.
 
+    Returns:
+        The trained network, the folder, the history of the epochs and the figures on the validation lesions.
+
     Raises:
         ConfigError: a setting, the data or the model do not fit together.
         ImageError: an image cannot be read; the message names the lesion.
         TrainingError: `out` holds another run, cannot be written, or the loss is not finite.
+        TrainingStopped: `should_stop` was true; the same call goes on from there.
         WeightsError, UnknownModelError: see `create_model`.
     """
     settings = settings_of(recipe, config, overrides)
