@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
 from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
+from ..models.parts import parameters
 from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
@@ -143,7 +144,7 @@ def finetune(
     identity = fingerprint(made, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
-        about = About(lesions.name, start, sum(p.numel() for p in made.parameters()), made.untrained)
+        about = About(lesions.name, start, parameters(made), made.untrained)
         check_leaks(lesions)
         train, valid = datasets(lesions, made, settings, folder, accelerator, progress)
         if valid is not None:
