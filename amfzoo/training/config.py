@@ -95,7 +95,7 @@ class TrainConfig:
         patience: epochs without a better metric, ties being none, after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
         seed: of the split, of new heads, of the order of lesions and of the augmentation.
-        precision: no (float32), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
+        precision: no (float32; fp32 is the same), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
         deterministic: same weights again on the same device; slower on a GPU.
         eval_batch_size: lesions per step of the validation, which needs less memory; no influence on the figures.
         on_bad_image: raise, or skip the lesion with a warning.
@@ -157,7 +157,7 @@ class TrainConfig:
     patience: int = number(0, 0, whole=True)
     valid: float = number(0.2, 0, 0.9)
     seed: int = number(0, 0, 2**53, whole=True)
-    precision: str = choice("no", PRECISIONS)
+    precision: str = choice("no", PRECISIONS, {"fp32": "no"})  # as prediction calls it
     deterministic: bool = flag(False)
     on_bad_image: str = choice("raise", ("raise", "skip"))
     eval_batch_size: int = number(64, 1, whole=True)
