@@ -98,8 +98,8 @@ def _note_own_data(model: PairNetwork, lesions: LesionSet) -> None:
     open_ = sum(lesion.split is None for lesion in lesions)
     if own and open_:
         logger.warning(
-            "%s says that it was trained on lesions of %s: of those among these %d, figures flatter and nothing can be fitted to; "
-            "give those that it has not seen (of a run: --splits run/split.csv --split valid)",
+            "%s says that it was trained on lesions of %s: if some of these %d are among them, their figures flatter, and nothing "
+            "can be fitted to them; give lesions that it has not seen (of a run: --splits run/split.csv --split valid)",
             *(model.config.info.get("name", "the network"), " and ".join(own), open_),
         )
 
