@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, count, positive, usage_errors
+from .options import NAMES, add_cache, add_json, apply_offline, count, positive, usage_errors
 from .sources import add_columns, lesions_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
     option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     model = parser.add_argument_group("with a model")
     option = model.add_argument
-    option("--model", metavar="NAME", help="as for `amfzoo predict`")
+    option("--model", metavar="NAME", help=NAMES)
     option("--data", metavar="SOURCE", action="append", help="labelled lesions; repeat it for several sources")
     option(
         "--modes",

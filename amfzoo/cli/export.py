@@ -7,7 +7,7 @@ from typing import Any
 
 from ..text_tables import columns
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
 from .sources import add_columns, read_sources, with_splits
 
 FORMATS = ("onnx", "openvino", "torch-export", "int8")
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         epilog=exit_codes.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="as for `amfzoo download`")
+    parser.add_argument("name", metavar="NAME", help=NAMES)
     parser.add_argument("--format", required=True, choices=FORMATS, help="what the graph is written as")
     parser.add_argument("--out", metavar="FOLDER", required=True, help="must not exist yet, or be empty")
     parser.add_argument("--calibration", metavar="SOURCE", help="of int8: real images, see above")

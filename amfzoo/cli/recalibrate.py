@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import WeightsError
 from . import exit_codes
 from .evaluate import note_own_lesions, progress_bar
-from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
 from .sources import add_columns, lesions_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
-    option("--model", metavar="NAME", required=True, help="as for `amfzoo predict`")
+    option("--model", metavar="NAME", required=True, help=NAMES)
     option(
         "--data",
         metavar="SOURCE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -59,6 +60,14 @@ def test_help_names_the_batch_size_that_is_taken(run):
     assert f"{taken}; on CUDA as many as fit, up to {table_batch.MOST})" in " ".join(
         run("predict", "--help").out.split()
     )
+
+
+@pytest.mark.parametrize(
+    "command", ["download", "verify", "predict", "demo", "export", "recalibrate", "evaluate", "benchmark", "train"]
+)
+def test_help_says_how_weights_are_named(run, command):
+    help = re.sub(r"-\s+", "-", run(command, "--help").out)
+    assert all(word in help for word in ("amf_small.TAG", "hf-hub:ORG/REPO", "local-dir:FOLDER"))
 
 
 def test_errors_are_one_line(run):
