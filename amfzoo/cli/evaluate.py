@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import NAMES, add_cache, add_json, apply_offline, count, positive, usage_errors
-from .sources import add_columns, lesions_of
+from .sources import LABELLED, add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -86,7 +86,7 @@ def add(commands: Any) -> None:
     model = parser.add_argument_group("with a model")
     option = model.add_argument
     option("--model", metavar="NAME", help=NAMES)
-    option("--data", metavar="SOURCE", action="append", help="labelled lesions; repeat it for several sources")
+    option("--data", metavar="SOURCE", action="append", help=LABELLED)
     option(
         "--modes",
         nargs="+",

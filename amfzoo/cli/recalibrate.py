@@ -12,7 +12,7 @@ from ..errors import WeightsError
 from . import exit_codes
 from .evaluate import note_own_lesions, progress_bar
 from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
-from .sources import add_columns, lesions_of
+from .sources import LABELLED, add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..evaluation import Cases
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         metavar="SOURCE",
         action="append",
         required=True,
-        help="labelled lesions; repeat it for several sources",
+        help=LABELLED,
     )
     option(
         "--out",

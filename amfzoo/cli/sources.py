@@ -12,6 +12,10 @@ from .options import usage_errors
 if TYPE_CHECKING:
     from ..data.records import LesionSet
 
+LABELLED = (
+    "labelled lesions: a table of images and labels, or READER:FOLDER, e.g. milk10k:FOLDER (readers: `amfzoo data check "
+    "--help`); repeat it for several sources"
+)
 _COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
 _MORE = {**dict.fromkeys(_COLUMNS[:2], " image"), "id": "; '' numbers the rows"}
 
