@@ -59,6 +59,8 @@ def resolve(
     `name` is "amf_small" (its default tag), "amf_small.tag", "hf-hub:org/repo[@revision]",
     "local-dir:/folder" or a path object. What comes from a Hub is verified here, and a
     damaged copy leaves the cache; bundled and local folders are verified by `read_folder`.
+    `cache_dir`, `local_files_only` and `token` are as of `create_model`; `manifest` is the list of weights that names
+    lead to, by default the package's own.
 
     Raises UnknownModelError (no such name), ConfigError (an ill-formed name, manifest or
     config.json) or WeightsError (the files cannot be had, or are not the right ones).
@@ -93,7 +95,10 @@ def download(
     token: str | bool | None = None,
     manifest: Manifest | None = None,
 ) -> Path:
-    """As `resolve`, verifying every kind of source, and with the golden outputs of a Hub's; returns the folder. Loads no torch."""
+    """As `resolve`, verifying every kind of source, and with the golden outputs of a Hub's; returns the folder. Loads no torch.
+
+    Args and errors are those of `resolve`.
+    """
     found = resolve(name, cache_dir=cache_dir, local_files_only=local_files_only, token=token, manifest=manifest)
     check_folder(found.folder, expect=found.expect)
     if found.place is not None and not found.place.offline:

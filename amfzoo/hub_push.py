@@ -42,6 +42,12 @@ def push(
     An unreachable server is given up as in `hub_fetch`, but once the upload has begun the
     client sets no time limit. `other_way` is what an error advises if the server stays out of reach.
 
+    Args:
+        folder: config.json, model.safetensors and README.md, as `save_pretrained` and training write them.
+        repo_id: "organisation/name".
+        token: default HF_TOKEN, or that of `hf auth login`.
+        commit_message: default names the architecture.
+
     Raises:
         ConfigError: an ill-formed name or config.json.
         WeightsError: the folder is damaged or links to files outside, the Hub refuses or cannot be reached, or the

@@ -78,7 +78,12 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True)
 class Schema:
-    """A named set of tasks, e.g. what one data set labels."""
+    """A named set of tasks, e.g. what one data set labels.
+
+    Attributes:
+        name: for messages.
+        tasks: name of the task -> `Task`, in the order of the answers.
+    """
 
     name: str
     tasks: Mapping[str, Task]

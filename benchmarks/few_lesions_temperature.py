@@ -1,6 +1,6 @@
 """Which temperature a few lesions should give.
 
-    python -m benchmarks.few_lesions_temperature [--runs FOLDER ...] [--draws 100] [--out results/temperature.md]
+    python -m benchmarks.few_lesions_temperature [--runs FOLDER ...] [--draws 100] [--out temperature_table.md]
 
 Answers whose temperature is undone: those of the released weights to their held-out lesions (`results/`), and those of the runs
 of `benchmarks.fine_tuning` to its test lesions, where `--runs` names their folders. Of each task some cases are drawn at

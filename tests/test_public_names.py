@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +86,16 @@ def test_every_package_with_names_of_that_kind_is_looked_at():
         if "lazy_names(" in file.read_text(encoding="utf-8")
     }
     assert found | {""} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", ["", ".evaluation", ".explain", ".runtimes", ".training"])
+def test_docstrings_name_every_optional_argument(package):
+    """A function that only passes them on may say so by naming the other one."""
+    module = importlib.import_module("amfzoo" + package)
+    silent = {}
+    for name in module.__all__:
+        public = getattr(module, name)
+        if callable(public) and not (isinstance(public, type) and issubclass(public, Exception)):
+            optional = [p.name for p in inspect.signature(public).parameters.values() if p.default is not p.empty]
+            silent[name] = [word for word in optional if not re.search(rf"\b{word}\b", inspect.getdoc(public) or "")]
+    assert {name: words for name, words in silent.items() if words} == {}

@@ -11,6 +11,9 @@ from amfzoo.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 pytestmark = pytest.mark.skipif(not README.exists(), reason="needs a checkout: a wheel has no README.md beside it")
+of_a_checkout = pytest.mark.skipif(
+    not (ROOT / "results").is_dir(), reason="needs a checkout: results are not in an sdist"
+)
 
 
 def text() -> str:
@@ -43,6 +46,17 @@ def test_sixty_seconds_of_python_run_and_say_what_is_stated():
     )
 
 
+def test_the_model_as_a_torch_module_gives_what_is_stated():
+    before, block = python_blocks()[0], next(block for block in python_blocks() if "forward_features" in block)
+    scope = {}
+    exec(compile(before.split("answer =")[0] + block, "README.md", "exec"), scope)
+    assert [tuple(image.shape) for image in scope["images"]] == [(1, 3, 192, 192)] * 2
+    width = scope["model"].num_features
+    assert f"(1, {width})" in block and tuple(scope["features"].shape) == (1, width)
+    assert '{"diagnosis": (1, 11), ...}' in block and tuple(scope["logits"]["diagnosis"].shape) == (1, 11)
+    assert not scope["model"].training and "freeze" in text() and "AmfzooError" in text()
+
+
 def test_commands_named_in_the_readme_exist(capsys):
     blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text(), re.DOTALL))
     commands = set(re.findall(r"\bamfzoo (\w+)", blocks))
@@ -63,6 +77,7 @@ def test_first_two_commands_are_what_ci_runs():
         assert part in script
 
 
+@of_a_checkout
 def test_files_named_in_the_readme_exist():
     named = re.findall(r"`((?:examples|benchmarks|amfzoo|results|weights)/[\w./-]*)`", text())
     assert named
@@ -70,6 +85,7 @@ def test_files_named_in_the_readme_exist():
         assert (ROOT / name).exists(), name
 
 
+@of_a_checkout
 def test_figures_for_one_image_are_those_of_the_saved_predictions():
     pytest.importorskip("sklearn")
     from amfzoo.evaluation import Cases, task_scores
@@ -83,6 +99,7 @@ def test_figures_for_one_image_are_those_of_the_saved_predictions():
         assert re.search(stated, " ".join(text().split())).group(1) == f"{found:.3f}"[2:]
 
 
+@of_a_checkout
 def test_figures_of_another_data_set_are_those_of_the_results():
     found = json.loads((ROOT / "results" / "external.json").read_text(encoding="utf-8"))
     scores, guards = found["weights"]["amf_small.open"]["scores"], found["guards"]
@@ -101,6 +118,7 @@ def test_figures_of_another_data_set_are_those_of_the_results():
     assert f"{found['weights']['amf_small.open']['lesions']} lesions of HAM10000" in stated
 
 
+@of_a_checkout
 def test_figures_of_fine_tuning_are_those_of_the_results():
     files = [
         json.loads((ROOT / "results" / name).read_text()) for name in ("fine_tuning.json", "fine_tuning_1000.json")

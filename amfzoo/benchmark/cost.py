@@ -9,11 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..inference.batch import BRANCHES, Batch
-
-
-def parameters(network: nn.Module) -> int:
-    """Of the network that predicts, without what only training needs."""
-    return sum(p.numel() for name, p in network.named_parameters() if not name.startswith("auxiliary."))
+from ..models.parts import parameters as parameters
 
 
 def gmac(network: nn.Module, size: int) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..benchmark.parts import PARTS, QUICK
 from ..files import replacing
 from . import exit_codes
-from .options import positive, print_json
+from .options import NAMES, positive, print_json
 
 if TYPE_CHECKING:
     from ..benchmark.result import Report
@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="as for `amfzoo download` (default: amf_small)")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"{NAMES} (default: amf_small)")
     parser.add_argument("--only", metavar="PART", nargs="+", choices=PARTS, help=f"of {', '.join(PARTS)} (default: {' '.join(QUICK)})")  # fmt: skip
     parser.add_argument("--runtimes", metavar="NAME", nargs="+",
                         help="torch, onnx, openvino or auto, with a precision or a switch of torch behind colons: "

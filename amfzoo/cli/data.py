@@ -59,11 +59,11 @@ def _add_split(commands: Any) -> None:
     )
     held_out.add_argument("--folds", type=int, metavar="K", help="cross-validation: validate on one of K equal parts")
     parser.add_argument("--test", type=float, default=0.0, metavar="F", help="fraction for testing (default: 0)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="another one gives another split (default: 0)")
     parser.add_argument(
         "--stratify", metavar="TASK", help="spread its classes alike (default: diagnosis, else the first task); or none"
     )
-    parser.add_argument("--fold", type=int, default=0, metavar="N", help="which part, from 0")
+    parser.add_argument("--fold", type=int, default=0, metavar="N", help="which of the K parts, from 0 (default: 0)")
     parser.add_argument(
         "--copies", action="store_true", help="read the images first, and keep copies of one picture together"
     )

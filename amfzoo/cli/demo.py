@@ -9,7 +9,7 @@ import time
 from typing import Any, NoReturn
 
 from . import exit_codes
-from .options import add_cache, apply_offline
+from .options import NAMES, add_cache, apply_offline
 from .predict import DEFAULT_MODEL
 from .signals import StopSignals
 
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
         "--model",
         metavar="NAME",
         default=DEFAULT_MODEL,
-        help="to begin with, as for `amfzoo download`; listed weights can be chosen on the page (default: %(default)s)",
+        help=f"to begin with: {NAMES}; listed weights can be chosen on the page (default: %(default)s)",
     )
     parser.add_argument("--port", metavar="N", type=_port, help="default: the first free one from 7860")
     parser.add_argument(

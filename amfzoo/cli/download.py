@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, print_json
+from .options import NAMES, add_cache, add_json, apply_offline, print_json
 
 
 def add(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "name",
         metavar="NAME",
-        help="amf_small (its default weights), amf_small.TAG, hf-hub:ORG/REPO[@REVISION] or local-dir:FOLDER",
+        help=NAMES,
     )
     add_cache(parser)
     add_json(parser)

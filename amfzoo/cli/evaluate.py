@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, count, positive, usage_errors
-from .sources import add_columns, lesions_of
+from .options import NAMES, add_cache, add_json, apply_offline, count, positive, usage_errors
+from .sources import LABELLED, add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -85,8 +85,8 @@ def add(commands: Any) -> None:
     option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     model = parser.add_argument_group("with a model")
     option = model.add_argument
-    option("--model", metavar="NAME", help="as for `amfzoo predict`")
-    option("--data", metavar="SOURCE", action="append", help="labelled lesions; repeat it for several sources")
+    option("--model", metavar="NAME", help=NAMES)
+    option("--data", metavar="SOURCE", action="append", help=LABELLED)
     option(
         "--modes",
         nargs="+",

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..text_tables import columns
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
 from .sources import add_columns, read_sources, with_splits
 
 FORMATS = ("onnx", "openvino", "torch-export", "int8")
+_OF_CALIBRATION = ("pairs", "label", "schema", "splits")  # and the columns
 _DESCRIPTION = """\
 Write a network and its weights as a folder: the graph (model.onnx; model.xml and model.bin;
 or model.pt2) and model.json, which holds the preprocessing, the classes, the temperatures
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
         epilog=exit_codes.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", metavar="NAME", help="as for `amfzoo download`")
+    parser.add_argument("name", metavar="NAME", help=NAMES)
     parser.add_argument("--format", required=True, choices=FORMATS, help="what the graph is written as")
     parser.add_argument("--out", metavar="FOLDER", required=True, help="must not exist yet, or be empty")
     parser.add_argument("--calibration", metavar="SOURCE", help="of int8: real images, see above")
@@ -50,6 +51,9 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if (args.format == "int8") != bool(args.calibration):
         args.parser.error("--format int8 and --calibration SOURCE go together: int8 is calibrated on real images")
+    for name in (*args.table_columns, *_OF_CALIBRATION):
+        if getattr(args, name) not in (None, args.parser.get_default(name)) and not args.calibration:
+            args.parser.error(f"--{name} is for --calibration: it says which images, and how they are read")
     apply_offline(args)
     from ..factory import create_model
     from ..runtimes import export_model

@@ -24,10 +24,9 @@ def add(commands: Any) -> None:
         metavar="FILTER",
         help="part of a model's or weights' name, or a pattern in quotes: 'amf_*'",
     )
-    add_json(parser)
-    parser.add_argument(
-        "--markdown", action="store_true", help="print the tables of the README, all models and weights"
-    )
+    form = parser.add_mutually_exclusive_group()
+    add_json(form)
+    form.add_argument("--markdown", action="store_true", help="print the tables of the README, all models and weights")
     parser.set_defaults(run=run)
 
 

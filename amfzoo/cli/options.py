@@ -12,6 +12,9 @@ from typing import Any
 
 from ..errors import ConfigError, TableError
 
+# how weights are named, in the help of every command
+NAMES = "amf_small (its default weights), amf_small.TAG, hf-hub:ORG/REPO[@REVISION] or local-dir:FOLDER"
+
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON; errors stay text, on stderr")

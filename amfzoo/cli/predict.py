@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..processes import is_first
 from ..table_suffixes import PARQUETS, TABLES
 from . import exit_codes
-from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
 
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
@@ -63,9 +63,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--example", action="store_true", help="predict from the example pair that comes with amfzoo; it is drawn"
     )
-    parser.add_argument(
-        "--model", metavar="NAME", default=DEFAULT_MODEL, help="as for `amfzoo download` (default: %(default)s)"
-    )
+    parser.add_argument("--model", metavar="NAME", default=DEFAULT_MODEL, help=f"{NAMES} (default: %(default)s)")
     parser.add_argument(
         "--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)"
     )
@@ -105,7 +103,7 @@ def add(commands: Any) -> None:
         "--batch-size",
         metavar="N",
         type=positive,
-        help="pairs per step (default: 16; on CUDA as many as fit, up to 256)",
+        help="pairs per step (default: 8 for each core, 16 to 64; on CUDA as many as fit, up to 256)",
     )
     table.add_argument("--prefix", metavar="TEXT", default="", help="put TEXT before the names of the added columns")
     table.add_argument("--retry-errors", action="store_true", help="answer the rows that have an error again")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import WeightsError
 from . import exit_codes
 from .evaluate import note_own_lesions, progress_bar
-from .options import add_cache, add_json, apply_offline, positive, print_json, usage_errors
-from .sources import add_columns, lesions_of
+from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
+from .sources import LABELLED, add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..evaluation import Cases
@@ -41,13 +41,13 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
-    option("--model", metavar="NAME", required=True, help="as for `amfzoo predict`")
+    option("--model", metavar="NAME", required=True, help=NAMES)
     option(
         "--data",
         metavar="SOURCE",
         action="append",
         required=True,
-        help="labelled lesions; repeat it for several sources",
+        help=LABELLED,
     )
     option(
         "--out",

@@ -12,6 +12,10 @@ from .options import usage_errors
 if TYPE_CHECKING:
     from ..data.records import LesionSet
 
+LABELLED = (
+    "labelled lesions: a table of images and labels, or READER:FOLDER, e.g. milk10k:FOLDER (readers: `amfzoo data check "
+    "--help`); repeat it for several sources"
+)
 _COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
 _MORE = {**dict.fromkeys(_COLUMNS[:2], " image"), "id": "; '' numbers the rows"}
 
@@ -51,7 +55,7 @@ def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) 
         ConfigError: a source cannot be read, an option fits none, or the sources do not go together.
     """
     from ..data.records import join
-    from ..data.sources import load_source, options_of
+    from ..data.sources import load_source, options_of, parse_source
 
     options: dict[str, Any] = {
         name: value for name in (*args.table_columns, "schema") if (value := getattr(args, name)) is not None
@@ -59,13 +63,15 @@ def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) 
     if args.label:
         options["labels"] = dict(map(_label, args.label))
     known = {source: options_of(source) for source in sources}
+    for name in options:
+        if not any(name in names for names in known.values()):
+            reader, _ = parse_source(sources[0])
+            raise ConfigError(
+                f"--{'label' if name == 'labels' else name} is for tables of your own: the reader {reader!r} has no option "
+                f"{name!r}; leave it out, or see `amfzoo data check --help`"
+            )
     fitting = {
-        source: {
-            name: value
-            for name, value in options.items()
-            if name in names or not any(name in others for others in known.values())  # the reader says what is wrong
-        }
-        for source, names in known.items()
+        source: {name: value for name, value in options.items() if name in names} for source, names in known.items()
     }
     return join([load_source(source, **fitting[source], **more) for source in sources])
 

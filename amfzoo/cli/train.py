@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def add(commands: Any) -> None:
         "--pretrained", action="store_true", help="start from the default weights of a model named without TAG"
     )
     parser.add_argument("--data", metavar="SOURCE", required=True, action="append",
-                        help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv or .parquet; repeat it to train on several together")  # fmt: skip
+                        help="READER:PATH, e.g. milk10k:FOLDER, or a table that ends in .csv, .tsv, .txt, .parquet or .pq; repeat it to train on several together")  # fmt: skip
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -60,13 +61,18 @@ def add(commands: Any) -> None:
         "--config", metavar="FILE", help="YAML file of settings, over the recipe; config.yaml of a run will do"
     )
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, over both, e.g. --set epochs=30"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one setting, over both, e.g. --set epochs=30; --dry-run lists them all with their values, "
+        "`python -m pydoc amfzoo.training.TrainConfig` says what each is",
     )
     parser.add_argument(
         "--clinical-weights",
         metavar="FILE|timm|NAME",
-        help="backbone weights: a safetensors file, timm's own, fetched, the branch of a model by name, "
-        "or another of its branches: NAME#dermoscopy",
+        help="what the clinical branch starts from: a safetensors file of the backbone; 'timm', which fetches timm's own; "
+        "or a model by name, of which this branch is taken (NAME#dermoscopy: its other one)",
     )
     parser.add_argument("--dermoscopy-weights", metavar="FILE|timm|NAME", help="the same for the other branch")
     parser.add_argument(
@@ -192,6 +198,7 @@ def _end_communication() -> None:
 
 def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
     from ..evaluation.cases_file import check_task_names
+    from ..models.parts import parameters
     from ..training.dataset import labelled
     from ..training.device import make_accelerator
     from ..training.estimate import seconds_per_epoch
@@ -220,13 +227,10 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     seconds = seconds_per_epoch(network, config, len(train), accelerator.device) if len(train) else 0.0
     print("settings")
     for name, value in config.to_dict().items():
-        print(f"  {name}: {value}")
-    print(f"model\n  {begun.start}, {sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters")
-    runs = args.folds or args.seeds or 1
-    print(
-        f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on"
-        + " in the first fold" * bool(args.folds)
-    )
+        print(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")  # as --set takes it: null, true
+    print(f"model\n  {begun.start}, {parameters(network) / 1e6:.2f} M parameters")
+    runs, where = args.folds or args.seeds or 1, " in the first fold" if args.folds else ""
+    print(f"data\n  {lesions.name}: {len(lesions)} lesions, {len(train)} to train on{where}")
     print("\n".join(_class_table(lesions)))
     print(
         f"time\n  about {_duration(seconds)} per epoch on {accelerator.device}, "

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ConfigError, UnknownModelError, WeightsError
 from ..text_tables import columns
 from . import exit_codes
-from .options import add_json, print_json
+from .options import NAMES, add_json, print_json
 
 _DESCRIPTION = """\
 Verify weights that are on this machine: the sha256 of every listed file, and, where a
@@ -36,9 +36,7 @@ def add(commands: Any) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="as for `amfzoo download`; default: all listed weights that are here"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{NAMES}; default: all listed weights that are here")
     parser.add_argument("--cache-dir", metavar="DIR", help="the Hub's cache, instead of the usual one")
     add_json(parser)
     parser.set_defaults(run=run)

@@ -48,11 +48,12 @@ READERS: dict[str, Reader] = {
 
 
 def load_source(source: str | os.PathLike[str], **options: Any) -> LesionSet:
-    """Read ``name:path``, or a path that ends in .csv, .tsv or .parquet.
+    """Read ``name:path``, or the path of a table, which ends in .csv, .tsv, .txt, .parquet or .pq.
 
     Args:
         source: a name of `READERS`, a colon and the file or folder.
-        options: of the reader, e.g. ``lenient=True``, or ``schema="derm7pt"`` of csv.
+        options: of the reader: ``lenient=True`` leaves bad rows out and lists them in `LesionSet.faults`; of tables also
+            clinical, dermoscopy, id, patient, split (names of columns), labels and schema, see `csv_source.read_csv`.
 
     Raises:
         ConfigError: unknown reader or option (the message suggests a near one), or what

@@ -165,7 +165,9 @@ def _check(lesions: LesionSet, valid: float, test: float, stratify: str | None, 
     if folds is None and valid + test >= 1:
         raise ConfigError(f"valid {valid} and test {test} leave nothing to train on; their sum must be below 1")
     if folds is not None and (folds < 2 or not 0 <= fold < folds):
-        raise ConfigError(f"folds: {folds} must be at least 2, and fold, {fold}, from 0 to one less")
+        raise ConfigError(
+            f"folds must be at least 2, and fold from 0 to one less than folds; got folds {folds} and fold {fold}"
+        )
     if folds is None and fold:
         raise ConfigError(f"fold: {fold} says nothing without folds")
     if stratify is not None and stratify not in lesions.tasks:

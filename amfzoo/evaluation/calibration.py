@@ -63,6 +63,9 @@ def fit_temperatures(cases: Cases) -> dict[str, float]:
 def apply_temperatures(cases: Cases, temperatures: Mapping[str, float]) -> Cases:
     """The cases with ``softmax(log p / T)`` for p; tasks without a temperature stay as they are.
 
+    Args:
+        temperatures: task -> T > 0; above 1 the probabilities become less certain.
+
     Raises:
         ConfigError: no such task, or a temperature that is not a positive number.
     """
@@ -124,6 +127,10 @@ def threshold_for_sensitivity(
     Args:
         positive: class, or classes whose probabilities are added, e.g. all malignant ones.
         sensitivity: wanted, in (0, 1].
+        resamples, seed, level: of the intervals, as of `score_intervals`.
+
+    Returns:
+        Its `threshold`, and `sensitivity` and `specificity` with intervals on these cases.
 
     Raises:
         ConfigError: no such task or class, a wanted sensitivity out of range, or no
@@ -181,6 +188,11 @@ def measure_threshold(
     level: float = LEVEL,
 ) -> OperatingPoint:
     """What a fixed threshold gives on these cases; NaN with a reason without positives or negatives.
+
+    Args:
+        positive: class, or classes whose probabilities are added.
+        threshold: on that sum; a case that reaches it is called positive.
+        resamples, seed, level: of the intervals, as of `score_intervals`.
 
     Raises:
         ConfigError: no such task or class.

@@ -78,10 +78,16 @@ def rule_points(cases: Cases) -> tuple[np.ndarray, np.ndarray]:
 def checklist_scores(
     cases: Cases, *, resamples: int = RESAMPLES, seed: int = 0, level: float = LEVEL
 ) -> dict[str, Score]:
-    """The figures above, with intervals.
+    """The figures of the Derm7pt protocol and of the seven-point rule (see `amfzoo.evaluation.checklist`), with intervals.
 
     The averages are there for the eight Derm7pt tasks, the rule for the seven criteria
     and a diagnosis of melanoma; NaN with the reason where a class does not occur.
+
+    Args:
+        cases: of which all are used; each figure looks at those whose classes it needs.
+        resamples: of the bootstrap over patients (lesions where these are unknown); 0 leaves the intervals out.
+        seed: of the bootstrap.
+        level: of the intervals.
 
     Returns:
         {name: Score}; empty if the tasks allow neither.

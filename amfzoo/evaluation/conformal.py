@@ -31,6 +31,7 @@ def fit_conformal(
 
     Args:
         coverage: in (0, 1).
+        method: "lac", the smallest sets on average, or "aps", which adapt to hard cases; see `amfzoo.inference.sets`.
         by_class: a threshold per class, so that each class is covered on its own; a
             class with fewer than coverage / (1 - coverage) cases is then in every set.
 

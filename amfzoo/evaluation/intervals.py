@@ -156,6 +156,15 @@ def score_intervals(
 ) -> dict[str, Score]:
     """Every score of one task (see `metrics`), with intervals.
 
+    Args:
+        cases: those whose class is known count.
+        resamples: of the bootstrap over patients (lesions where these are unknown); 0 leaves the intervals out.
+        seed: of the bootstrap.
+        level: of the intervals.
+
+    Returns:
+        {score: Score}, those of a class as "score:class".
+
     Raises:
         ConfigError: no such task.
     """

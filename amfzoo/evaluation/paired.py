@@ -68,6 +68,7 @@ def paired_difference(
     Args:
         a, b: the same lesions with the same labels, in any order.
         task: one task; default every task that both have.
+        resamples, seed, level: of the intervals, as of `score_intervals`.
 
     Returns:
         {task: {score: Difference}}.

@@ -45,7 +45,7 @@ def recalibrate(
     Args:
         lesions: with labels, and not among those that the network was trained on.
         coverage: of the prediction sets: the share of sets that hold the true class.
-        ignore_other_classes, progress: as of `evaluate_model`.
+        batch_size, ignore_other_classes, progress: as of `evaluate_model`.
 
     Returns:
         {task: temperature} of the tasks that were fitted.

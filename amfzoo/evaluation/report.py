@@ -49,6 +49,7 @@ def write_report(
         result: of `evaluate`.
         folder: made if it is not there.
         cases: those that `result` is of, for the plots.
+        title: of the page.
 
     Returns:
         The three paths.

@@ -41,6 +41,9 @@ def evaluate_model(
     and lower case ("mel" for "MEL").
 
     Args:
+        model: the network itself, not one behind another runtime; it answers on its own device.
+        lesions: of any source (`load_source`), with labels for at least one of the network's tasks.
+        batch_size: pairs per step.
         modes: default those for which the network has a branch and the set an image.
         tta: average the probabilities over flips and right-angle turns of the images.
         ignore_other_classes: leave lesions of a class that the network does not have out
@@ -95,8 +98,8 @@ def _note_own_data(model: PairNetwork, lesions: LesionSet) -> None:
     open_ = sum(lesion.split is None for lesion in lesions)
     if own and open_:
         logger.warning(
-            "%s says that it was trained on lesions of %s: of those among these %d, figures flatter and nothing can be fitted to; "
-            "give those that it has not seen (of a run: --splits run/split.csv --split valid)",
+            "%s says that it was trained on lesions of %s: if some of these %d are among them, their figures flatter, and nothing "
+            "can be fitted to them; give lesions that it has not seen (of a run: --splits run/split.csv --split valid)",
             *(model.config.info.get("name", "the network"), " and ".join(own), open_),
         )
 

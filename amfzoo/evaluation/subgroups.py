@@ -66,6 +66,11 @@ def subgroup_scores(
     Macro averages run over the classes that occur in the subgroup, so they compare
     different classes where subgroups have different ones: read them with the counts.
 
+    Args:
+        column: of the metadata. Ages in years are put into bands.
+        minimum: cases of known class below which a subgroup gets no scores.
+        resamples, seed, level: of the intervals, as of `score_intervals`.
+
     Returns:
         [{"subgroup", "cases", "counts": {class: n}, "scores": {score: Score}}]; `scores` is
         empty for a subgroup with fewer than `minimum` cases of known class.

@@ -39,7 +39,7 @@ def evaluate(
             the modes that both have.
         subgroups: metadata columns; default skin tone, sex, age and site as far as recorded.
         minimum: cases of known class below which a subgroup has counts only.
-        resamples: of the bootstrap; 0 leaves the intervals out.
+        resamples, seed, level: of the intervals, as of `score_intervals`; 0 resamples leave them out.
         common: compare the lesions that both sides have, where some are on one side only; all other figures are of all `cases`.
 
     Returns:

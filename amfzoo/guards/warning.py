@@ -9,8 +9,9 @@ class InputWarning(NamedTuple):
     """A reason to doubt an answer that was given all the same.
 
     Attributes:
-        code: short and stable, for programs: "swapped", "identical", "blurred", ...
-        images: which images it concerns, "clinical" and/or "dermoscopy".
+        code: short and stable, for programs. Of the images: "swapped", "wrong_kind", "identical", "narrow", "damaged",
+            "dark", "bright", "uniform", "blurred", "no_lesion" or "far" (from the training images); of the network: "untrained".
+        images: which images it concerns, "clinical" and/or "dermoscopy"; none for "untrained".
         message: one sentence for people: what was seen and what to do.
     """
 

@@ -79,6 +79,7 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
 
     @property
     def tasks(self) -> dict[str, tuple[str, ...]]:
+        """Task -> class names, in the order of the logits; a copy (`reset_heads` changes them)."""
         return dict(self.config.tasks)
 
     @property

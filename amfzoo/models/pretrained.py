@@ -39,6 +39,11 @@ class Pretrained:
 
         Args:
             source: a name that `create_model` knows, a folder, or "org/repo" on the Hub.
+            tasks, local_files_only, cache_dir, token: as of `create_model`.
+            **changes: fields of `NetworkConfig`, as of `create_model`.
+
+        Raises:
+            UnknownModelError, ConfigError, WeightsError: as `create_model`.
         """
         NetworkConfig.check_names(changes)
         found = hub.resolve(as_source(source), local_files_only=local_files_only, cache_dir=cache_dir, token=token)
@@ -91,6 +96,11 @@ class Pretrained:
 
     def push_to_hub(self: PairNetwork, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Upload the network, with a generated card, to ``org/repo`` on the Hub; returns the commit.
+
+        Args:
+            repo_id: made if it is not there.
+            private: only you may see it.
+            token: default HF_TOKEN, or that of `hf auth login`.
 
         Raises:
             ConfigError: `repo_id` is not written so.

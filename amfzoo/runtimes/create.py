@@ -81,6 +81,9 @@ def create_predictor(
         cuda_graphs: record each shape of batch as a CUDA graph; of "torch", on CUDA, without `compile`.
         local_files_only, cache_dir, token: as for `create_model`.
 
+    Returns:
+        A `Predictor`, which has `predict` and `predict_stream` as a network has.
+
     Raises:
         ConfigError: unknown runtime or precision, a runtime that is not installed or not
             for this device, options that do not belong together.

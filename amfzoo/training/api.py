@@ -16,6 +16,7 @@ from ..errors import ConfigError
 from ..evaluation.cases_file import check_task_names
 from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
+from ..models.parts import parameters
 from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
@@ -101,10 +102,14 @@ def finetune(
         progress: show a bar and a line per epoch, on stderr.
         **overrides: settings of `TrainConfig`.
 
+    Returns:
+        The trained network, the folder, the history of the epochs and the figures on the validation lesions.
+
     Raises:
         ConfigError: a setting, the data or the model do not fit together.
         ImageError: an image cannot be read; the message names the lesion.
         TrainingError: `out` holds another run, cannot be written, or the loss is not finite.
+        TrainingStopped: `should_stop` was true; the same call goes on from there.
         WeightsError, UnknownModelError: see `create_model`.
     """
     settings = settings_of(recipe, config, overrides)
@@ -134,7 +139,7 @@ def finetune(
     identity = fingerprint(made, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
-        about = About(lesions.name, start, sum(p.numel() for p in made.parameters()), made.untrained)
+        about = About(lesions.name, start, parameters(made), made.untrained)
         check_leaks(lesions)
         train, valid = datasets(lesions, made, settings, folder, accelerator, progress)
         if valid is not None:

@@ -49,10 +49,11 @@ class TrainConfig:
             how many processes share them changes nothing but batch normalisation and dropout, which see each part alone.
         accumulate: parts into which each process cuts its share, to save memory.
         optimizer: any of timm's, by name. lr: of heads, fusion and the deepest layers.
+        weight_decay: of all weights but biases and normalisation.
         layer_decay: factor of lr per layer group towards the input; 1 is off.
         fusion_lr: factor of lr of the fusion block. Its output projection starts at zero and sums many numbers, so at
             the full rate what it adds outgrows the features that it is added to (benchmarks/asymmetry/README.md).
-        schedule: timm's, by update. warmup: share of the run in which lr rises from 0.
+        schedule: timm's, by update. warmup: share of the run in which lr rises from 0. min_lr: at its end.
         clip_grad: largest norm of all gradients; 0 is off.
         ema: decay of the averaged weights, which an epoch is judged by, and which are kept; 0 is off.
         start_share: share of the weights that training began with in the network that is kept (Wortsman et al., CVPR 2022), once
@@ -60,6 +61,8 @@ class TrainConfig:
             see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
         freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
+        channels_last: memory format of the networks, mostly the faster one.
+        grad_checkpointing: compute the activations of the backbones anew in the backward pass: less memory, more time.
         image_size: side of the network input; null keeps the network's own preprocessing.
         border: fraction cut from each side of an image; null takes what the data set advises
             (0.05 for Derm7pt, whose pictures have black borders), else keeps the network's.
@@ -81,7 +84,8 @@ class TrainConfig:
         class_weights_kept: task -> share of the class weights that stays in its probabilities. 0,
             for those not named: probabilities as frequent as the classes of the data. Up to 1:
             rare classes are favoured, as macro-F1 and balanced accuracy do.
-        focal_gamma: of the focal loss; 0 is off.
+        label_smoothing: share of each label that is spread over all classes; 0 is off.
+        focal_gamma: of the focal loss; 0 is off. Not together with label_smoothing.
         task_weights: task -> weight in the loss, 1 for those not named.
         teachers: models, by name, whose probabilities are learned besides the labels; they should have
             been trained without class_weights_kept. See `amfzoo.training.teachers`.
@@ -90,8 +94,10 @@ class TrainConfig:
         keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
         patience: epochs without a better metric, ties being none, after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
-        precision: no (float32), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
+        seed: of the split, of new heads, of the order of lesions and of the augmentation.
+        precision: no (float32; fp32 is the same), bf16 or fp16. On a CPU bf16 is for those with instructions for it (AMX, AVX512-BF16).
         deterministic: same weights again on the same device; slower on a GPU.
+        eval_batch_size: lesions per step of the validation, which needs less memory; no influence on the figures.
         on_bad_image: raise, or skip the lesion with a warning.
         workers: threads that decode images; 0 is one per core.
         cache_gb: budget for decoded pictures; above it they are decoded when needed.
@@ -151,7 +157,7 @@ class TrainConfig:
     patience: int = number(0, 0, whole=True)
     valid: float = number(0.2, 0, 0.9)
     seed: int = number(0, 0, 2**53, whole=True)
-    precision: str = choice("no", PRECISIONS)
+    precision: str = choice("no", PRECISIONS, {"fp32": "no"})  # as prediction calls it
     deterministic: bool = flag(False)
     on_bad_image: str = choice("raise", ("raise", "skip"))
     eval_batch_size: int = number(64, 1, whole=True)

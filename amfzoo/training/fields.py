@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError
@@ -37,9 +38,10 @@ def number(default: float, low: float, high: float = math.inf, *, whole: bool = 
     return field(default=default, metadata={"check": check})
 
 
-def choice(default: str, known: tuple[str, ...]) -> Any:
+def choice(default: str, known: tuple[str, ...], other_names: Mapping[str, str] = MappingProxyType({})) -> Any:
     def check(value: Any) -> str:
         value = "no" if value is False else value  # YAML 1.1 reads a bare no as false
+        value = other_names.get(value, value) if isinstance(value, str) else value
         if value not in known:
             raise ConfigError(f"{value!r} is not one of {', '.join(known)}")
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from cli_case import ROOT, amfzoo_process
 
 import amfzoo
 from amfzoo.cli import exit_codes
+from amfzoo.inference import table_batch
 
 LIGHT = """
 import json, sys, time
@@ -45,10 +47,27 @@ def test_help_says_what_there_is(run):
     assert (bare.code, bare.out) == (exit_codes.USAGE, "") and "commands" in bare.err
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["list", "--nonsense"], ["info"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["list", "--nonsense"], ["list", "--json", "--markdown"], ["info"]]
+)
 def test_wrong_usage(run, arguments):
     ended = run(*arguments)
     assert ended.code == exit_codes.USAGE and "usage:" in ended.err and not ended.out
+
+
+def test_help_names_the_batch_size_that_is_taken(run):
+    taken = f"default: {table_batch._IN_A_LANE} for each core, 16 to {table_batch._IN_A_LANE * table_batch.LANES}"
+    assert f"{taken}; on CUDA as many as fit, up to {table_batch.MOST})" in " ".join(
+        run("predict", "--help").out.split()
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["download", "verify", "predict", "demo", "export", "recalibrate", "evaluate", "benchmark", "train"]
+)
+def test_help_says_how_weights_are_named(run, command):
+    help = re.sub(r"-\s+", "-", run(command, "--help").out)
+    assert all(word in help for word in ("amf_small.TAG", "hf-hub:ORG/REPO", "local-dir:FOLDER"))
 
 
 def test_errors_are_one_line(run):

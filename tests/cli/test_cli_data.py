@@ -83,6 +83,11 @@ def test_wrong_usage_exits_with_2(arguments, tmp_path, monkeypatch):
     assert run(*arguments) == 2
 
 
+def test_an_option_that_a_reader_does_not_have_is_named_as_it_was_given(capsys):
+    assert run("check", "milk10k:.", "--label", "diagnosis=dx") == 2
+    assert "--label is for tables of your own: the reader 'milk10k' has no option 'labels'" in capsys.readouterr().err
+
+
 def test_split_export_and_check_again(table, capsys, tmp_path):
     split, out = tmp_path / "split.csv", tmp_path / "out.csv"
     assert run("split", table, *COLUMNS, "--valid", 0.4, "--seed", 3, "--out", split) == 0

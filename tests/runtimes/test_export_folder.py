@@ -280,3 +280,9 @@ def test_example_reads_large_photographs_at_the_scale_that_the_package_does(exam
     np.testing.assert_allclose(found, prepared(path), rtol=0, atol=1e-5)
     reduced = np.abs(prepared(path) - whole).max() > 0.01
     assert reduced == (filter != "nearest")  # else the scale would not be tried
+
+
+@pytest.mark.parametrize("option", [("--pairs", "5"), ("--label", "a=b"), ("--id", ""), ("--splits", "split.csv")])
+def test_what_is_said_of_calibration_images_needs_some(option, tmp_path, capsys):
+    assert main(["export", "amf_small", "--format", "onnx", "--out", str(tmp_path / "out"), *option]) == 2
+    assert f"{option[0]} is for --calibration" in capsys.readouterr().err and not (tmp_path / "out").exists()

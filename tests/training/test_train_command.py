@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 
 import pytest
 
 from amfzoo import create_model
 from amfzoo.cli import exit_codes, main, train
 from amfzoo.training.checkpoint import load_checkpoint
+from amfzoo.training.config import load_config, parse_setting
 
 
 @pytest.fixture
@@ -106,6 +108,10 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(table, tiny, tmp_
     text = capsys.readouterr().out
     assert code == exit_codes.OK and not (tmp_path / "run").exists()
     assert "epochs: 3" in text and "M parameters" in text and "per epoch on cpu" in text
+    listed = re.findall(r"^  (\w+): (.*)$", text.partition("\nmodel\n")[0], re.MULTILINE)
+    assert ("border", "null") in listed and ("flip", "true") in listed and ("metric", "macro_f1") in listed
+    again = load_config(**dict(parse_setting("=".join(setting)) for setting in listed))  # --set takes what is shown
+    assert again.epochs == 3 and again.border is None and again.flip is True
     line = next(line for line in text.splitlines() if line.split()[:2] == ["diagnosis", "red"])
     assert sum(map(int, line.split()[2:])) > 5
     assert "(unknown)" in text

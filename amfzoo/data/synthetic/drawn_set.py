@@ -178,7 +178,9 @@ def _check(
     if layout not in LAYOUTS:
         raise ConfigError(f"unknown layout {layout!r}; known: {', '.join(LAYOUTS)}")
     if every_row and rows is None:
-        raise ConfigError("every_row needs a table of labels: name one with labels")
+        raise ConfigError(
+            "every_row draws the rows of a table of labels, and none is named: give labels (--labels FILE)"
+        )
     if every_row and count not in (None, len(rows or ())):
         raise ConfigError(f"every_row draws the {len(rows or ())} rows of the table; leave count out, it is {count}")
     if not (min(valid, test) >= 0 and valid + test < 1):
