@@ -10,7 +10,10 @@ from collections.abc import Collection
 from typing import TextIO
 
 # of Excel, in English and German
-_ERRORS = ("#N/A", "#NV", "#REF!", "#VALUE!", "#WERT!", "#NAME?", "#DIV/0!", "#BEZUG!", "#NULL!")
+_ERRORS = (
+    *("#N/A", "#NV", "#REF!", "#BEZUG!", "#VALUE!", "#WERT!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#ZAHL!"),
+    *("#SPILL!", "#ÜBERLAUF!", "#CALC!", "#KALK!", "#FIELD!", "#FELD!"),
+)
 # what R, pandas and others write where there is nothing
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "nan", "NaN", "NaT", "null", "NULL", *_ERRORS)
 # of cells that hold no class, which may be called so: what Python's str() makes of nothing
@@ -22,13 +25,18 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def encoding_of(path: str | os.PathLike[str]) -> str:
-    """How to `open` a text file: "utf-16" where it begins with the mark of that, as Excel's "Unicode text" does, else "utf-8-sig".
+    """How to `open` a text file: "utf-16" where it begins with the mark of that, as Excel's "Unicode text" does, with "-le" or "-be"
+    where it has none and a NUL beside its first letter, as exports of databases do, else "utf-8-sig".
 
     Raises:
         OSError: it cannot be read.
     """
     with open(path, "rb") as raw:
-        return "utf-16" if raw.read(2) in _UTF16_MARKS else "utf-8-sig"
+        start = raw.read(2)
+    if start in _UTF16_MARKS:
+        return "utf-16"
+    nul = start.find(b"\0")
+    return "utf-8-sig" if nul < 0 or start == b"\0\0" else ("utf-16-be", "utf-16-le")[nul]
 
 
 def not_text(error: UnicodeError) -> str:

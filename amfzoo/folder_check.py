@@ -110,10 +110,9 @@ def _member(folder: Path, name: str) -> Path:
         others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"))
         pickled = f" {', '.join(others)} will not be read: pickle files can run code." if others else ""
         state = "is a link to a file that is missing" if path.is_symlink() else "is missing"
-        raise WeightsError(
-            f"{path} {state}.{pickled} A model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}; "
-            "write or download it again."
-        )
+        run = (folder / "model" / CONFIG_FILE).is_file()  # the folder of a run of `amfzoo train`, which has it there
+        mend = f"that is {folder / 'model'}." if run else "write or download it again."
+        raise WeightsError(f"{path} {state}.{pickled} A model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}; {mend}")
     return inside(folder, path)
 
 

@@ -13,7 +13,7 @@ from amfzoo.inference.table_files import PairTable
 ROWS = ["lesion_id;clinical;dermoscopy;diagnosis", "L1;a.jpg;b.jpg;NV", "", "L2;;c.jpg;MEL"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("mark", ["sep=;", "SEP=;", '"sep=;"'])
 def test_the_mark_is_passed_over_and_lines_are_those_of_the_file(tmp_path, mark, encoding):
     marked, plain = tmp_path / "marked.csv", tmp_path / "plain.csv"

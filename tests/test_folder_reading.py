@@ -70,6 +70,12 @@ def test_damage_is_named(model, name):
         check_folder(model)
 
 
+def test_of_a_run_the_model_folder_is_named(model, tmp_path):
+    shutil.copytree(model, tmp_path / "run" / "model")
+    with pytest.raises(WeightsError, match=r"run.config\.json is missing.*; that is .*run.model\.$"):
+        read_folder(tmp_path / "run")
+
+
 def test_garbage_with_a_matching_hash(model):
     weights = model / "model.safetensors"
     weights.write_bytes(b"garbage" * 10)

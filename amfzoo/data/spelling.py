@@ -33,10 +33,12 @@ def spelled_as(lesions: LesionSet, tasks: Mapping[str, tuple[str, ...]]) -> Lesi
 
 
 def as_spoken(name: str, blank: str = "") -> str:
-    """A key that is the same for 12, 0012 and 12.0, and for Müller, however its accent, case and blanks are stored.
+    """A key that is the same for 12, 0012 and 12.0, and for Müller, however its accent, case and blanks are stored, those of no
+    width, which come with copied text, among them.
 
     Args:
         blank: what stands for blanks within the name.
     """
-    text = blank.join(unicodedata.normalize("NFKC", name).split()).casefold()
+    shown = "".join(letter for letter in unicodedata.normalize("NFKC", name) if unicodedata.category(letter) != "Cf")
+    text = blank.join(shown.split()).casefold()
     return re.sub(r"(?<![\d.])0+(?=\d)", "", re.sub(r"^(\d+)\.0+$", r"\1", text))

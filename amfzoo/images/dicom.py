@@ -215,7 +215,7 @@ def _title(uid: Any) -> str:
     """A UID in words: its name in the standard, or its digits; never text that a file makes up."""
     from pydicom.uid import UID
 
-    uid = str(uid)
+    uid = str(uid or "")
     title = UID(uid).name
     return title if title != uid or re.fullmatch(r"[0-9.]{1,64}", uid) else "of no known name"
 

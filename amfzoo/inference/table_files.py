@@ -28,7 +28,7 @@ _SYNC_EVERY = 5.0  # seconds of work that a power cut may cost; a killed process
 class PairTable:
     """A CSV file with the columns `clinical` and `dermoscopy`, and any others.
 
-    UTF-8, with or without a byte order mark, or UTF-16 with one; comma, semicolon or tab.
+    UTF-8 or UTF-16, with or without a byte order mark; comma, semicolon or tab.
     Cells may hold line breaks. Image paths are relative to the file's folder; an empty cell is a
     missing image. Rows are streamed, never held.
 
@@ -51,7 +51,7 @@ class PairTable:
         repeated_columns(self.columns, f"{self.path.name} has the column {{}} twice; rename one of them")
         # answers are UTF-8, with a mark where the table has any: spreadsheets go by it
         with open(self.path, "rb") as raw:
-            self.has_bom = raw.read(len(_BOM)) == _BOM or encoding_of(self.path) == "utf-16"
+            self.has_bom = raw.read(len(_BOM)) == _BOM or encoding_of(self.path).startswith("utf-16")
 
     most_rows = None  # that a block should have
 

@@ -99,6 +99,7 @@ def _key(network: PairNetwork) -> str:
         "network": {name: config[name] for name in ("architecture", "network", "preprocessing", "tasks")},
         "weights": fingerprint(network),
         "amfzoo": __version__,
+        "paths": False,  # of this machine, which graphs had before
         **{name: version(name) for name in ("torch", "timm", "onnx", "onnxscript")},
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

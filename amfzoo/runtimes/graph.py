@@ -58,9 +58,14 @@ def exported_program(network: PairNetwork) -> torch.export.ExportedProgram:
     shapes = {name: None if value is None else {0: batch} for name, value in inputs.items()}
     with making, _quiet(), torch.no_grad():
         try:
-            return torch.export.export(network, (), inputs, dynamic_shapes=shapes)
+            program = torch.export.export(network, (), inputs, dynamic_shapes=shapes)
         except Exception as error:  # whatever the tracing runs into
             raise ConfigError(f"{_name(network)} cannot be exported by torch.export: {error}") from error
+    for module in program.graph_module.modules():
+        if isinstance(module, torch.fx.GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)  # files of this machine, in folders that may bear its user's name
+    return program
 
 
 def onnx_graph(network: PairNetwork) -> bytes:

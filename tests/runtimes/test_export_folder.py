@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 from runtime_case import needs
 
+import amfzoo
 from amfzoo import ConfigError, UnknownModelError, WeightsError, create_model, export_model
 from amfzoo.cli import export as command
 from amfzoo.cli import main, predict
@@ -41,6 +43,8 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     for name, record in description["files"].items():
         data = (found.folder / name).read_bytes()
         assert record == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        # nor where this machine has its programs, in a folder that may bear the user's name
+        assert not [package for package in (amfzoo, torch) if str(Path(package.__file__).parent).encode() in data]
     assert description["preprocessing"] == {name: p.to_dict() for name, p in tiny.preprocess.items()}
     assert {task: tuple(t["classes"]) for task, t in description["tasks"].items()} == tiny.tasks
     assert {task: t["temperature"] for task, t in description["tasks"].items()} == tiny.config.temperatures

@@ -73,8 +73,8 @@ def read_csv(
     if columns["clinical"] is None and columns["dermoscopy"] is None:
         raise ConfigError(
             f"{table.path}: no column of image paths; its columns are "
-            f"{', '.join(map(repr, table.columns[:20]))}. Say which hold them with clinical= and dermoscopy=, "
-            "or name them clinical and dermoscopy"
+            f"{', '.join(map(repr, table.columns[:20]))}. Say which hold them with clinical= and dermoscopy= (--clinical and "
+            "--dermoscopy), or name them clinical and dermoscopy; nothing may stand above the line with the columns' names"
         )
     label_columns = plan(table, labels, schema)
     ids = _ids(table, columns["id"], columns["patient"], log)

@@ -165,7 +165,7 @@ def _sorted_classes(table: Table, name: str, column: str, log: FaultLog) -> Task
             log.add(
                 "unknown-label",
                 f"{table.path}, column {column!r}: {', '.join(map(repr, same))} differ only by their spelling "
-                "(case, blanks, accents stored in two ways, 1 and 1.0); spell them alike, or give the classes",
+                "(case, blanks, some of no width, accents stored in two ways, 1 and 1.0); spell them alike, or give the classes",
             )
     classes = sorted(same[0] for same in spellings.values())
     if len(classes) < 2:

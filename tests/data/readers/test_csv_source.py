@@ -168,6 +168,7 @@ def test_lenient_reading_reports_every_fault_and_keeps_the_rest(tmp_path):
     [
         ("", {}, "empty"),
         ("id,foto\n1,a.jpg\n", {}, r"no column of image paths.*'foto'"),
+        ("Klinik;;\nid;dermoscopy\n1;a.jpg\n", {}, "--dermoscopy.*nothing may stand above the line with the columns"),
         (
             "id,Dermoscopy\n1,a.jpg\n",
             {"dermoscopy": "dermoscopy"},
@@ -189,6 +190,11 @@ def test_lenient_reading_reports_every_fault_and_keeps_the_rest(tmp_path):
             "dermoscopy,dx\na.jpg,seb ker\nb.jpg,seb\u00a0 ker\nc.jpg,nv\n",
             {"labels": {"diagnosis": "dx"}},
             "their spelling",
+        ),
+        (
+            "dermoscopy,dx\na.jpg,veil\nb.jpg,veil\u200b\nc.jpg,no\n",
+            {"labels": {"diagnosis": "dx"}},
+            r"'veil\\u200b'.*no width",
         ),
         ("dermoscopy,dx\na.jpg,1\nb.jpg,1.0\nc.jpg,2\n", {"labels": {"diagnosis": "dx"}}, "their spelling"),
         ("dermoscopy,dx\na.jpg,mel\n", {"schema": "derm7pt"}, "no column is named like a task of the schema"),
@@ -263,7 +269,7 @@ def test_parquet_with_bytes_in_place_of_paths(tmp_path, cell):
     assert lesion.clinical.name == "c.jpg" and not lesion.metadata.get("preview")
 
 
-@pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL", "#N/A", "n/a", "#REF!"])
+@pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL", "#N/A", "n/a", "#REF!", "#ZAHL!", "#SPILL!"])
 def test_marks_of_empty_cells_are_no_class_no_patient_and_no_file(tmp_path, mark):
     text = f"id,clinical,dermoscopy,diagnosis,patient\na,a.jpg,{mark},mel,p\nb,{mark},b.jpg,{mark},{mark}\nc,c.jpg,,nev,{mark}\n"
     (tmp_path / "t.csv").write_text(text)
