@@ -116,7 +116,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.model:
         lesions = lesions_of(args)
-        cases, data = _predicted(args, lesions), lesions.name
+        cases = _predicted(args, lesions)
+        data = lesions.name + (", but for classes that the model does not have" if args.ignore_other_classes else "")
     else:
         cases, data = _tables(args.tables, args.split, args.folds), ", ".join(Path(path).name for path in args.tables)
     against = _tables(args.against, args.split, args.folds) if args.against else None

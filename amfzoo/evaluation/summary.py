@@ -203,9 +203,12 @@ def _comparison(first: Cases, second: Cases, common: bool, settings: Mapping[str
     if common:
         first, second = first.common(second)
     found = paired_difference(first, second, **settings)
+    names = [first.model or "first", second.model or "second"]
+    if names[0] == names[1]:  # two runs, or folds, of one model
+        names = [f"{names[0]} (first)", f"{names[1]} (second)"]
     return {
-        "first": first.model or "first",
-        "second": second.model or "second",
+        "first": names[0],
+        "second": names[1],
         "cases": len(first),
         "left_out": {"first": counts[0] - len(first), "second": counts[1] - len(second)},
         "known": {task: int(first.known(task).sum()) for task in found},

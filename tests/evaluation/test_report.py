@@ -216,6 +216,11 @@ def test_text_shows_modes_side_by_side_and_the_comparison(hostile):
     assert any("minus" in line for line in lines) and any(" p 0." in line for line in lines)
 
 
+def test_two_runs_of_one_model_are_told_apart():
+    result = evaluate(make(40, model="m"), make(40, seed=1, model="m"), resamples=20)
+    assert "\nm (second) minus m (first), both images, same cases\n" in to_text(result)
+
+
 def test_unusual_cases_make_a_whole_report(tmp_path):
     nothing = Cases(**{**vars(make(4)), "labels": {"diagnosis": np.full(4, -1)}})
     perfect = certain({task: values[:10] for task, values in make_derm7pt(60).labels.items()})
