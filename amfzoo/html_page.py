@@ -33,6 +33,18 @@ figcaption { font-weight: 600; font-size: .9rem; }
 details { margin: .6rem 0; }
 summary { cursor: pointer; color: #0a558c; }
 nav a { margin-right: 1rem; }
+@media print {
+  html { font-size: 11px; }
+  body { font-size: 1rem; max-width: none; padding: 0; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  h2, h3, figcaption { break-after: avoid; }
+  tr, figure, .notice { break-inside: avoid; }
+  nav { display: none; }
+  .plots figure { max-width: 48%; }
+  .scroll { overflow: visible; }
+  th, td { padding: .2rem .35rem; white-space: normal; }
+  th:first-child { position: static; }
+}
 """.strip()
 
 

@@ -114,14 +114,19 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.report import to_json, to_text, write_report
     from ..evaluation.summary import evaluate
 
-    cases = _predicted(args) if args.model else _tables(args.tables, args.split, args.folds)
+    if args.model:
+        lesions = lesions_of(args)
+        cases = _predicted(args, lesions)
+        data = lesions.name + (", but for classes that the model does not have" if args.ignore_other_classes else "")
+    else:
+        cases, data = _tables(args.tables, args.split, args.folds), ", ".join(Path(path).name for path in args.tables)
     against = _tables(args.against, args.split, args.folds) if args.against else None
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
     with usage_errors():
         result = evaluate(cases, against, common=args.common, **settings)
     if args.out:
-        paths = write_report(result, args.out, cases, title=_title(cases))
+        paths = write_report(result, args.out, cases, title=_title(cases), data=data)
         if args.model:  # so that every figure can be made again without the model
             paths += [_write_table(part, Path(args.out) / f"predictions_{mode}.csv") for mode, part in cases.items()]
         _say(args, f"wrote {', '.join(map(str, paths))}")
@@ -195,11 +200,10 @@ def read_cases(path: str, split: str | None) -> Cases:
         raise TableError(f"{path}: {error}") from error
 
 
-def _predicted(args: argparse.Namespace) -> dict[str, Cases]:
+def _predicted(args: argparse.Namespace, lesions: LesionSet) -> dict[str, Cases]:
     from ..evaluation import evaluate_model
     from .predict import load_model
 
-    lesions = lesions_of(args)
     network = load_model(args).network
     note_own_lesions(args, lesions)
     _note_single_images(args, lesions)

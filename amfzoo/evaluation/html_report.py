@@ -15,6 +15,7 @@ from .consistency import DRAWS
 from .metrics import CLASS_SCORES, LOWER_IS_BETTER
 from .plots import PLOTS, RELIABILITY, calibration
 from .report import (
+    KNOWN,
     MODE_TITLES,
     NOTICE,
     class_columns,
@@ -28,6 +29,7 @@ from .report import (
     score_text,
     score_title,
     shown,
+    unknown_patients_sentence,
     unlabelled_sentence,
 )
 
@@ -44,12 +46,13 @@ _MACRO = (
 _SHARE = {"value": None, "low": None, "high": None, "note": ""}
 
 
-def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title: str) -> str:
+def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title: str, data: str = "") -> str:
     """The report as HTML text.
 
     Args:
         result: of `evaluate`.
         cases: {mode: cases} that `result` is of.
+        data: what they are, in words; left out where empty.
     """
     modes = result["modes"]
     tasks, without = judged_tasks(modes)
@@ -59,8 +62,10 @@ def render_html(result: Mapping[str, Any], cases: Mapping[str, Cases], *, title:
         f'<p class="notice">{escape(NOTICE)}</p>',
         "<ul>",
         *(f"<li><b>{escape(MODE_TITLES[mode])}</b>: {escape(describe(part))}</li>" for mode, part in modes.items()),
+        f"<li>data: {escape(data)}</li>" if data else "",
         "</ul>",
         f'<p class="muted">{escape(interval_sentence(result["settings"]))} {_SHARES}</p>',
+        f'<p class="muted">{escape(unknown)}</p>' if (unknown := unknown_patients_sentence(result)) else "",
         f"<nav>{links}</nav>" if len(tasks) > 1 else "",
         *_checklist(modes),
         *_comparison(result["comparison"], tasks),
@@ -83,7 +88,7 @@ def _task(
     different = {part["images"]: (mode, part) for mode, part in reversed(parts.items())}
     for i, (mode, part) in enumerate(reversed(different.values())):
         content = [
-            *_classes(mode, task, part), *_plots(cases[mode], task, settings), *_confusion(mode, task, part),
+            *_classes(mode, task, part), *_plots(cases[mode], task, part, settings), *_confusion(mode, task, part),
             *_subgroups(mode, task, part, settings),
         ]  # fmt: skip
         heading = f"{escape(MODE_TITLES[part['images']].capitalize())}, by class"
@@ -98,7 +103,7 @@ def _overview(task: str, parts: Mapping[str, Any]) -> list[str]:
     head = ["score", *(MODE_TITLES[mode] for mode in parts)]
     rows = [
         (
-            "cases with a known class",
+            KNOWN,
             [_Cell(str(part["cases"]), f"{mode}|{task}||cases") for mode, part in parts.items()],
         )
     ]
@@ -123,7 +128,7 @@ def _classes(mode: str, task: str, part: Mapping[str, Any]) -> list[str]:
     return _table(["class", "cases", *map(score_title, columns)], rows)
 
 
-def _plots(cases: Cases, task: str, settings: Mapping[str, Any]) -> list[str]:
+def _plots(cases: Cases, task: str, part: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     body = ['<div class="plots">']
     reliability = partial(calibration, seed=settings["seed"], level=settings["level"])
     for title, plot in {**PLOTS, RELIABILITY: reliability}.items():
@@ -131,9 +136,9 @@ def _plots(cases: Cases, task: str, settings: Mapping[str, Any]) -> list[str]:
         if svg:
             # as an image, so that neither ids nor scripts of the SVG can reach the page
             data = base64.b64encode(svg.encode()).decode()
-            alt = escape(f"{title} of {task}, {MODE_TITLES[cases.mode]}")
+            caption = escape(f"{title}: {task.replace('_', ' ')}, {MODE_TITLES[part['images']]}, {part['cases']} cases")
             body.append(
-                f'<figure><figcaption>{escape(title)}</figcaption><img alt="{alt}" src="data:image/svg+xml;base64,{data}"></figure>'
+                f'<figure><figcaption>{caption}</figcaption><img alt="{caption}" src="data:image/svg+xml;base64,{data}"></figure>'
             )
     return [*body, "</div>"]
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ NOTICE = "Research software, not a medical device."
 MODE_TITLES = {"both": "both images", "dermoscopy": "dermoscopy only", "clinical": "clinical only"}
 SHOWN = (*TASK_SCORES, IF_CALIBRATED)
 UNDEFINED = "–"
+KNOWN = "cases with a known class"
 _TITLES = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1", "auroc": "AUROC",
     "average_precision": "average precision", "log_loss": "log-loss", "brier": "Brier score", "ece": "calibration error (ECE)",
@@ -42,6 +43,7 @@ def write_report(
     cases: Cases | Mapping[str, Cases],
     *,
     title: str = "Evaluation",
+    data: str = "",
 ) -> list[Path]:
     """Write report.html, scores.json and scores.csv, each whole or not at all.
 
@@ -50,6 +52,7 @@ def write_report(
         folder: made if it is not there.
         cases: those that `result` is of, for the plots.
         title: of the page.
+        data: what they are, in words, for the page.
 
     Returns:
         The three paths.
@@ -59,7 +62,9 @@ def write_report(
     """
     from .html_report import render_html  # needs matplotlib
 
-    texts = dict(zip(FILES, (render_html(result, as_modes(cases), title=title), to_json(result), to_csv(result))))
+    texts = dict(
+        zip(FILES, (render_html(result, as_modes(cases), title=title, data=data), to_json(result), to_csv(result)))
+    )
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +100,8 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
         first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
         images = part["images"] if part else first
         note = f" ({missing_sentence(images)})" if images != first else ""
-        lines += ["", task.replace("_", " ") + note, *_mode_table(scores, shown(scores.values()), cells)]
+        lines += ["", task.replace("_", " ") + note]
+        lines += _mode_table(scores, shown(scores.values()), cells, _known_row(task, modes))
         lines += _class_table(part, images, cells)
         if subgroups and part:
             lines += _subgroup_tables(part["subgroups"], images, cells)
@@ -117,7 +123,9 @@ def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
                 if ":" not in name
             ]
         lines += _aligned([(name, cells(score, difference_text), p_text(score["p"])) for name, score in compared])
-    lines += ["", interval_sentence(result["settings"]), *(f"* {note}" for note in cells.notes), NOTICE]
+    lines += ["", interval_sentence(result["settings"])]
+    lines += [unknown] if (unknown := unknown_patients_sentence(result)) else []
+    lines += [*(f"* {note}" for note in cells.notes), NOTICE]
     return "\n".join(lines)
 
 
@@ -166,6 +174,20 @@ def interval_sentence(settings: Mapping[str, Any]) -> str:
     )
 
 
+def unknown_patients_sentence(result: Mapping[str, Any]) -> str:
+    """That intervals are too narrow where lesions may be of one patient whom the cases do not name; empty without any."""
+    part = max(result["modes"].values(), key=lambda part: part["unknown_patients"])
+    unknown, cases = part["unknown_patients"], part["cases"]
+    if not unknown or not result["settings"]["resamples"]:
+        return ""
+    who = (
+        "No patient is known, so lesions"
+        if unknown == cases
+        else f"The patient of {unknown} of {cases} cases is unknown, and these"
+    )
+    return f"{who} are drawn one by one: where a patient has several, the intervals are too narrow."
+
+
 def score_title(name: str) -> str:
     """A score's name for people."""
     base, _, label = name.partition(":")
@@ -210,11 +232,24 @@ class _Cells:
         return f"{text(score)}*"
 
 
-def _mode_table(scores: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], cells: _Cells) -> list[str]:
-    """Rows of scores, a column per mode."""
+def _known_row(task: str, modes: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """How many cases a task's figures are of, in each mode, where it is not all of them."""
+    known = [part["tasks"][task]["cases"] if task in part["tasks"] else 0 for part in modes.values()]
+    if known == [part["cases"] for part in modes.values()]:
+        return []
+    return [(KNOWN, *map(str, known))]
+
+
+def _mode_table(
+    scores: Mapping[str, Mapping[str, Any]],
+    names: tuple[str, ...],
+    cells: _Cells,
+    first: Sequence[tuple[str, ...]] = (),
+) -> list[str]:
+    """Rows of scores, a column per mode; `first` goes above them."""
     head = [("", *(MODE_TITLES[mode] for mode in scores))] if len(scores) > 1 else []
     return _aligned(
-        head + [(score_title(name), *(cells(part.get(name)) for part in scores.values())) for name in names]
+        [*head, *first] + [(score_title(name), *(cells(part.get(name)) for part in scores.values())) for name in names]
     )
 
 

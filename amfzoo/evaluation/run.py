@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..data.records import Lesion, LesionSet
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
+AUGMENTED = "mirrored and turned"  # what the model's name says of such answers
 _SHOWN = 5  # messages of one kind
 
 
@@ -45,7 +47,7 @@ def evaluate_model(
         lesions: of any source (`load_source`), with labels for at least one of the network's tasks.
         batch_size: pairs per step.
         modes: default those for which the network has a branch and the set an image.
-        tta: average the probabilities over flips and right-angle turns of the images.
+        tta: average the probabilities over flips and right-angle turns of the images; the name of the model then says so.
         ignore_other_classes: leave lesions of a class that the network does not have out
             of the task's figures, which then look better than the network is on this set.
         on_bad_image: "raise", or "skip" the lesions with an image that cannot be read, with a warning.
@@ -83,7 +85,9 @@ def evaluate_model(
         answers: Iterable = predict_stream(network, _pairs(kept, mode), **options)
         answers = progress(answers, mode, len(kept)) if progress else answers
         answered = _answered(lesions.name, kept, list(answers), mode)
-        found[mode] = Cases.from_predictions(*zip(*answered), model.tasks, mode=mode)
+        cases = Cases.from_predictions(*zip(*answered), model.tasks, mode=mode)
+        # other answers than the network's own: neither mixed with them nor taken for them
+        found[mode] = replace(cases, model=f"{cases.model}, {AUGMENTED}") if tta else cases
     return found
 
 
@@ -124,11 +128,14 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
             f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks) or 'no task'}, the network answers {_listed(model.tasks)}; "
             "write the labels as the network's classes are called"
         )
-    if ignore_other_classes:
-        return
     for task, count in counts.items():
         other = {name: n for name, n in count.items() if n and name not in model.tasks[task]}
-        if other:
+        if other and ignore_other_classes:
+            logger.warning(
+                "task %r: %d lesions of classes that the network does not have are left out of the figures, which flatter: %s",
+                *(task, sum(other.values()), ", ".join(f"{name} {n}" for name, n in other.items())),
+            )
+        elif other:
             raise ConfigError(
                 f"task {task!r}: {sum(other.values())} lesions of {lesions.name} are of classes that the network does not have "
                 f"({', '.join(f'{name} {n}' for name, n in other.items())}); it has {listed(model.tasks[task])}. "

@@ -10,7 +10,7 @@ import numpy as np
 from .. import __version__
 from ..errors import ConfigError
 from ..labels import DIAGNOSIS
-from .cases import Cases
+from .cases import PATIENT_GROUP, Cases
 from .checklist import checklist_differences, checklist_scores, rule_counts
 from .consistency import IF_CALIBRATED, ece_if_calibrated
 from .intervals import LEVEL, RESAMPLES, score_intervals
@@ -43,7 +43,7 @@ def evaluate(
         common: compare the lesions that both sides have, where some are on one side only; all other figures are of all `cases`.
 
     Returns:
-        {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "splits",
+        {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "unknown_patients", "splits",
         "tasks": {task: {"images", "cases", "counts", "majority_share", "confusion", "scores",
         "subgroups": {column: [...]}}}, "checklist": {score: ...}, "rule_counts"}},
         "comparison": {mode: {"first", "second", "cases", "left_out": {"first", "second"}, "known": {task: cases},
@@ -145,6 +145,7 @@ def _mode(
         "model": cases.model,
         "cases": len(cases),
         "groups": len(set(cases.groups)),
+        "unknown_patients": sum(not group.startswith(PATIENT_GROUP) for group in cases.groups),
         "splits": {name: cases.splits.count(name) for name in sorted(set(cases.splits)) if name},
         "tasks": {
             task: {"images": _images(mode, modes, task), **_task(cases, task, subgroups, minimum, settings)}
@@ -202,9 +203,12 @@ def _comparison(first: Cases, second: Cases, common: bool, settings: Mapping[str
     if common:
         first, second = first.common(second)
     found = paired_difference(first, second, **settings)
+    names = [first.model or "first", second.model or "second"]
+    if names[0] == names[1]:  # two runs, or folds, of one model
+        names = [f"{names[0]} (first)", f"{names[1]} (second)"]
     return {
-        "first": first.model or "first",
-        "second": second.model or "second",
+        "first": names[0],
+        "second": names[1],
         "cases": len(first),
         "left_out": {"first": counts[0] - len(first), "second": counts[1] - len(second)},
         "known": {task: int(first.known(task).sum()) for task in found},

@@ -70,14 +70,10 @@ h4 {{ margin: 1.1rem 0 .3rem; }}
   table.answers th, table.answers td {{ padding: .28rem .35rem; }}
 }}
 @media print {{
-  html {{ font-size: 11px; }}
-  body {{ font-size: 1rem; max-width: none; padding: 0; }}
-  * {{ -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
-  h2 {{ margin-top: 1.2rem; break-after: avoid; }}
-  tr, .viewer, .warning, .notice {{ break-inside: avoid; }}
-  .viewer input, .viewer input:not(:checked) + label, .filters, nav {{ display: none; }}
+  h2 {{ margin-top: 1.2rem; }}
+  .viewer, .warning {{ break-inside: avoid; }}
+  .viewer input, .viewer input:not(:checked) + label, .filters {{ display: none; }}
   .pictures {{ grid-template-columns: 1fr 1fr; }}
-  .scroll {{ overflow: visible; }}
   table.index {{ width: 100%; }}
   table.index th, table.index td {{ padding: .2rem .3rem; }}
   table.index td {{ overflow-wrap: anywhere; }}

@@ -37,7 +37,7 @@ def identity(row: Row, seed: int, weights: Mapping[str, str], data: str) -> dict
         weights: backbone name -> sha256 of its weights, "timm" or "random".
         data: of `digest`.
     """
-    recipe = {name: value for name, value in row.config(seed).to_dict().items() if name not in HOW_IT_IS_RUN}
+    recipe = _recipe(row.config(seed).to_dict())
     network = row.described().to_dict()
     described = {key: network[key] for key in ("architecture", "network", "preprocessing")}
     start = {name: weights[name] for name in row.backbones if name in weights}
@@ -45,12 +45,19 @@ def identity(row: Row, seed: int, weights: Mapping[str, str], data: str) -> dict
     return json.loads(json.dumps(everything))  # as it will be read back
 
 
+def _recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of training that make a run what it is, also of runs that an earlier version recorded."""
+    settings = TrainConfig.completed(settings)
+    # left open, it is 0 here: rows begin with untrained heads (`amfzoo.training.prepare.with_start_share`)
+    settings["start_share"] = settings["start_share"] or 0.0
+    return {name: value for name, value in settings.items() if name not in HOW_IT_IS_RUN}
+
+
 def check_same(folder: Path, wanted: Mapping[str, Any]) -> None:
     """Raise ConfigError if the folder holds a run of another identity."""
     before = read_json(folder / RUN_FILE)
-    if before:
-        before["recipe"] = {n: v for n, v in TrainConfig.completed(before["recipe"]).items() if n not in HOW_IT_IS_RUN}
-    other = list(_differing(before, wanted)) if before else []
+    kinds = [{**made, "recipe": _recipe(made["recipe"])} for made in (before, wanted)] if before else []
+    other = list(_differing(*kinds)) if kinds else []
     if other:
         raise ConfigError(
             f"{folder} holds a run that was made otherwise ({'; '.join(other[:5])}): rows can be compared only if all "

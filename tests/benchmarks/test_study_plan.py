@@ -1,11 +1,13 @@
 """The study's rows are what its table says they are."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 
 from amfzoo.errors import ConfigError
+from benchmarks.asymmetry import records
 from benchmarks.asymmetry.cost import gmac, parameters
 from benchmarks.asymmetry.plan import DEFAULT_FILE, make_study, read_plan
 from benchmarks.asymmetry.runs import build, check_weights
@@ -140,3 +142,19 @@ def test_all_backbones_or_none_start_from_given_weights(plan, tmp_path):
         check_weights(study, {"resnet18": "timm"}, whole)
     with pytest.raises(ConfigError, match="there is no file"):
         check_weights(study, {LIGHT: "random", HEAVY: str(tmp_path / "none")}, whole)
+
+
+@pytest.mark.parametrize("name", ["small", "base", "from_nothing"])
+def test_published_runs_are_those_of_their_plan(name):
+    """Else `report` and `run` refuse results/asymmetry, whatever the settings that training has learned since."""
+    out = Path(__file__).parents[2] / "results" / "asymmetry" / name
+    if not out.exists():
+        pytest.skip("needs a checkout: a wheel has no results")
+    study = make_study(records.read_study(out)["plan"])
+    folders = [(row, seed, records.run_folder(out, row, seed)) for row in study.rows for seed in study.seeds]
+    done = [(row, seed, folder) for row, seed, folder in folders if records.finished(folder)]
+    assert done
+    for row, seed, folder in done:
+        made = records.read_json(folder / records.RUN_FILE)
+        records.check_same(folder, records.identity(row, seed, made["weights"], made["data"]))
+        records.check_same(folder, made)  # as `report --to` compares them

@@ -93,7 +93,8 @@ def test_report_folder(tables, capsys):
     code, _, err = run(capsys, tables / "both.csv", "--out", tables / "report", *FAST)
     assert code == 0 and "report.html" in err
     assert {path.name for path in (tables / "report").iterdir()} == {"report.html", "scores.json", "scores.csv"}
-    assert "<title>Evaluation of first</title>" in (tables / "report" / "report.html").read_text(encoding="utf-8")
+    page = (tables / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<title>Evaluation of first</title>" in page and "<li>data: both.csv</li>" in page
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,16 @@ def test_progress_sees_every_answer(model, lesions):
     assert seen == [("both", 3)] * 3
 
 
-def test_labels_that_the_network_cannot_answer(lesions):
+def test_labels_that_the_network_cannot_answer(lesions, caplog):
     model = tiny_model(tasks={"diagnosis": ("NV", "VASC")})
     with pytest.raises(ConfigError, match=r"2 lesions of test are of classes that the network does not have \(MEL 2\)"):
         evaluate_model(model, lesions)
     found = evaluate_model(model, lesions, modes=["both"], ignore_other_classes=True)["both"]
     assert found.labels["diagnosis"].tolist() == [0, -1, -1]
+    assert (
+        "2 lesions of classes that the network does not have are left out of the figures, which flatter: MEL 2"
+        in caplog.text
+    )
     with pytest.raises(ConfigError, match="nothing to score"):
         evaluate_model(tiny_model(tasks={"diagnosis": ("x", "y")}), lesions, ignore_other_classes=True)
     with pytest.raises(ConfigError, match="unknown mode 'all'"):
@@ -127,6 +131,9 @@ def test_augmented_is_the_mean_over_turned_images(model, lesions):
             values = np.array([[answer.probabilities[task][name] for name in classes] for answer in answers])
             np.testing.assert_allclose(found.probabilities[task][0], values.mean(0), atol=1e-5)
             assert np.ptp(values[:, 0]) > 1e-5  # else the mean would show nothing
+        assert (
+            found.model == f"{answers[0].model}, mirrored and turned"
+        )  # not mixed with, or taken for, the network's own
     finally:
         model.config = model.config.replace(temperatures={})
 

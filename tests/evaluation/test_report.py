@@ -6,6 +6,8 @@ import base64
 import csv
 import io
 import json
+import os
+import shutil
 from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -214,6 +216,11 @@ def test_text_shows_modes_side_by_side_and_the_comparison(hostile):
     assert any("minus" in line for line in lines) and any(" p 0." in line for line in lines)
 
 
+def test_two_runs_of_one_model_are_told_apart():
+    result = evaluate(make(40, model="m"), make(40, seed=1, model="m"), resamples=20)
+    assert "\nm (second) minus m (first), both images, same cases\n" in to_text(result)
+
+
 def test_unusual_cases_make_a_whole_report(tmp_path):
     nothing = Cases(**{**vars(make(4)), "labels": {"diagnosis": np.full(4, -1)}})
     perfect = certain({task: values[:10] for task, values in make_derm7pt(60).labels.items()})
@@ -311,3 +318,49 @@ def test_tasks_without_a_label_are_named_and_take_no_room():
     assert (
         "streaks" in to_csv(result) and json.loads(to_json(result))["modes"]["both"]["tasks"]["streaks"]["cases"] == 0
     )
+
+
+def test_page_says_of_what_its_figures_are():
+    """Data, patients that are unknown, and in each caption task, images and cases; in the text how many have a label."""
+    cases = make(60)
+    labels = np.where(np.arange(60) < 10, -1, cases.labels["diagnosis"])
+    cases = Cases(**{**vars(cases), "labels": {"diagnosis": labels}, "groups": ()})
+    result = evaluate(cases, resamples=20)
+    page = Page(html_report.render_html(result, {"both": cases}, title="t", data="clinic <A>"))
+    assert "data: clinic <A>" in page.texts
+    for plot in html_report.PLOTS:
+        assert f"{plot}: diagnosis, both images, 50 cases" in page.texts
+    told = "No patient is known, so lesions are drawn one by one: where a patient has several, the intervals are too narrow."
+    text = to_text(result)
+    assert told in page.texts and told in text.splitlines()
+    assert next(line.split()[-1] for line in text.splitlines() if "cases with a known class" in line) == "50"
+
+    groups = [f"patient:{i // 2}" if i < 40 else f"lesion:{i}" for i in range(60)]
+    some = evaluate(Cases(**{**vars(cases), "groups": groups}), resamples=20)
+    assert some["modes"]["both"]["unknown_patients"] == 20
+    assert "\nThe patient of 20 of 60 cases is unknown, and these are drawn one by one" in to_text(some)
+    everyone = evaluate(make(60, groups=[f"patient:{i // 2}" for i in range(60)]), resamples=20)
+    assert "one by one" not in to_text(everyone) and "known class" not in to_text(everyone)
+    assert "one by one" not in to_text(evaluate(cases, resamples=0))  # no intervals
+
+
+@pytest.mark.slow
+def test_page_prints_whole(tmp_path):
+    """On A4 every column of the widest table is on the paper."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, and a Chromium that it can start")
+    cases = with_calls(make_derm7pt(60), {"blue_whitish_veil": {"present": 0.2}}, np.ones(60, bool))
+    write_report(evaluate(cases, resamples=50), tmp_path, cases)
+    with playwright.sync_playwright() as driver:
+        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+        try:
+            browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium: {error.message.splitlines()[0]}")
+        page = browser.new_page(viewport={"width": 718, "height": 1000})  # 21 cm at 96 dpi, less the margins
+        page.emulate_media(media="print")
+        page.goto((tmp_path / "report.html").as_uri())
+        widths = page.eval_on_selector_all(
+            ".scroll", "all => all.map(e => [e.scrollWidth, e.clientWidth, getComputedStyle(e).overflowX])"
+        )
+        browser.close()
+    assert widths and all(needed <= given and overflow == "visible" for needed, given, overflow in widths)
