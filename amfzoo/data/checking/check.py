@@ -141,6 +141,8 @@ def _copies(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[F
             path for lesion in members for path in lesion.images.values() if content in (files[path].sha256, str(path))
         }
         what = f"lesions {_names(members)} have the same image ({', '.join(map(str, sorted(paths)[:3]))})"
+        if tasks := [task for task in lesions.tasks if _contradict(members, task)]:
+            what += f", though not the same {' and '.join(tasks)}"
         if splits := _several_splits(members):
             yield Fault("leaking-image", f"{what} but are in {splits}; put them in one split", _ids(members))
         elif len(paths) > 1:
@@ -152,6 +154,12 @@ def _copies(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[F
             )
         else:
             yield Fault("shared-image", f"{what}; `amfzoo data split` keeps them together", _ids(members))
+
+
+def _contradict(lesions: Iterable[Lesion], task: str) -> bool:
+    """Whether no class can be that of all of them, as far as they are labelled."""
+    known = [set(candidates) for lesion in lesions if (candidates := lesion.candidates(task))]
+    return len(known) > 1 and not set.intersection(*known)
 
 
 def _near(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fault]:

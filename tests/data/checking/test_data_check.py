@@ -169,6 +169,14 @@ def test_every_kind_is_planted_somewhere():
     }
 
 
+@pytest.mark.parametrize(("label", "told"), [("mel", True), ("nv", False), ("nv|mel", False), ("", False)])
+def test_one_picture_with_two_labels_is_told_of(clean, table, label, told):
+    rows, folder = clean
+    rows[2].update(clinical="c0.png", **{LABEL: label})  # the first is nv
+    (fault,) = (one for one in check(read_csv(table(folder / "t.csv", rows))).warnings if one.kind == "shared-image")
+    assert ("though not the same diagnosis; " in fault.message) == told and fault.lesions == ("L0", "L2")
+
+
 def test_pictures_of_one_lesion_without_a_patient(clean, table):
     """Rows are numbered; the lesions of every second pair of rows have a patient, those of the others could be parted."""
     rows, _ = clean
