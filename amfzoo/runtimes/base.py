@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -14,6 +15,9 @@ from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
 
 PRECISIONS = ("fp32", "bf16", "int8")
+
+# ONNX Runtime reads this once, and without it reports its use to Microsoft, under an id that it keeps of the machine
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class Runtime(ABC):

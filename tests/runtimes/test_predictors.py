@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import pickle
 import shutil
 import subprocess
@@ -276,3 +277,13 @@ def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
     for _ in range(60):  # one that comes again and again is worth it
         predictor.predict([picture(n) for n in range(7)], [None] * 7)
     assert len(compiled) <= 5
+
+
+@pytest.mark.slow
+def test_onnx_runtime_reports_nothing(tmp_path):
+    needs("onnx")
+    kept = {key: value for key, value in os.environ.items() if key not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")}
+    code = "from amfzoo import create_predictor; create_predictor('amf_small', runtime='onnx')"
+    subprocess.run([sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, check=True, timeout=300)
+    # under this name it would keep an id of the machine, and what is to be sent
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name.lower()]
