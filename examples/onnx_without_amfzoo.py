@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
+
+# before ONNX Runtime is imported, which else reports its use to Microsoft
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime

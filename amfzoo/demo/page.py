@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,8 @@ def build(model: str = DEFAULT_MODEL, *, cache_dir: str | None = None, local_fil
         # an answer must not stand beside images that it is not of, nor one that is on its way arrive there
         changes = [event for box in (clinical, dermoscopy) for event in (box.upload, box.clear, box.delete)]
         gr.on(
-            [*changes, name.input], lambda: (_framed(_WAITING), None), None, outputs, cancels=running,
-            api_visibility="private",
+            [*changes, name.input], None, None, outputs, js=f"() => [{json.dumps(_framed(_WAITING))}, null]",
+            cancels=running, api_visibility="private",
         )  # fmt: skip
 
         asked = gr.Button(visible=False)

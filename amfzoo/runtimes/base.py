@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -14,6 +16,9 @@ from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
 
 PRECISIONS = ("fp32", "bf16", "int8")
+
+# ONNX Runtime reads this once, and without it reports its use to Microsoft, under an id that it keeps of the machine
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class Runtime(ABC):
@@ -78,13 +83,19 @@ def imported(package: str, extra: str) -> ModuleType:
     Raises:
         ConfigError: importing it fails, whatever the reason.
     """
+    hidden = package == "openvino" and "openvino_telemetry" not in sys.modules
     try:
+        if hidden:  # OpenVINO does without it, and with it reports being imported to Intel
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
         return import_module(package)
     except Exception as error:  # a broken installation raises nearly anything
         raise ConfigError(
             f"{package} is installed but does not work here ({type(error).__name__}: {error}); "
             f"install it again: pip install --force-reinstall 'amfzoo[{extra}]'"
         ) from error
+    finally:
+        if hidden:
+            del sys.modules["openvino_telemetry"]
 
 
 def missing(packages: Iterable[str]) -> list[str]:

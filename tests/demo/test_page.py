@@ -87,3 +87,12 @@ def test_what_is_no_image_gets_a_message(page, server, tmp_path):
     page.get_by_role("button", name="Predict").click()
     page.get_by_text("the content is text and not an image").first.wait_for()
     assert page.locator("#answer .headline").count() == 0
+
+
+def test_an_answer_that_is_asked_for_at_once_arrives(page, server):
+    for _ in range(4):
+        give(page, "clinical", server.picture("c0.jpg"))
+        page.get_by_role("button", name="Predict").click()  # what follows the upload may still be on its way
+        page.locator("#answer .headline").wait_for(timeout=20_000)
+        page.locator("#clinical").get_by_role("button", name="Clear").click()
+        page.locator("#answer .headline").wait_for(state="detached")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import pickle
 import shutil
 import subprocess
@@ -276,3 +277,16 @@ def test_many_batch_sizes_are_not_compiled_again_and_again(tiny, monkeypatch):
     for _ in range(60):  # one that comes again and again is worth it
         predictor.predict([picture(n) for n in range(7)], [None] * 7)
     assert len(compiled) <= 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_runtimes_report_nothing_to_their_makers(tmp_path, runtime):
+    needs(runtime)
+    left_out = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI")
+    kept = {key: value for key, value in os.environ.items() if key not in left_out}
+    package = RUNTIMES[runtime].requires[0]  # importing it is enough for a report
+    code = f"from amfzoo.runtimes.base import imported; imported({package!r}, {runtime!r})"
+    subprocess.run([sys.executable, "-c", code], env={**kept, "HOME": str(tmp_path)}, check=True, timeout=300)
+    # under these names they would keep an id of the machine, and what is to be sent
+    assert not [path for path in tmp_path.rglob("*") if path.name.lower() in (".onnxruntime", "intel")]
