@@ -64,12 +64,12 @@ def make_heads(width: int, tasks: Mapping[str, tuple[str, ...]]) -> nn.ModuleDic
     return heads
 
 
-@torch.no_grad()
 def parameters(network: nn.Module) -> int:
     """How many the network that predicts has, without what only training needs."""
     return sum(p.numel() for name, p in network.named_parameters() if not name.startswith("auxiliary."))
 
 
+@torch.no_grad()
 def copy_rows(source: nn.Linear, known: Sequence[str], target: nn.Linear, classes: Sequence[str]) -> None:
     """Give the classes of one head the values that another head has for them."""
     same = same_classes(classes, known)
