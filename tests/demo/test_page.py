@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'amfzoo[demo]'")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, and a Chromium that it can start")
 pytestmark = pytest.mark.slow
 WAIT = 240_000  # milliseconds at most
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        try:
-            browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: {error.message.splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "narrow"])

@@ -6,8 +6,6 @@ import base64
 import csv
 import io
 import json
-import os
-import shutil
 from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -345,22 +343,14 @@ def test_page_says_of_what_its_figures_are():
 
 
 @pytest.mark.slow
-def test_page_prints_whole(tmp_path):
+def test_page_prints_whole(tmp_path, browser):
     """On A4 every column of the widest table is on the paper."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, and a Chromium that it can start")
     cases = with_calls(make_derm7pt(60), {"blue_whitish_veil": {"present": 0.2}}, np.ones(60, bool))
     write_report(evaluate(cases, resamples=50), tmp_path, cases)
-    with playwright.sync_playwright() as driver:
-        found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        try:
-            browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.getuid() == 0 else [])
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: {error.message.splitlines()[0]}")
-        page = browser.new_page(viewport={"width": 718, "height": 1000})  # 21 cm at 96 dpi, less the margins
-        page.emulate_media(media="print")
-        page.goto((tmp_path / "report.html").as_uri())
-        widths = page.eval_on_selector_all(
-            ".scroll", "all => all.map(e => [e.scrollWidth, e.clientWidth, getComputedStyle(e).overflowX])"
-        )
-        browser.close()
+    page = browser.new_page(viewport={"width": 718, "height": 1000})  # 21 cm at 96 dpi, less the margins
+    page.emulate_media(media="print")
+    page.goto((tmp_path / "report.html").as_uri())
+    widths = page.eval_on_selector_all(
+        ".scroll", "all => all.map(e => [e.scrollWidth, e.clientWidth, getComputedStyle(e).overflowX])"
+    )
     assert widths and all(needed <= given and overflow == "visible" for needed, given, overflow in widths)
