@@ -45,7 +45,7 @@ class FinetuneResult:
         folder: of the run; ``folder / "model"`` is what `create_model` loads.
         history: one dict per epoch: train_loss, valid/<score>, valid/<task>/<score>, seconds.
         metrics: of `model` on validation: <score> (mean over tasks) and <task>/<score>.
-        start: what it began with, in words.
+        start: what it began with, in words; `learned`: whether that is weights that answer all of the tasks.
     """
 
     model: PairNetwork
@@ -53,6 +53,7 @@ class FinetuneResult:
     history: list[dict[str, float]]
     metrics: dict[str, float]
     start: str = ""
+    learned: bool = False
 
 
 @leaving_random_state
@@ -178,7 +179,7 @@ def finetune(
         if accelerator.is_main_process:
             # decoded pictures of patients do not belong in a result
             shutil.rmtree(folder / SHARED_CACHE, ignore_errors=True)
-    return FinetuneResult(best, folder, trainer.progress.history, metrics, start)
+    return FinetuneResult(best, folder, trainer.progress.history, metrics, start, begun.learned)
 
 
 def datasets(

@@ -77,7 +77,8 @@ def train_folds(
     there is one. The same call again goes on where a stopped one ended.
 
     Networks that learned from one start, as here, mostly have a mean that knows what they know (Wortsman et al., "Model soups", ICML
-    2022). Where it answers the lesions worse than the networks answered those that they had not seen, it is not kept.
+    2022). Where it answers the lesions worse than the networks answered those that they had not seen, it is not kept. From weights
+    that do not know the classes it may be worse than one run all the same (results/fine_tuning.md); that is warned of.
 
     Args:
         model, source, config, progress, device: as for `finetune`.
@@ -116,6 +117,12 @@ def train_folds(
     held_out = join_folds([_answers(run.model, part.split("valid"), device, chosen) for run, part in zip(runs, parts)])
     whole = replace(lesions, lesions=tuple(replace(one, split="train") for one in parts[0] if one.split != "test"))
     mean: PairNetwork | None = averaged([run.model for run in runs])
+    if not runs[0].learned:
+        logger.warning(
+            "%s: what the folds began with does not know all of the classes, and the mean of networks that learned them anew may answer "
+            "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
+            lesions.name,
+        )
     cases, metrics = described(mean, runs, whole, held_out, resamples)
     if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
         logger.warning(

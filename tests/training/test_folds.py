@@ -104,6 +104,15 @@ def test_the_same_call_again_trains_nothing_and_gives_the_same(start, result, le
 
 
 @pytest.mark.slow
+def test_classes_that_the_start_does_not_know_are_warned_of(start, result, lesions, tmp_path, caplog):
+    told = "does not know all of the classes"
+    train_folds(start, lesions, out=result.folder, **HOW)
+    assert told not in caplog.text
+    train_folds("amf_test", lesions, out=tmp_path, **HOW)
+    assert told in caplog.text
+
+
+@pytest.mark.slow
 def test_a_mean_that_knows_nothing_is_not_kept(start, result, lesions, monkeypatch, caplog):
     monkeypatch.setattr("amfzoo.training.loop.Trainer.run_epoch", None)
     wrong = build(tasks=lesions.tasks, seed=5)
