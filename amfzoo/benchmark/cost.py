@@ -9,7 +9,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..inference.batch import BRANCHES, Batch
-from ..models.parts import parameters as parameters
 
 
 def gmac(network: nn.Module, size: int) -> float:

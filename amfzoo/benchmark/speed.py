@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from ..models.network import PairNetwork
+from ..models.parts import parameters
 from ..runtimes import Predictor
-from .cost import gmac, noise, noise_batch, parameters
+from .cost import gmac, noise, noise_batch
 from .result import Cell, Section
 from .subjects import Subject
 from .timing import interleaved, milliseconds, rate, times_as_fast

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from amfzoo.benchmark.cost import gmac, parameters
+from amfzoo.benchmark.cost import gmac
 from amfzoo.benchmark.speed import network_times
 from amfzoo.benchmark.timing import rate, times_as_fast
 from amfzoo.models.network import PairNetwork
+from amfzoo.models.parts import parameters
 
 __all__ = ["gmac", "parameters", "speeds"]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from amfzoo import AmfzooError, ConfigError, TableError, create_model
 from amfzoo.benchmark import children
-from amfzoo.benchmark.cost import gmac, noise_batch, parameters
+from amfzoo.benchmark.cost import gmac, noise_batch
 from amfzoo.benchmark.ordinary import PairFiles, ScriptProcess
 from amfzoo.benchmark.pictures import cycled, drawn_files, table_files
 from amfzoo.benchmark.result import Report, Section, shown
@@ -21,6 +21,7 @@ from amfzoo.benchmark.speed import taking
 from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
 from amfzoo.benchmark.timing import Spread, interleaved, percentile, times_as_fast
 from amfzoo.benchmark.variants import options_of, predictors_of
+from amfzoo.models.parts import parameters
 from amfzoo.runtimes import RUNTIMES
 
 
