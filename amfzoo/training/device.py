@@ -36,11 +36,13 @@ def make_accelerator(config: TrainConfig, folder: Path | None, device: str | Non
     AcceleratorState._reset_state(reset_partial_state=not _communicating())
     if device is not None:
         check_device(device)
+    # processes of a torchrun share their steps on a CPU where accelerate is told that it is one, and else not at all
+    on_cpu = torch.device(device).type == "cpu" if device is not None else not torch.accelerator.is_available()
     try:
         if device is not None and torch.device(device).type == "cuda" and torch.device(device).index is not None:
             torch.cuda.set_device(torch.device(device))
         accelerator = Accelerator(
-            cpu=device is not None and torch.device(device).type == "cpu",
+            cpu=on_cpu,
             mixed_precision=config.precision,
             gradient_accumulation_plugin=GradientAccumulationPlugin(
                 num_steps=config.accumulate, sync_with_dataloader=False

@@ -123,16 +123,19 @@ def share(root: Path) -> dict:
     torch.manual_seed(0)
     network = create_model("amf_test", clinical="test_convnext", dermoscopy="test_convnext2", tasks=data.tasks)
 
-    def go(folder: str, **more) -> None:
-        finetune(network, data, out=root / folder, device="cpu", progress=False, **{**settings, **more})
+    def go(folder: str, device: str | None = "cpu", **more) -> None:
+        finetune(network, data, out=root / folder, device=device, progress=False, **{**settings, **more})
+
+    # where there is nothing else, several processes find the CPU by themselves
+    found = "cpu" if torch.accelerator.is_available() else None
 
     def of_two(rank: int, port: int) -> Callable[[], None]:
         def action() -> None:
             os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", LOCAL_WORLD_SIZE="2", MASTER_ADDR="127.0.0.1",
-                              MASTER_PORT=str(port), ACCELERATE_USE_CPU="true")  # fmt: skip
-            go("two", cache_gb=1.0)
+                              MASTER_PORT=str(port))  # fmt: skip
+            go("two", found, cache_gb=1.0)
             # no averaged weights, and nothing to throw away yet
-            go("bare", cache_gb=1.0, epochs=1, ema=0.0, overwrite=True)
+            go("bare", found, cache_gb=1.0, epochs=1, ema=0.0, overwrite=True)
             torch.distributed.destroy_process_group()
 
         return action
