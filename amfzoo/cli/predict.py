@@ -32,7 +32,7 @@ _DESCRIPTION = """\
 Predict from a clinical photo and a dermoscopy image of one lesion, or from one of the
 two. Research software, not a medical device.
 
-A table is a CSV file (UTF-8, or UTF-16 with its mark; comma, semicolon or tab) with the columns clinical and
+A table is a CSV file (UTF-8 or UTF-16; comma, semicolon or tab) with the columns clinical and
 dermoscopy (or those that --clinical COLUMN and --dermoscopy COLUMN name): paths relative
 to the table, empty where an image is missing. The answers
 are the table's columns, then model, for each task the class that is called and the

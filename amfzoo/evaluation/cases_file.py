@@ -1,6 +1,6 @@
 """The CSV file of per-case predictions.
 
-One row per lesion, UTF-8 (or UTF-16 with its mark), comma, semicolon or tab, with the columns
+One row per lesion, UTF-8 (or UTF-16), comma, semicolon or tab, with the columns
 
     lesion_id             unique
     <task>                true class; empty where it is unknown, or candidates: A|B

@@ -74,9 +74,7 @@ def refit(network: PairNetwork, lesions: LesionSet, cases: Cases, *, coverage: f
     """`recalibrate` from the answers to `lesions` that `cases_as_trained` gave."""
     network.settle_info()  # first: else what is fitted now, where it comes out the same, would go as what other weights had
     before = network.config
-    kept = {lesion.id: lesion for lesion in lesions}
-    seen = {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
-    fitted = calibration(cases, seen, coverage)
+    fitted = calibration(cases, images_seen(network, lesions, cases), coverage)
     temperatures = fitted["temperatures"]
     if not temperatures:
         raise ConfigError(
@@ -100,6 +98,12 @@ def refit(network: PairNetwork, lesions: LesionSet, cases: Cases, *, coverage: f
     )
     network.settle_info()
     return temperatures
+
+
+def images_seen(network: PairNetwork, lesions: LesionSet, cases: Cases) -> dict[str, np.ndarray]:
+    """Branch -> (N,) bool, whether the lesion of each case has the image of it, as `calibration` asks for it."""
+    kept = {lesion.id: lesion for lesion in lesions}
+    return {b: np.array([getattr(kept[name], b) is not None for name in cases.ids]) for b in network.preprocess}
 
 
 def cross_fitted(cases: Cases, *, parts: int = 5, seed: int = 0) -> Cases:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
-AUGMENTED = "mirrored and turned"  # what the model's name says of such answers
+_AUGMENTED = "mirrored and turned"  # what the model's name says of such answers
 _SHOWN = 5  # messages of one kind
 
 
@@ -87,7 +87,7 @@ def evaluate_model(
         answered = _answered(lesions.name, kept, list(answers), mode)
         cases = Cases.from_predictions(*zip(*answered), model.tasks, mode=mode)
         # other answers than the network's own: neither mixed with them nor taken for them
-        found[mode] = replace(cases, model=f"{cases.model}, {AUGMENTED}") if tta else cases
+        found[mode] = replace(cases, model=f"{cases.model}, {_AUGMENTED}") if tta else cases
     return found
 
 

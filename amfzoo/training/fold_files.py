@@ -38,11 +38,10 @@ def described(
     """Calibrate the mean by the answers to what was held out, and put them into its card; these answers, calibrated, and their figures."""
     from ..evaluation.calibration import apply_temperatures
     from ..evaluation.operating_point import with_calls
-    from ..evaluation.recalibration import calibration
+    from ..evaluation.recalibration import calibration, images_seen
     from ..evaluation.recorded import recorded_metrics
 
-    kept = {lesion.id: lesion for lesion in lesions}
-    seen = {b: np.array([getattr(kept[name], b) is not None for name in held_out.ids]) for b in mean.preprocess}
+    seen = images_seen(mean, lesions, held_out)
     fitted = calibration(held_out, seen)
     note_uncalibrated(task for task in held_out.tasks if task not in fitted["temperatures"])
     cases = apply_temperatures(held_out, fitted["temperatures"])
@@ -129,5 +128,6 @@ def _fold(number: int, run: FinetuneResult, config: TrainConfig) -> tuple[object
 
 
 def _figure(row: Mapping[str, Any]) -> tuple[object, ...]:
-    interval = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
-    return row["task"], row["name"], f"{row['value']:.3f}{interval}", row["cases"]
+    from ..evaluation.report import score_text
+
+    return row["task"], row["name"], score_text(row), row["cases"]

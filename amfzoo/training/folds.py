@@ -142,6 +142,7 @@ def train_folds(
 def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:
     """Raise TrainingError where the folder holds what a cross-validation would overwrite; throw an earlier one away if that is asked for."""
     written = [folder / name for name in (MODEL_FOLDER, CASES_FILE, SUMMARY_FILE, SPLIT_FILE)]
+    later = [path for path in folder.glob(FOLD.format("*")) if is_run(path) and _number(path) >= folds]
     if is_run(folder):
         raise TrainingError(f"{folder} holds a run without folds; name another folder")
     if not is_run(folder / FOLD.format(0)):
@@ -151,10 +152,9 @@ def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:
                 f"{folder} has {', '.join(found)}, but no folds that they are of, and they would be overwritten; name another folder"
             )
     elif overwrite:
-        later = [path for path in folder.glob(FOLD.format("*")) if is_run(path) and _number(path) >= folds]
         for path in filter(Path.exists, (*written, *later)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif any(is_run(path) and _number(path) >= folds for path in folder.glob(FOLD.format("*"))):
+    elif later:
         raise TrainingError(
             f"{folder} has more folds than {folds}; name another folder, or throw them away with overwrite"
         )

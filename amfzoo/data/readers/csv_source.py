@@ -41,7 +41,7 @@ def read_csv(
     """Read a table with one row per lesion.
 
     Args:
-        path: CSV (comma, semicolon or tab; UTF-8, or UTF-16 with its mark) or Parquet (extra `parquet`).
+        path: CSV (comma, semicolon or tab; UTF-8 or UTF-16) or Parquet (extra `parquet`).
         clinical, dermoscopy: columns of image paths, relative to the table's folder; an
             empty cell is a missing image. Default: the columns of these names, in upper or
             lower case; one of the two may be missing.
