@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ConfigError
 from ..images import Preprocess
@@ -21,7 +22,8 @@ from .parts import Absent, PooledNorm, checked_present, make_heads, replace_abse
 from .pretrained import Pretrained
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
-PARTS = (*BRANCHES, "fusion", "heads")  # what `freeze` knows
+STATISTICS = "statistics"
+PARTS = (*BRANCHES, "fusion", "heads", STATISTICS)  # what `freeze` knows
 
 
 class PairNetwork(Pretrained, Predicting, nn.Module):
@@ -205,9 +207,10 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
         self.config = self.config.replace(auxiliary_heads=False)
 
     def freeze(self, *parts: str) -> None:
-        """Stop training of "clinical", "dermoscopy", "fusion" or "heads"; no argument unfreezes all.
+        """Stop training of "clinical", "dermoscopy", "fusion", "heads" or "statistics"; no argument unfreezes all.
 
-        A frozen part also keeps its normalisation statistics.
+        A frozen part also keeps its normalisation statistics. "statistics" are those of batch normalisation everywhere: its
+        weights learn on, but training batches are normalised as in evaluation, whatever their size.
 
         Raises:
             ConfigError: unknown part, or a branch that the network has not.
@@ -225,6 +228,7 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
     def _parts(self) -> dict[str, list[nn.Module]]:
         heads = [self.heads, self.norms, self.absent, self.auxiliary]
         parts = {**{name: [branch] for name, branch in self.branches.items()}, "fusion": [self.fusion], "heads": heads}
+        parts[STATISTICS] = []
         return {name: parts[name] for name in PARTS if name in parts}
 
     def train(self, mode: bool = True) -> PairNetwork:
@@ -233,6 +237,10 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
         for name in self._frozen:
             for module in self._parts()[name]:
                 module.eval()
+        if STATISTICS in self._frozen:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
         return self
 
     def set_grad_checkpointing(self, on: bool = True) -> None:

@@ -60,7 +60,7 @@ class TrainConfig:
             the trained weights have chosen the epoch. null is 0.5 where those weights know every class, else 0, which is off:
             see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
-        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads.
+        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads; or the statistics of batch normalisation.
         channels_last: memory format of the networks, mostly the faster one.
         grad_checkpointing: compute the activations of the backbones anew in the backward pass: less memory, more time.
         image_size: side of the network input; null keeps the network's own preprocessing.
@@ -74,7 +74,7 @@ class TrainConfig:
             smallest share of the side that is shown; shift as a share of half the side;
             log of what one side is multiplied and the other divided by, which may show less than `zoom` says.
         light, contrast, saturation, channel_gain: largest relative change.
-        recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them.
+        recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them; teachers see them as they are.
         mixup: alpha of the Beta distribution; 0 is off.
         modality_dropout: probability of hiding each image of a pair (never both).
         drop_fusion: probability that a lesion passes the fusion block unchanged, per image that would be read there

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ConfigError
 
-PARTS = ("clinical", "dermoscopy", "fusion", "heads")
+PARTS = ("clinical", "dermoscopy", "fusion", "heads", "statistics")
 
 
 def number(default: float, low: float, high: float = math.inf, *, whole: bool = False, none: bool = False) -> Any:

@@ -39,11 +39,13 @@ _SYNC_EVERY = 10  # steps between looks at the loss, the clock and the wish to s
 
 @dataclass
 class _Part:
-    """What one forward pass needs: positions in the step's lesions, pixels, and those of mixup's partners."""
+    """What one forward pass needs: positions in the step's lesions, pixels, and those of mixup's partners; `taught` is what the
+    teachers see where that is not the same."""
 
     positions: Tensor
     pixels: dict[str, Tensor]
     partner_pixels: dict[str, Tensor] | None
+    taught: _Part | None = None
 
 
 class Trainer:
@@ -162,16 +164,29 @@ class Trainer:
         shares = np.array_split(np.arange(len(draw.rows)), self.accelerator.num_processes * accumulate)
         parts = []
         for share in shares[rank * accumulate : (rank + 1) * accumulate]:
-            positions = torch.from_numpy(share)
-            partners = None if draw.partners is None else self._pixels(draw, draw.partners[positions])
-            parts.append(_Part(positions, self._pixels(draw, positions), partners))
+            part = self._part(draw, torch.from_numpy(share))
+            parts.append(self._stored_again(draw, part) if draw.recompressions else part)
         return draw, parts
 
-    def _pixels(self, draw: StepDraw, positions: Tensor) -> dict[str, Tensor]:
-        found = self.train.pixels(draw.rows[positions])
-        for branch, recompression in draw.recompressions.items():
-            recompression.rows(positions).apply(found[branch], self.train.workers)
-        return found
+    def _part(self, draw: StepDraw, positions: Tensor) -> _Part:
+        pixels = self.train.pixels
+        partners = None if draw.partners is None else pixels(draw.rows[draw.partners[positions]])
+        return _Part(positions, pixels(draw.rows[positions]), partners)
+
+    def _stored_again(self, draw: StepDraw, part: _Part) -> _Part:
+        """The part with the pictures that are drawn for it stored once more; teachers see them as they are."""
+
+        def stored(pixels: dict[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
+            workers = self.train.workers
+            return {
+                branch: draw.recompressions[branch].rows(positions).apply(found.clone(), workers)
+                for branch, found in pixels.items()
+            }
+
+        partners = part.partner_pixels
+        if partners is not None and draw.partners is not None:
+            partners = stored(partners, draw.partners[part.positions])
+        return _Part(part.positions, stored(part.pixels, part.positions), partners, taught=part)
 
     def _step(self, draw: StepDraw, parts: list[_Part], epoch: int) -> None:
         targets = {task: masks[draw.rows] for task, masks in self.train.targets.items()}
@@ -199,7 +214,11 @@ class Trainer:
 
     def _part_loss(self, draw: StepDraw, part: _Part, targets: Targets, present: Tensor, epoch: int) -> Tensor:
         device, positions = self.accelerator.device, part.positions
-        images = [self._images(branch, part, draw, present, epoch) for branch in BRANCHES]
+
+        def seen(part: _Part) -> list[Tensor | None]:
+            return [self._images(branch, part, draw, present, epoch) for branch in BRANCHES]
+
+        images = seen(part)
         here = present[positions].to(device)
         low = device.type == "cpu" and self.config.precision != "no"
         with StridedDepthwiseInSingle() if low else nullcontext():  # it looks at every call of torch
@@ -221,7 +240,8 @@ class Trainer:
         if self.teachers is None:
             return value
         with self.accelerator.autocast():
-            taught = self.teachers.probabilities(images, self.train.has[draw.rows][positions].to(device))
+            views = images if part.taught is None else seen(part.taught)
+            taught = self.teachers.probabilities(views, self.train.has[draw.rows][positions].to(device))
         divergence = self.teachers.loss(self.loss.as_frequent(logits), taught, self.loss.task_weights) / len(draw.rows)
         return (1 - self.config.distill) * value + self.config.distill * divergence
 

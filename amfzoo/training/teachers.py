@@ -3,7 +3,9 @@
 The student sees what its teachers see, augmentation included, and is drawn to their probabilities (Hinton et al.,
 "Distilling the knowledge in a neural network", 2015; that teacher and student should see the same view: Beyer et
 al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022). Teachers answer for every lesion,
-also where a task has no label, and they see both images where modality dropout hides one from the student.
+also where a task has no label, they see both images where modality dropout hides one from the student, and pictures as they
+are where the student's are stored again (Zheng et al., "Improving the robustness of deep neural networks via stability
+training", CVPR 2016).
 """
 
 from __future__ import annotations

@@ -59,8 +59,24 @@ def test_freezing_holds_through_modes_and_no_argument_ends_it():
     assert train_a_step(network) == EVERYTHING
 
 
+def test_frozen_statistics_normalise_training_batches_as_evaluation_does():
+    network = perturb(build()).eval()
+    with torch.no_grad():
+        expected = network(*pair(), auxiliary=False)
+        network.freeze("statistics")
+        answer = network.train()(*pair())
+    torch.testing.assert_close(answer, expected)
+    assert train_a_step(network) == EVERYTHING  # all weights learn
+    statistics = {name: value for name, value in network.state_dict().items() if "running_" in name}
+    before = {name: value.clone() for name, value in statistics.items()}
+    train_a_step(network)
+    assert before and all(torch.equal(value, before[name]) for name, value in statistics.items())
+
+
 def test_freezing_what_is_not_there():
-    with pytest.raises(ConfigError, match="cannot freeze clinic; this network has clinical, dermoscopy, fusion, heads"):
+    with pytest.raises(
+        ConfigError, match="cannot freeze clinic; this network has clinical, dermoscopy, fusion, heads, statistics"
+    ):
         build().freeze("clinic")
     with pytest.raises(ConfigError, match="cannot freeze clinical"):
         build(clinical=None).freeze("clinical")

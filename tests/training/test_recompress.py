@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from amfzoo import create_model
 from amfzoo.errors import ConfigError
 from amfzoo.training import TrainConfig, finetune
 from amfzoo.training.draws import StepDraw, epoch_order, generator
@@ -60,6 +61,27 @@ def test_a_run_is_the_same_however_many_threads_there_are(data, tiny, tmp_path):
 
     assert loss("one", workers=1) == pytest.approx(loss("three", workers=3), rel=1e-6)
     assert abs(loss("one again", workers=1) - loss("without", recompress=0.0)) > 1e-4
+
+
+@pytest.mark.slow
+def test_teachers_see_the_pictures_as_they_are(data, tiny, tmp_path):
+    """Who is taught by itself has something to learn from pictures that are stored again, and nothing from others."""
+    torch.manual_seed(3)
+    network = create_model("amf_test", tasks=data.tasks)
+    with torch.no_grad():
+        network.heads["colour"].weight.mul_(100)  # answers that hang on the picture
+    itself = f"local-dir:{network.save_pretrained(tmp_path / 'itself')}"
+
+    def loss(share: float) -> float:
+        settings = {
+            **tiny, "epochs": 1, "recompress": share, "mixup": 0.4, "modality_dropout": 0.0, "freeze": "statistics",
+            "teachers": itself, "distill": 1.0, "lr": 0.0,
+        }  # fmt: skip
+        run = finetune(itself, data, out=tmp_path / f"{share}", device="cpu", progress=False, **settings)
+        return run.history[0]["train_loss"]
+
+    assert loss(0.0) == pytest.approx(0.0, abs=1e-6)
+    assert loss(1.0) > 1e-3
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, "often"])
