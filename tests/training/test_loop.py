@@ -10,6 +10,7 @@ import torch
 from lesions import TINY
 
 import amfzoo
+from amfzoo.models.config import BRANCHES
 from amfzoo.training import TrainConfig
 from amfzoo.training.dataset import PairDataset
 from amfzoo.training.device import make_accelerator
@@ -70,13 +71,18 @@ def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path
     for step in range(2):
         draw = StepDraw.make(config, ("clinical", "dermoscopy"), epoch_order(3, 0, 16), 0, step)
         present, partners = shown(train.has[draw.rows], draw.hide), draw.partners
-        images = []
-        for column, (branch, pixels) in enumerate(train.pixels(draw.rows).items()):
-            draw.recompressions[branch].apply(pixels, 1)
+
+        def mixed(branch: str, pixels: torch.Tensor) -> torch.Tensor:
             plain = train.preprocess[branch]
             own = draw.augmentations[branch].apply(pixels, (48, 48), plain.mean, plain.std)
-            share = torch.where(present[partners, column], draw.share, 1.0)[:, None, None, None]
-            images.append(share * own + (1 - share) * own[partners])
+            there = present[partners, BRANCHES.index(branch)]
+            share = torch.where(there, draw.share, 1.0)[:, None, None, None]
+            return share * own + (1 - share) * own[partners]
+
+        pictures = train.pixels(draw.rows)
+        stored = {branch: draw.recompressions[branch].apply(x.clone(), 1) for branch, x in pictures.items()}
+        assert not torch.equal(stored["clinical"], pictures["clinical"])
+        images, seen = ([mixed(branch, x) for branch, x in found.items()] for found in (stored, pictures))
         torch.manual_seed(seed_of("network", 3, 0, step, 0, 0))
         logits = mine(*images, present, auxiliary=True)
         shares = label_shares(draw, present, ("clinical", "dermoscopy"))
@@ -84,7 +90,7 @@ def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path
         for rows, part in ((draw.rows, shares), (draw.rows[partners], {of: 1 - share for of, share in shares.items()})):
             targets = {task: masks[rows] for task, masks in train.targets.items()}
             labels = labels + loss(logits, targets, present, loss.totals(targets, present), part)
-        taught = teachers.probabilities(images, train.has[draw.rows])  # they see what is hidden from the student
+        taught = teachers.probabilities(seen, train.has[draw.rows])  # also what is hidden from the student
         taught = teachers.loss(loss.as_frequent(logits), taught, {"colour": 0.25, "shade": 0.75}) / 8
         expected.append((0.6 * labels + 0.4 * taught).item())
     assert found == pytest.approx(sum(expected) / 2, rel=1e-4)
