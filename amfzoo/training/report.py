@@ -7,6 +7,7 @@ import io
 import itertools
 import math
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .dataset import PairDataset
     from .loop import Trainer
 
+FIRST_QUIET, LAST_QUIET = 60.0, 600.0  # seconds without a line
 CONFIG_FILE, HISTORY_FILE, SUMMARY_FILE, BOARD_FOLDER = "config.yaml", "history.csv", "summary.md", "tensorboard"
 
 
@@ -80,7 +82,8 @@ class Board:
 
 
 class Bar:
-    """Progress on stderr: a bar with rate and time left on a terminal, and one line per epoch."""
+    """Progress on stderr: a bar with rate and time left on a terminal, and one line per epoch. Where there is no terminal, a line
+    also after a minute without one, then after two, four, eight and every ten."""
 
     def __init__(self, trainer: Trainer, shown: bool) -> None:
         from tqdm import tqdm
@@ -95,16 +98,22 @@ class Bar:
             file=sys.stderr,
             smoothing=0.05,
         )
+        self._said, self._quiet = time.monotonic(), FIRST_QUIET
 
     def step(self, trainer: Trainer) -> None:
         progress = trainer.progress
-        self._bar.set_postfix_str(
-            f"epoch {progress.epoch + 1}/{trainer.config.epochs}, loss {progress.loss_sum / max(1, progress.done):.3f}",
-            refresh=False,
+        where = (
+            f"epoch {progress.epoch + 1}/{trainer.config.epochs}, loss {progress.loss_sum / max(1, progress.done):.3f}"
         )
-        self._bar.update(progress.step - self._bar.n)
+        if not self._bar.disable:
+            self._bar.set_postfix_str(where, refresh=False)
+            self._bar.update(progress.step - self._bar.n)
+        elif time.monotonic() - self._said >= self._quiet:
+            self.line(f"step {progress.step} of {trainer.total_steps}, {where}")
+            self._quiet = min(2 * self._quiet, LAST_QUIET)
 
     def line(self, text: str) -> None:
+        self._said = time.monotonic()
         if self._shown:
             self._bar.write(text, file=sys.stderr)
 

@@ -55,6 +55,11 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
         bar.line("finished already; its network is measured once more")
     elif progress.step:
         bar.line(f"going on after step {progress.step} of {trainer.total_steps}")
+    else:
+        held_out = f", {len(valid)} held out" if valid is not None else ""
+        bar.line(
+            f"{len(trainer.train)} lesions to train on{held_out}; {config.epochs} epochs of {trainer.steps_per_epoch} steps"
+        )
     try:
         while progress.epoch < config.epochs and not _out_of_patience(trainer):
             row = {"epoch": progress.epoch + 1, "train_loss": trainer.run_epoch(), "lr": _rate(trainer)}

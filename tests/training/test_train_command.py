@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +43,19 @@ def test_a_users_table_is_trained_on(table, tiny, tmp_path, capsys):
     printed = capsys.readouterr()
     assert code == exit_codes.OK
     assert "# amf_test on" in printed.out and "epoch 1/1" in printed.err
+    train, valid = re.match(r"(\d+) lesions to train on, (\d+) held out; 1 epochs of 3 steps\n", printed.err).groups()
+    assert f"{train} training, {valid} validation lesions" in printed.out
     assert (tmp_path / "run" / "model" / "config.json").exists()
+
+
+def test_a_log_is_told_how_far_the_run_is_ever_less_often(table, tiny, tmp_path, capsys, monkeypatch):
+    moments = itertools.count(0, 45.0)  # each look at the clock
+    monkeypatch.setattr("amfzoo.training.report.time", SimpleNamespace(monotonic=lambda: next(moments)))
+    _run(
+        "--model", "amf_test", "--data", table, "--out", tmp_path / "run", "--device", "cpu", *_options(tiny, epochs=4)
+    )
+    said = [int(step) for step in re.findall(r"^step (\d+) of 12, epoch", capsys.readouterr().err, re.MULTILINE)]
+    assert said == [2, 6]  # the line of an epoch counts, too
 
 
 def test_a_changed_network_is_trained_and_does_not_pass_for_the_named_one(table, tiny, tmp_path, capsys):
