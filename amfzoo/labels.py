@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from .errors import ConfigError
 
 DIAGNOSIS = "diagnosis"  # the task that `Prediction.diagnosis` reads
+# what tables say of a finding instead of absent and present; Excel writes its truth values in the language of the user
+SAID_ABSENT, SAID_PRESENT = ("no", "false", "0", "0.0", "nein", "falsch"), ("yes", "true", "1", "1.0", "ja", "wahr")
 REFER_ORIGINAL, REFER_REVISED = 3, 1  # points from which melanoma is suspected
 
 
@@ -51,7 +53,8 @@ class Task:
                     raise ConfigError(f"task {self.name!r}: {kind} names {name!r}, which is not one of {self.classes}")
 
     def group(self, text: str) -> str:
-        """The class of a raw label string; ignores case, surplus blanks, and how accents are stored.
+        """The class of a raw label string; ignores case, surplus blanks, and how accents are stored. Of two classes, absent and
+        present, it also takes what tables say of a finding (`SAID_ABSENT`, `SAID_PRESENT`).
 
         Raises:
             ConfigError: unknown string; the message names the nearest known one.
@@ -62,9 +65,11 @@ class Task:
         known = {**{_plain(name): name for name in self.classes}, **self.raw}
         if key in known:
             return known[key]
+        if set(self.classes) == {"absent", "present"} and key in SAID_ABSENT + SAID_PRESENT:
+            return "present" if key in SAID_PRESENT else "absent"
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)  # "absent" is no misspelt "present"
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-        if key == "present" and "absent" in known:
+        if key in ("present", *SAID_ABSENT, *SAID_PRESENT) and "absent" in known:
             hint += (
                 f". If it is recorded only as absent or present, say so with --label '{self.name}={self.name}:absent|present' "
                 f"(and --label for the other tasks), or head the column '{self.name} [absent|present]'"

@@ -97,6 +97,21 @@ def test_unknown_string_names_the_nearest():
         DERM7PT.tasks["streaks"].group("x")
 
 
+@pytest.mark.parametrize(
+    "said", [("no", "yes"), ("FALSE", "TRUE"), ("0", "1"), ("0.0", "1.0"), ("Nein", "Ja"), ("FALSCH", "WAHR")]
+)
+def test_yes_and_no_are_present_and_absent_where_these_are_the_classes(said):
+    for classes in (("absent", "present"), ("present", "absent")):
+        assert [Task("veil", classes).group(text) for text in said] == ["absent", "present"]
+    graded = CHECKLIST["streaks"]
+    for text in said:  # regular or irregular?
+        with pytest.raises(ConfigError, match=r"unknown label .*--label 'streaks=streaks:absent\|present'"):
+            graded.group(text)
+        with pytest.raises(ConfigError, match="unknown label"):
+            Task("sex", ("male", "female")).group(text)
+    assert Task("grade", ("0", "1")).group("1") == "1"
+
+
 # ----------------------------------------------------------- seven-point rule
 
 
