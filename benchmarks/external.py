@@ -8,6 +8,7 @@ have. "ECE, refitted" is of the lesions that are left when `--refitted` of them,
 anew, as `recalibrate` does (mean of 20 draws). Then what the guards, which are the same for all weights, say of images
 that are nearly all good; and, where the data have one modality, how many they find when each image is given in the
 other's place. 95 % percentile bootstraps over patients or lesions. `--json` writes all figures to a file as well.
+`--stored "WEBP 80"` stores each image once more, by Pillow's encoder at that quality, before anything is measured.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,8 @@ from amfzoo.files import replacing
 from amfzoo.inference import predict_stream
 from amfzoo.text_tables import table
 
+from .recompression import stored_again
+
 FIGURES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "log_loss", "ece")
 DRAWS = 20
 WRONG_KIND, MISPLACED = "wrong_kind", "found in the other's place"
@@ -49,12 +53,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--refitted", type=int, default=200, metavar="N", help="lesions for a new temperature (default: 200)"
     )
+    parser.add_argument("--stored", metavar='"KIND QUALITY"', help="store the images once more (default: as they are)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(argv)
     known = unseen(args.data, args.trained_on, args.task)
     print()
-    found = {name: figures_of(name, known, args.task, args.runtime, args.refitted) for name in args.models}
-    guards = of_guards(args.models[0], known, args.runtime)
+    with TemporaryDirectory(prefix="amfzoo-stored-") as folder:
+        if args.stored:
+            known = stored_again(known, args.stored, Path(folder))
+        found = {name: figures_of(name, known, args.task, args.runtime, args.refitted) for name in args.models}
+        guards = of_guards(args.models[0], known, args.runtime)
     if args.json:
         with replacing(args.json) as partial:
             text = json.dumps({"weights": found, "guards": guards}, indent=1)

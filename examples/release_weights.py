@@ -33,7 +33,7 @@ from amfzoo.data.example import example_pair
 from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
-from amfzoo.evaluation import Cases, evaluate_model
+from amfzoo.evaluation import Cases, evaluate_model, recalibrate
 from amfzoo.evaluation.plots import calibration
 from amfzoo.evaluation.recorded import recorded_metrics
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
@@ -100,6 +100,9 @@ def main() -> None:
         f"half precision changes probabilities by up to {change:.1e}: {'half' if model is half else 'full'} precision is kept"
     )
 
+    if model is half:  # what was fitted was fitted to numbers that were not rounded yet
+        model.config = model.config.unfitted()
+        recalibrate(model, valid)
     metrics = []
     cases = evaluate_model(model, valid)
     held_out = {task: facts.get("held_out", {}).get(task, data) for task in tasks}
