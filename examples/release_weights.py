@@ -41,6 +41,7 @@ from amfzoo.folder import check_folder
 from amfzoo.inference.golden import write_golden
 from amfzoo.memory import keep_freed_memory
 from amfzoo.models.loading import change_heads
+from amfzoo.models.origin import origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBGROUP_METRICS = ("accuracy", "balanced_accuracy", "auroc")
@@ -103,6 +104,7 @@ def main() -> None:
     if model is half:  # what was fitted was fitted to numbers that were not rounded yet
         model.config = model.config.unfitted()
         recalibrate(model, valid)
+        model.origin = origin_of(model, model.config, str(target))  # these fits are the weights' own
     metrics = []
     cases = evaluate_model(model, valid)
     held_out = {task: facts.get("held_out", {}).get(task, data) for task in tasks}
