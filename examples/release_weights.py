@@ -104,7 +104,8 @@ def main() -> None:
     if model is half:  # what was fitted was fitted to numbers that were not rounded yet
         model.config = model.config.unfitted()
         recalibrate(model, valid)
-        model.origin = origin_of(model, model.config, str(target))  # these fits are the weights' own
+        model.config = model.config.replace(info=info)  # these fits are the weights' own, and no refit of them
+        model.origin = origin_of(model, model.config, str(target))
     metrics = []
     cases = evaluate_model(model, valid)
     held_out = {task: facts.get("held_out", {}).get(task, data) for task in tasks}
