@@ -10,8 +10,9 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from amfzoo import create_model
 from amfzoo.data.sources import load_source
-from amfzoo.evaluation import Cases
-from benchmarks.external import ece_refitted, figures_of, main, without_copies
+from amfzoo.evaluation import Cases, task_scores
+from benchmarks.external import answers_of, ece_refitted, figures_of, main, without_copies
+from benchmarks.recompression import stored_again
 
 
 def pictures(folder, names):
@@ -84,6 +85,22 @@ def test_figures_are_those_of_the_answers(data, tmp_path, capsys):
         ["wrong_kind" in {w.code for w in answer.warnings} for answer in misplaced]
     )
     assert text.startswith("9 lesions of d.csv; 1 left out") and "| AUROC of | A (5) | B (4) |" in text
+
+
+@pytest.mark.slow
+def test_images_may_be_stored_once_more_first(data, tmp_path, capsys):
+    create_model("amf_test", False, tasks={"diagnosis": ("a", "b")}).save_pretrained(tmp_path / "model")
+    name, file = f"local-dir:{tmp_path / 'model'}", tmp_path / "f.json"
+    main([name, "--data", data[0], "--runtime", "torch", "--refitted", "4", "--stored", "JPEG 5", "--json", str(file)])
+    capsys.readouterr()
+    lesions = load_source(data[0]).select(lambda lesion: "diagnosis" in lesion.labels)
+    losses = [
+        task_scores(answers_of(name, known, "diagnosis", "torch"), "diagnosis")["log_loss"].value
+        for known in (lesions, stored_again(lesions, "JPEG 5", tmp_path))
+    ]
+    (found,) = json.loads(file.read_text())["weights"].values()
+    assert found["scores"]["log_loss"]["value"] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[1] != pytest.approx(losses[0], rel=1e-4)
 
 
 def test_lesions_of_classes_that_the_network_lacks_are_left_out(data, tmp_path, capsys):
