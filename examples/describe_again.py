@@ -4,7 +4,8 @@
 
 Takes results/NAME/validation_MODE.csv, and of the weights which figures there are, of which lesions; writes config.json and
 README.md of the model folder and the entry of weights_manifest.json. The tensors stay. Figures that were there must come out as
-they were, else nothing is written.
+they were, else nothing is written. `--facts` takes what the weights were not validated for from such a file as
+examples/release_weights.py was given.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 from manifest_file import changing, entry_of
@@ -23,15 +25,22 @@ from amfzoo.files import replacing
 from amfzoo.folder import check_folder
 from amfzoo.manifest import CONFIG_FILE, load_manifest, manifest_path
 
+LIMITS = "not_validated_for"
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="NAME", help="listed weights, architecture.tag")
-    for name in parser.parse_args().names:
-        describe(name)
+    parser.add_argument("--facts", type=Path, help="JSON: not_validated_for; of one NAME alone")
+    args = parser.parse_args()
+    if args.facts and len(args.names) > 1:
+        parser.error("--facts is of one NAME alone")
+    facts = json.loads(args.facts.read_text(encoding="utf-8")) if args.facts else {}
+    for name in args.names:
+        describe(name, facts.get(LIMITS))
 
 
-def describe(name: str) -> None:
+def describe(name: str, limits: str | None = None) -> None:
     record = load_manifest().entry(name)
     folder = load_manifest().folder_of(record)
     config = check_folder(folder)
@@ -45,6 +54,7 @@ def describe(name: str) -> None:
     check_same(name, before, metrics)
     main_task = config["info"]["subgroups"][0]["task"]
     config["info"] |= {"metrics": metrics, "subgroups": subgroup_rows(cases["both"], main_task)}
+    config["info"][LIMITS] = limits or config["info"][LIMITS]
     card = render_card(config, {"parameters": record.parameters, **config["info"]})
     for file, text in (
         (CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n"),
@@ -54,7 +64,7 @@ def describe(name: str) -> None:
             partial.write_text(text, encoding="utf-8")
     with changing(manifest_path()) as manifest:
         entry = manifest["weights"][name]
-        entry["metrics"] = metrics
+        entry |= {"metrics": metrics, LIMITS: config["info"][LIMITS]}
         entry["files"][CONFIG_FILE] = entry_of(folder / CONFIG_FILE)
 
 
