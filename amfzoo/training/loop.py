@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from .errors import TrainingError, TrainingStopped
 from .kept import Kept
 from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
+from .parts import Part, load_part
 from .prepare import crop_size
 from .targets import Targets, class_weights
 from .teachers import Teachers
@@ -35,17 +35,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 _SYNC_EVERY = 10  # steps between looks at the loss, the clock and the wish to stop, where each look costs a wait
-
-
-@dataclass
-class _Part:
-    """What one forward pass needs: positions in the step's lesions, pixels, and those of mixup's partners; `taught` is what the
-    teachers see where that is not the same."""
-
-    positions: Tensor
-    pixels: dict[str, Tensor]
-    partner_pixels: dict[str, Tensor] | None
-    taught: _Part | None = None
 
 
 class Trainer:
@@ -158,37 +147,16 @@ class Trainer:
         for step in range(self.progress.done, self.steps_per_epoch):
             yield StepDraw.make(self.config, branches, order, epoch, step)
 
-    def _load(self, draw: StepDraw) -> tuple[StepDraw, list[_Part]]:
+    def _load(self, draw: StepDraw) -> tuple[StepDraw, list[Part]]:
         """Pixels of this process's share of a step."""
         accumulate, rank = self.config.accumulate, self.accelerator.process_index
         shares = np.array_split(np.arange(len(draw.rows)), self.accelerator.num_processes * accumulate)
         parts = []
         for share in shares[rank * accumulate : (rank + 1) * accumulate]:
-            part = self._part(draw, torch.from_numpy(share))
-            parts.append(self._stored_again(draw, part) if draw.recompressions else part)
+            parts.append(load_part(self.train, draw, torch.from_numpy(share)))
         return draw, parts
 
-    def _part(self, draw: StepDraw, positions: Tensor) -> _Part:
-        pixels = self.train.pixels
-        partners = None if draw.partners is None else pixels(draw.rows[draw.partners[positions]])
-        return _Part(positions, pixels(draw.rows[positions]), partners)
-
-    def _stored_again(self, draw: StepDraw, part: _Part) -> _Part:
-        """The part with the pictures that are drawn for it stored once more; teachers see them as they are."""
-
-        def stored(pixels: dict[str, Tensor], positions: Tensor) -> dict[str, Tensor]:
-            workers = self.train.workers
-            return {
-                branch: draw.recompressions[branch].rows(positions).apply(found.clone(), workers)
-                for branch, found in pixels.items()
-            }
-
-        partners = part.partner_pixels
-        if partners is not None and draw.partners is not None:
-            partners = stored(partners, draw.partners[part.positions])
-        return _Part(part.positions, stored(part.pixels, part.positions), partners, taught=part)
-
-    def _step(self, draw: StepDraw, parts: list[_Part], epoch: int) -> None:
+    def _step(self, draw: StepDraw, parts: list[Part], epoch: int) -> None:
         targets = {task: masks[draw.rows] for task, masks in self.train.targets.items()}
         present = shown(self.train.has[draw.rows], draw.hide)
         self._schedule.step_update(self.progress.step + 1)  # from 1: the first step must not have a rate of 0
@@ -212,10 +180,10 @@ class Trainer:
         self.progress.done += 1
         self.kept.update(self.progress.step)
 
-    def _part_loss(self, draw: StepDraw, part: _Part, targets: Targets, present: Tensor, epoch: int) -> Tensor:
+    def _part_loss(self, draw: StepDraw, part: Part, targets: Targets, present: Tensor, epoch: int) -> Tensor:
         device, positions = self.accelerator.device, part.positions
 
-        def seen(part: _Part) -> list[Tensor | None]:
+        def seen(part: Part) -> list[Tensor | None]:
             return [self._images(branch, part, draw, present, epoch) for branch in BRANCHES]
 
         images = seen(part)
@@ -245,7 +213,7 @@ class Trainer:
         divergence = self.teachers.loss(self.loss.as_frequent(logits), taught, self.loss.task_weights) / len(draw.rows)
         return (1 - self.config.distill) * value + self.config.distill * divergence
 
-    def _images(self, branch: str, part: _Part, draw: StepDraw, present: Tensor, epoch: int) -> Tensor | None:
+    def _images(self, branch: str, part: Part, draw: StepDraw, present: Tensor, epoch: int) -> Tensor | None:
         if branch not in part.pixels:
             return None
         preprocess = self.train.preprocess[branch]
