@@ -15,6 +15,7 @@ from ..inference.predicting import Predicting
 from ..labels import Schema, as_tasks
 from .backbone import Backbone
 from .config import BRANCHES, NetworkConfig, licence_of
+from .freezable import PARTS, STATISTICS
 from .fusion import AsymmetricFusion, Maps, MutualFusion, NoFusion
 from .groups import parameter_groups
 from .origin import Origin, head_sum
@@ -22,8 +23,6 @@ from .parts import Absent, PooledNorm, checked_present, make_heads, replace_abse
 from .pretrained import Pretrained
 
 _FUSIONS = {"asymmetric": AsymmetricFusion, "mutual": MutualFusion, "none": NoFusion}
-STATISTICS = "statistics"
-PARTS = (*BRANCHES, "fusion", "heads", STATISTICS)  # what `freeze` knows
 
 
 class PairNetwork(Pretrained, Predicting, nn.Module):

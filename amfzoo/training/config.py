@@ -74,7 +74,8 @@ class TrainConfig:
             smallest share of the side that is shown; shift as a share of half the side;
             log of what one side is multiplied and the other divided by, which may show less than `zoom` says.
         light, contrast, saturation, channel_gain: largest relative change.
-        recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them; teachers see them as they are.
+        recompress: share of the pictures that are stored once more, as JPEG or WebP, before a step sees them; teachers see them as
+            they are.
         mixup: alpha of the Beta distribution; 0 is off.
         modality_dropout: probability of hiding each image of a pair (never both).
         drop_fusion: probability that a lesion passes the fusion block unchanged, per image that would be read there

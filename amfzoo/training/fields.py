@@ -10,8 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import ConfigError
-
-PARTS = ("clinical", "dermoscopy", "fusion", "heads", "statistics")
+from ..models.freezable import PARTS
 
 
 def number(default: float, low: float, high: float = math.inf, *, whole: bool = False, none: bool = False) -> Any:
