@@ -103,6 +103,11 @@ def times_as_fast(own: Sequence[float], other: Sequence[float]) -> Spread:
     return Spread.of([theirs / mine for mine, theirs in zip(own, other, strict=True)])
 
 
+def left_beside(other: Sequence[float], own: Sequence[float]) -> Spread:
+    """The share of its rate that `own` keeps where the same cores have to do `other` for each as well, round by round."""
+    return Spread.of([mine / (mine + theirs) for mine, theirs in zip(own, other, strict=True)])
+
+
 def percentile(values: Sequence[float], percent: int) -> float:
     """The least value that at least `percent` of 100 do not exceed."""
     ordered = sorted(values)

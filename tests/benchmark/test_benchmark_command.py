@@ -75,14 +75,17 @@ def test_random_values_and_tables_in_files(printed, tmp_path):
     pictures(tmp_path)
     table = write_table(tmp_path / "pairs.csv", [("a", "c0.jpg", "d0.jpg")])
     code, text = printed(
-        "amf_test", "--no-weights", "--only", "pair", "--runtimes", "torch", "--pairs", table, "--rounds", 1,
-        "--out", tmp_path / "found",
+        "amf_test", "--no-weights", "--only", "pair", "bulk", "--runtimes", "torch", "--pairs", table, "--rounds", 1,
+        "--bulk-pairs", 8, "--out", tmp_path / "found",
     )  # fmt: skip
     assert code == exit_codes.OK
-    (section,) = json.loads((tmp_path / "found.json").read_text())["sections"]
-    row = section["rows"][0]
+    pair, bulk = json.loads((tmp_path / "found.json").read_text())["sections"]
+    row = pair["rows"][0]
     assert row["runtime"] == "torch" and row["files to answer, p95 (ms)"] >= row["files to answer, p50 (ms)"] > 0
     assert "**One pair through amf_test**" in (tmp_path / "found.md").read_text()
+    rows = {row["from JPEG files with"]: row for row in bulk["rows"]}
+    bare, decoding = rows["torch"]["bare network (pairs/s)"]["median"], rows["decoding alone"]["pairs/s"]["median"]
+    assert rows["torch"]["that decoding leaves"]["median"] == pytest.approx(decoding / (decoding + bare))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from amfzoo.benchmark.pictures import cycled, drawn_files, table_files
 from amfzoo.benchmark.result import Report, Section, shown
 from amfzoo.benchmark.speed import taking
 from amfzoo.benchmark.subjects import ConcatenatedBackbones, Subject, named_model, peers_of, unique
-from amfzoo.benchmark.timing import Spread, interleaved, percentile, times_as_fast
+from amfzoo.benchmark.timing import Spread, interleaved, left_beside, percentile, times_as_fast
 from amfzoo.benchmark.variants import options_of, predictors_of
 from amfzoo.models.parts import parameters
 from amfzoo.runtimes import RUNTIMES
@@ -34,6 +34,11 @@ def test_rounds_are_interleaved_and_warm_ups_not_counted():
 
 def test_ratios_are_of_the_rounds_not_of_the_medians():
     assert times_as_fast([1, 2, 10], [2, 8, 30]) == Spread(3, 2, 4)
+
+
+def test_what_decoding_leaves_of_a_rate():
+    # a core that decodes for 1 s what it computes in 3 s keeps three quarters of the rate
+    assert left_beside([1, 1, 4], [3, 1, 1]) == Spread(0.5, 0.2, 0.75)
 
 
 @pytest.mark.parametrize("percent", [1, 50, 90, 95, 100])
