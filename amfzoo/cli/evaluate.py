@@ -124,7 +124,9 @@ def run(args: argparse.Namespace) -> int:
     _note_training_cases(args, cases)
     settings = {"subgroups": args.subgroups, "resamples": args.resamples, "seed": args.seed}
     with usage_errors():
-        result = evaluate(cases, against, common=args.common, **settings)
+        result = evaluate(
+            cases, against, common=args.common, progress=None if args.quiet else _interval_bar, **settings
+        )
     if args.out:
         paths = write_report(result, args.out, cases, title=_title(cases), data=data)
         if args.model:  # so that every figure can be made again without the model
@@ -224,6 +226,13 @@ def progress_bar(answers: Iterable, mode: str, count: int) -> Iterable:
     from tqdm import tqdm
 
     return tqdm(answers, desc=mode, total=count, unit="lesion", file=sys.stderr, disable=None)
+
+
+def _interval_bar(items: Iterable, title: str, count: int) -> Iterable:
+    from tqdm import tqdm
+
+    # of a few thousand cases they are there before anybody asks
+    return tqdm(items, desc=title, total=count, unit="task", file=sys.stderr, disable=None, delay=3)
 
 
 def note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def evaluate(
     seed: int = 0,
     level: float = LEVEL,
     common: bool = False,
+    progress: Callable[[Iterable, str, int], Iterable] | None = None,
 ) -> dict[str, Any]:
     """Every figure, with intervals, as data that JSON can hold (None for NaN).
 
@@ -41,6 +42,7 @@ def evaluate(
         minimum: cases of known class below which a subgroup has counts only.
         resamples, seed, level: of the intervals, as of `score_intervals`; 0 resamples leave them out.
         common: compare the lesions that both sides have, where some are on one side only; all other figures are of all `cases`.
+        progress: shows how far it is, given what is gone through, a title and a count; with many cases the intervals take minutes.
 
     Returns:
         {"amfzoo", "settings", "modes": {mode: {"model", "cases", "groups", "unknown_patients", "splits",
@@ -63,13 +65,20 @@ def evaluate(
         raise ConfigError(
             f"nothing to compare: one side has the modes {', '.join(modes)}, the other {', '.join(others)}"
         )
+    tasks: dict[str, dict[str, Any]] = {mode: {} for mode in modes}
+    todo = [(mode, task) for mode in modes for task in modes[mode].tasks]
+    for mode, task in progress(todo, "intervals", len(todo)) if progress else todo:
+        tasks[mode][task] = {
+            "images": _images(mode, modes, task),
+            **_task(modes[mode], task, subgroups, minimum, settings),
+        }
     return {
         "amfzoo": __version__,
         "settings": {
             **settings, "interval": "percentile bootstrap, resampled by patient (else by lesion); proportions of 0 or 1 have an exact binomial bound; draws of the ECE are moved so that their median is its value, its differences have no interval, and beside what it is by chance stands the range of that",
             "ece_bins": ECE_BINS, "subgroup_minimum": minimum,
         },
-        "modes": {mode: _mode(mode, modes, subgroups, minimum, settings) for mode in modes},
+        "modes": {mode: _mode(modes[mode], tasks[mode], settings) for mode in modes},
         "comparison": {mode: _comparison(modes[mode], others[mode], common, settings) for mode in shared},
     }  # fmt: skip
 
@@ -136,10 +145,7 @@ def _rows(scores: Mapping[str, Mapping[str, Any]], **place: Any) -> Iterator[dic
         yield {**dict.fromkeys(FIELDS, ""), **place, "score": score_name, "class": label, **values}
 
 
-def _mode(
-    mode: str, modes: Mapping[str, Cases], subgroups: list[str] | None, minimum: int, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    cases = modes[mode]
+def _mode(cases: Cases, tasks: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     protocol = checklist_scores(cases, **settings)
     return {
         "model": cases.model,
@@ -147,10 +153,7 @@ def _mode(
         "groups": len(set(cases.groups)),
         "unknown_patients": sum(not group.startswith(PATIENT_GROUP) for group in cases.groups),
         "splits": {name: cases.splits.count(name) for name in sorted(set(cases.splits)) if name},
-        "tasks": {
-            task: {"images": _images(mode, modes, task), **_task(cases, task, subgroups, minimum, settings)}
-            for task in cases.tasks
-        },
+        "tasks": tasks,
         "checklist": _plain(protocol),
         "rule_counts": {str(t): found for t, found in rule_counts(cases).items()} if "rule_auc" in protocol else {},
     }
