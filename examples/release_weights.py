@@ -34,6 +34,7 @@ from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
 from amfzoo.evaluation import Cases, evaluate_model, recalibrate
+from amfzoo.evaluation.intervals import is_uncertain
 from amfzoo.evaluation.plots import calibration
 from amfzoo.evaluation.recorded import recorded_metrics
 from amfzoo.evaluation.subgroups import COLUMNS, all_subgroups
@@ -168,7 +169,7 @@ def subgroup_rows(cases: Cases, task: str) -> list[dict[str, Any]]:
             }
             if row["scores"]
             else {},
-            "uncertain": [name for name in SUBGROUP_METRICS if row["scores"] and row["scores"][name].note],
+            "uncertain": [name for name in SUBGROUP_METRICS if row["scores"] and is_uncertain(row["scores"][name])],
         }
         for column, rows in all_subgroups(cases, task).items()
         for row in rows

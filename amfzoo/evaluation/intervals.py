@@ -36,6 +36,7 @@ RANKING = ("auroc", "average_precision")
 AVERAGES = ("balanced_accuracy", "macro_f1", "auroc", "average_precision")  # over classes, each with the same weight
 SAME = "no interval: the same on nearly every resample"
 EXACT = "exact binomial bound"
+UNCERTAIN = "interval uncertain"
 TOO_FEW = "no interval: too few cases, most resamples lack a class"
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
@@ -203,7 +204,12 @@ def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, S
 
 def uncertain(rare: Sequence[str]) -> str:
     """What is to be said of the interval of an average over classes that are too rare to resample."""
-    return f"interval uncertain: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
+    return f"{UNCERTAIN}: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
+
+
+def is_uncertain(score: Score) -> bool:
+    """Whether it has an interval, and this is of an average over classes that are too rare to resample."""
+    return math.isfinite(score.low) and score.note.startswith(UNCERTAIN)
 
 
 def rare_classes(cases: Cases, task: str) -> list[str]:

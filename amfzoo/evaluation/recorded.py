@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .cases import Cases
-from .intervals import score_intervals
+from .intervals import is_uncertain, score_intervals
 from .operating_point import called_scores
 
 _DIGITS = 6
@@ -29,7 +29,7 @@ def recorded_metrics(cases: Cases, task: str, names: Iterable[str], data: str, *
     for name, score in shown.items():
         found = score.to_dict()
         plain = {key: found[key] and round(found[key], _DIGITS) for key in ("value", "low", "high")}
-        uncertain = {"uncertain": True} if plain["low"] is not None and score.note else {}
+        uncertain = {"uncertain": True} if is_uncertain(score) else {}
         if plain["value"] is not None:
             of = {"task": task, "name": name, "data": data, "cases": int(cases.known(task).sum())}
             rows.append({**of, **plain, **uncertain})

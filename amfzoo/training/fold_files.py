@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checks import UNCERTAIN, UNCERTAIN_NOTE
 from ..data.records import LesionSet
 from ..data.split_file import write_split
 from ..fingerprint import fingerprint
@@ -114,11 +115,11 @@ def write_summary(
         "lesions, and the temperatures were fitted to all answers, so the figures flatter a little. They are of this way of "
         f"training, not of the mean of the {count} networks, which only lesions of a test split can judge.",
         "",
-        table(_HEAD, map(_figure, metrics)),
+        *_table_of(metrics),
     ]
     judged = mean.config.info["metrics"] if mean else metrics
     if judged != metrics:
-        lines += ["", "## The mean on the test split, with both images", "", table(_HEAD, map(_figure, judged))]
+        lines += ["", "## The mean on the test split, with both images", "", *_table_of(judged)]
     write_text(folder / SUMMARY_FILE, "\n".join(lines) + "\n")
 
 
@@ -127,7 +128,13 @@ def _fold(number: int, run: FinetuneResult, config: TrainConfig) -> tuple[object
     return FOLD.format(number), epoch + 1, f"{run.history[epoch][f'valid/{config.metric}']:.3f}"
 
 
+def _table_of(metrics: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines: a table of them, and what its mark means where there is one."""
+    marked = any(row.get("uncertain") for row in metrics)
+    return [table(_HEAD, map(_figure, metrics)), *(("", f"{UNCERTAIN_NOTE}.") if marked else ())]
+
+
 def _figure(row: Mapping[str, Any]) -> tuple[object, ...]:
     from ..evaluation.report import score_text
 
-    return row["task"], row["name"], score_text(row), row["cases"]
+    return row["task"], row["name"], score_text(row) + (UNCERTAIN if row.get("uncertain") else ""), row["cases"]

@@ -36,6 +36,15 @@ def test_rows_hold_the_scores_and_mark_averages_over_few():
     assert not any("uncertain" in row for row in recorded_metrics(make(80), "diagnosis", NAMES, "mine", resamples=200))
 
 
+def test_an_exact_bound_is_no_average_over_few():
+    """Nothing wrong in 80 cases, of which two are of one class: accuracy has a binomial bound, and is not marked."""
+    cases = with_rare(make(80))
+    cases = Cases(cases.ids, cases.tasks, cases.labels, {"diagnosis": np.eye(3)[cases.labels["diagnosis"]]})
+    rows = {row["name"]: row for row in recorded_metrics(cases, "diagnosis", NAMES, "mine", resamples=200)}
+    assert rows["accuracy"]["value"] == 1 and 0.9 < rows["accuracy"]["low"] < 1 == rows["accuracy"]["high"]
+    assert score_intervals(cases, "diagnosis", resamples=200)["accuracy"].note and "uncertain" not in rows["accuracy"]
+
+
 def test_what_is_called_has_rows_and_what_is_undefined_has_none():
     cases = make(60, classes=("absent", "present"))
     called = with_calls(cases, {"diagnosis": {"present": 0.3}}, dermoscopy=True)

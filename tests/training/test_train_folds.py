@@ -11,12 +11,14 @@ from lesions import TINY, squares
 from networks import build
 
 from amfzoo import create_model
+from amfzoo.checks import UNCERTAIN_NOTE
 from amfzoo.cli import exit_codes, main
 from amfzoo.data.split_file import splits_in
 from amfzoo.evaluation import Cases, apply_temperatures, evaluate_model, fit_temperatures
 from amfzoo.evaluation.recalibration import cases_as_trained
 from amfzoo.folder_check import check_folder
-from amfzoo.training import TrainingError, finetune, folds, train_folds
+from amfzoo.training import TrainConfig, TrainingError, finetune, folds, train_folds
+from amfzoo.training.fold_files import write_summary
 from amfzoo.training.splits import folds_of
 
 ONE_RUN = {"device": "cpu", "progress": False, **TINY}
@@ -92,6 +94,22 @@ def test_only_the_test_split_judges_the_network_itself(result, lesions):
     assert "| fold-1 | 1 | " in summary and "flatter" in summary and summary.count("| colour | macro_f1 |") == 2
     f1 = next(row["value"] for row in result.model.config.info["metrics"] if row["name"] == "macro_f1")
     assert f"| colour | macro_f1 | {f1:.3f}" in summary.partition("test split, with both images")[2]
+
+
+@pytest.mark.slow
+def test_the_summary_marks_the_averages_over_few_lesions(result, tmp_path):
+    row = {"task": "colour", "value": 0.5, "low": 0.4, "high": 0.6, "cases": 9, "data": "mine"}
+    rows = [{**row, "name": "accuracy"}, {**row, "name": "macro_f1", "uncertain": True}]
+
+    def summary(metrics):
+        write_summary(tmp_path, None, result.runs, "mine", metrics, TrainConfig())
+        return (tmp_path / "summary.md").read_text()
+
+    assert "| colour | macro_f1 | 0.500 [0.400, 0.600] † | 9 |" in summary(rows)
+    assert "| colour | accuracy | 0.500 [0.400, 0.600] | 9 |" in summary(rows) and f"\n{UNCERTAIN_NOTE}.\n" in summary(
+        rows
+    )
+    assert "†" not in summary(rows[:1])
 
 
 @pytest.mark.slow
