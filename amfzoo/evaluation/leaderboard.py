@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..labels import DERM7PT
 from ..text_tables import table
+from .cases import Cases
 from .checklist import positive_classes
 from .seeds import MEAN_BALANCED, SeedScore
 
@@ -46,13 +47,14 @@ PUBLISHED = (
 
 
 def leaderboard(
-    method: str, scores: Mapping[str, SeedScore], *, remarks: Sequence[str] = (), level: float = 0.95
+    method: str, scores: Mapping[str, SeedScore], cases: Cases, *, remarks: Sequence[str] = (), level: float = 0.95
 ) -> str:
     """Markdown: the method's row beside the published ones, and all its figures.
 
     Args:
         method: what the row is called.
         scores: of `seed_scores`, on the test split, both images.
+        cases: of one of its runs, for their numbers.
         remarks: what a reader must know of the data or the runs; printed first.
     """
     runs = len(next(iter(scores.values())).values)
@@ -60,7 +62,7 @@ def leaderboard(
     lines = [f"# {method}", "", *(f"> {text}\n" for text in remarks)]
     spread = "mean, standard deviation over the runs" if runs > 1 else "one run"
     lines += [
-        f"{runs} run{'s' * (runs > 1)}, test split; {spread}, [{100 * level:g} % interval over patients, or over lesions where no patient is known]. "
+        f"{runs} run{'s' * (runs > 1)}, test split of {len(cases)} lesions; {spread}, [{100 * level:g} % interval over patients, or over lesions where no patient is known]. "
         + (
             "The interval does not hold what other seeds would change, the standard deviation does."
             if runs > 1
@@ -70,7 +72,7 @@ def leaderboard(
     ]
     if protocol:
         lines += [*_rows(method, scores), ""]
-    lines += ["## Tasks", "", *_tasks(scores), "", "## Labels", "", *_labels(scores, protocol)]
+    lines += ["## Tasks", "", *_tasks(scores, cases), "", "## Labels", "", *_labels(scores, protocol)]
     if protocol:
         lines += ["", _EXPLAINED]
     return "\n".join(lines) + "\n"
@@ -98,16 +100,17 @@ def _rows(method: str, scores: Mapping[str, SeedScore]) -> list[str]:
     return ["Accuracy in %, official split for the published rows.", "", *table(rows[0], rows[1:]).splitlines()]
 
 
-def _tasks(scores: Mapping[str, SeedScore]) -> list[str]:
-    rows = [("task", "accuracy %", "balanced accuracy %", "macro-F1 %", "AUROC")]
+def _tasks(scores: Mapping[str, SeedScore], cases: Cases) -> list[str]:
+    rows = [("task", "lesions of known class", "accuracy %", "balanced accuracy %", "macro-F1 %", "AUROC")]
     if "avg_accuracy" in scores:
         balanced = _percent(scores[MEAN_BALANCED])
-        rows.append(("**AVG**", _percent(scores["avg_accuracy"]), balanced, "", ""))
-        rows.append(("12 labels", "", "", "", _share(scores["auc_12"])))
-        rows.append(("24 labels", "", "", "", _share(scores["auc_24"])))
+        rows.append(("**AVG**", "", _percent(scores["avg_accuracy"]), balanced, "", ""))
+        rows.append(("12 labels", "", "", "", "", _share(scores["auc_12"])))
+        rows.append(("24 labels", "", "", "", "", _share(scores["auc_24"])))
     for task in dict.fromkeys(name.partition("/")[0] for name in scores if "/" in name):
         percents = [_percent(scores[f"{task}/{name}"]) for name in ("accuracy", "balanced_accuracy", "macro_f1")]
-        rows.append((task.replace("_", " "), *percents, _share(scores[f"{task}/auroc"])))
+        known = int(cases.known(task).sum())
+        rows.append((task.replace("_", " "), known, *percents, _share(scores[f"{task}/auroc"])))
     return table(rows[0], rows[1:]).splitlines()
 
 

@@ -114,7 +114,7 @@ def train_seeds(
     how: dict[str, Any] = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
     predicted = [judge(run.model, run.folder, test, **how) for run in runs.values()]
     scores = _scores(predicted, resamples)
-    _write(folder, lesions, runs, scores)
+    _write(folder, lesions, runs, predicted[0], scores)
     return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
 
 
@@ -153,6 +153,7 @@ def _write(
     folder: Path,
     lesions: LesionSet,
     runs: Mapping[int, FinetuneResult],
+    cases: Mapping[str, Cases],
     scores: Mapping[str, Mapping[str, SeedScore]],
 ) -> None:
     from ..evaluation.leaderboard import leaderboard
@@ -160,7 +161,7 @@ def _write(
     network = next(iter(runs.values())).model
     parameters = sum(p.numel() for p in network.parameters()) / 1e6
     name = f"amfzoo {called(network.config)} ({parameters:.1f} M), {len(runs)} seed{'s' * (len(runs) > 1)}"
-    text = leaderboard(name, next(iter(scores.values())), remarks=_remarks(lesions))
+    text = leaderboard(name, next(iter(scores.values())), next(iter(cases.values())), remarks=_remarks(lesions))
     alone = {mode: found for mode, found in list(scores.items())[1:]}
     for mode, found in alone.items():
         key = "avg_accuracy" if "avg_accuracy" in found else next(iter(found))
@@ -168,6 +169,7 @@ def _write(
         text += f"\nWith the {mode} image alone the mean over the runs is {title} {100 * found[key].mean:.2f} %.\n"
     data = {
         "method": name, "data": lesions.name, "seeds": list(runs), "remarks": _remarks(lesions),
+        "lesions": {mode: {"all": len(of), "known": {task: int(of.known(task).sum()) for task in of.tasks}} for mode, of in cases.items()},
         "scores": {mode: {key: score.to_dict() for key, score in found.items()} for mode, found in scores.items()},
     }  # fmt: skip
     write_whole(folder / SCORES_FILE, lambda file: file.write((json.dumps(data, indent=1) + "\n").encode()))

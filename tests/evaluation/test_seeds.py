@@ -51,10 +51,11 @@ def test_order_of_the_lesions_does_not_matter(runs, scores):
 
 
 def test_one_run_has_no_sd_and_one_task_no_protocol():
-    found = seed_scores([make()], resamples=0)
+    cases = make()
+    found = seed_scores([cases], resamples=0)
     assert "avg_accuracy" not in found and math.isnan(found["diagnosis/accuracy"].sd)
     assert json.loads(json.dumps(found["diagnosis/accuracy"].to_dict(), allow_nan=False))["sd"] is None
-    assert "1 run," in leaderboard("mine", found)
+    assert "1 run," in leaderboard("mine", found, cases)
 
 
 def test_runs_on_other_lesions_are_refused(runs):
@@ -64,8 +65,8 @@ def test_runs_on_other_lesions_are_refused(runs):
         seed_scores([])
 
 
-def test_the_row_stands_beside_the_published_ones(scores):
-    text = leaderboard("mine", scores, remarks=["drawn"])
+def test_the_row_stands_beside_the_published_ones(runs, scores):
+    text = leaderboard("mine", scores, runs[0], remarks=["drawn"])
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     names = [row[0] for row in rows]
     for published in PUBLISHED:
@@ -81,12 +82,12 @@ def test_the_row_stands_beside_the_published_ones(scores):
 
     own = rows[names.index("| **mine**")]
     assert own[2:4] == [f"**{told('avg_accuracy')}**", f"**{told('diagnosis/accuracy')}**"]
-    assert f"| **AVG** | {told('avg_accuracy')} | {told('avg_balanced_accuracy')} |" in text
+    assert f"| **AVG** |  | {told('avg_accuracy')} | {told('avg_balanced_accuracy')} |" in text
     for count in (12, 24):
-        assert f"| {count} labels |  |  |  | {told(f'auc_{count}', 1, 3)} |" in text
+        assert f"| {count} labels |  |  |  |  | {told(f'auc_{count}', 1, 3)} |" in text
     rates = (told(f"streaks/{kind}:irregular") for kind in ("sensitivity", "specificity", "precision"))
     assert f"| streaks | irregular | {told('streaks/auroc:irregular', 1, 3)} | {' | '.join(rates)} |" in text
-    assert "> drawn" in text
+    assert "> drawn" in text and f"test split of {len(runs[0])} lesions" in text
     assert sum(OFFICIAL.values()) == 1011
 
 
@@ -94,9 +95,10 @@ def test_the_row_stands_beside_the_published_ones(scores):
 def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
     cases = make_derm7pt(60)
     cases = Cases(**{**vars(cases), "labels": {**cases.labels, "streaks": np.full(60, -1)}})
-    text = leaderboard("mine", seed_scores([cases], resamples=resamples))
+    text = leaderboard("mine", seed_scores([cases], resamples=resamples), cases)
     (row,) = (line for line in text.splitlines() if line.startswith("| streaks | irregular"))
     assert set(row.split("|")[3:-1]) == {" – "}
+    assert "| diagnosis | 60 |" in text and "\n| streaks | 0 |" not in text
     assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)
 
 

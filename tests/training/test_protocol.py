@@ -54,6 +54,9 @@ def test_the_leaderboard_is_recomputed_from_the_predictions(trained, release):
         assert checklist_scores(cases, resamples=0)["avg_accuracy"].value == pytest.approx(value)
     text = (out / "leaderboard.md").read_text()
     assert "FusionM4Net" in text and "**amfzoo amf_test" in text
+    known = {task: int(cases.known(task).sum()) for task in cases.tasks}
+    assert data["lesions"]["both"] == {"all": len(tested), "known": known}
+    assert f"test split of {len(tested)} lesions" in text and f"| diagnosis | {known['diagnosis']} |" in text
     assert "drawn, not real" in text and "Not the official split" in text
 
 
