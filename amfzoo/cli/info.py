@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..checks import UNCERTAIN, UNCERTAIN_NOTE
 from ..errors import UnknownModelError
+from ..hub import LOCAL_PREFIX
 from ..text_tables import columns, listed
 from . import exit_codes
 from .options import add_json, print_json
@@ -16,16 +18,20 @@ from .options import add_json, print_json
 if TYPE_CHECKING:
     from ..manifest import WeightsRecord
 
+Points = Mapping[str, Mapping[str, float]]  # task -> class -> probability from which on it is called
+
 
 def add(commands: Any) -> None:
     parser = commands.add_parser(
         "info",
         help="what is known of a model or of weights",
         description="Show a model (what it is for, settings, size, weights) or weights (tasks and classes, "
-        "training data, licence, metrics, what they are not validated for).",
+        "training data, licence, metrics, what they are not validated for), also those in a folder of yours.",
     )
     parser.add_argument(
-        "name", metavar="NAME", help="a model (amf_small) or weights (amf_small.milk10k); see `amfzoo list`"
+        "name",
+        metavar="NAME",
+        help="a model (amf_small), weights (amf_small.milk10k; see `amfzoo list`) or a folder (local-dir:FOLDER)",
     )
     add_json(parser)
     parser.set_defaults(run=run)
@@ -35,24 +41,33 @@ def run(args: argparse.Namespace) -> int:
     from ..manifest import load_manifest
     from ..registry import model_entry
 
+    if args.name.startswith(LOCAL_PREFIX):
+        from .folder_facts import folder_record
+
+        record, config = folder_record(args.name)
+        return _show(record, config.get("operating_points") or {}, args.json)
     if ":" in args.name:
         raise UnknownModelError(
-            f"`amfzoo info` knows the models and weights that `amfzoo list` lists, not {args.name!r}; what is known of a folder "
-            f"or a Hub repository stands in its README.md, which `amfzoo download {args.name}` shows the place of"
+            f"`amfzoo info` knows folders, and the models and weights that `amfzoo list` lists, not {args.name!r}; what is known of "
+            f"a Hub repository stands in its README.md, which `amfzoo download {args.name}` shows the place of"
         )
     model_entry(args.name.partition(".")[0])  # a wrong model name gets its own message
     if "." in args.name:
         record = load_manifest().entry(args.name)
-        if args.json:
-            print_json(asdict(record) | {"operating_points": _operating_points(record)})
-        else:
-            print("\n".join(_weights_text(record)))
+        return _show(record, _operating_points(record), args.json)
+    model = _model(args.name)
+    if args.json:
+        print_json(model)
     else:
-        model = _model(args.name)
-        if args.json:
-            print_json(model)
-        else:
-            print("\n".join(_model_text(model)))
+        print("\n".join(_model_text(model)))
+    return exit_codes.OK
+
+
+def _show(record: WeightsRecord, points: Points, as_json: bool) -> int:
+    if as_json:
+        print_json(asdict(record) | {"operating_points": points})
+    else:
+        print("\n".join(_weights_text(record, points)))
     return exit_codes.OK
 
 
@@ -91,9 +106,10 @@ def _model_text(model: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _weights_text(record: WeightsRecord) -> list[str]:
+def _weights_text(record: WeightsRecord, points: Points) -> list[str]:
     source = record.source
     place = source.type if source.repo is None else f"Hub repository {source.repo} at commit {source.revision}"
+    place += f" {source.folder}" if source.type == "folder" else ""
     facts = [
         ("model", record.architecture),
         ("source", f"{place}, {sum(file.bytes for file in record.files.values()) / 1e6:.1f} MB"),
@@ -103,18 +119,18 @@ def _weights_text(record: WeightsRecord) -> list[str]:
         ("training data", record.training_data),
     ]
     lines = [record.name, *(f"  {line}" for line in columns(facts)), "  tasks and classes"]
-    points = _operating_points(record)
     for task, classes in record.tasks.items():
         called = "".join(f" ({label} from a probability of {p:.3f} on)" for label, p in points.get(task, {}).items())
         lines.append(f"    {task}: {listed(classes)}{called}")
-    lines.append("  metrics, with 95 % intervals")
+    with_intervals = not record.metrics or any(metric.low is not None for metric in record.metrics)
+    lines.append("  metrics, with 95 % intervals" if with_intervals else "  metrics")
     lines += _metrics(record) or ["    none measured"]
     if any(metric.uncertain for metric in record.metrics):
         lines.append(f"    {UNCERTAIN_NOTE}")
     return [*lines, f"  not validated for: {record.not_validated_for}"]
 
 
-def _operating_points(record: WeightsRecord) -> dict[str, dict[str, float]]:
+def _operating_points(record: WeightsRecord) -> Points:
     """Of weights that are on this machine, as their config.json has them; the manifest has none."""
     from ..manifest import CONFIG_FILE, load_manifest
 

@@ -87,6 +87,27 @@ def test_info_of_weights_says_from_where_on_a_finding_is_called(run):
     assert run("info", "amf_small.open", "--json").json["operating_points"] == points
 
 
+def test_info_of_a_folder_is_what_its_card_says(run, tmp_path):
+    start = tiny_model()
+    start.reset_heads({"streaks": ("absent", "present")})
+    metric = {"task": "streaks", "name": "auroc", "value": 0.75, "data": "ours", "cases": 12}
+    about = {"name": "ours\x1b[2J", "license": "private", "metrics": [metric, {"task": "no figure", "value": "good"}]}
+    start.config = start.config.replace(info=about, operating_points={"streaks": {"present": 0.25}})
+    folder = start.save_pretrained(tmp_path / "model")
+    text = run("info", f"local-dir:{folder}").out
+    for part in ("ours[2J\n", "private", str(folder), "training data  not stated", "auroc  0.750    12 cases",
+                 "streaks: absent, present (present from a probability of 0.250 on)", "not validated for: anything"):  # fmt: skip
+        assert part in text, part
+    assert "\x1b" not in text and "no figure" not in text and "intervals" not in text
+    data = run("info", f"local-dir:{folder}", "--json").json
+    assert data["parameters"] == sum(p.numel() for p in start.parameters())
+    assert data["operating_points"] == start.config.operating_points
+    size = sum((folder / name).stat().st_size for name in ("config.json", "model.safetensors"))
+    assert sum(file["bytes"] for file in data["files"].values()) == size
+    ended = run("info", f"local-dir:{tmp_path}")
+    assert ended.code == exit_codes.NO_WEIGHTS and "config.json" in ended.err
+
+
 def test_download_prints_the_verified_folder(run, saved, released, tiny):
     assert run("download", tiny).out == f"{saved}\n"
     assert run("download", "amf_test", "--offline", "--json").json == {"name": "amf_test", "folder": str(saved)}
