@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -214,11 +213,6 @@ def test_text_shows_modes_side_by_side_and_the_comparison(hostile):
     assert any("minus" in line for line in lines) and any(" p 0." in line for line in lines)
 
 
-def test_two_runs_of_one_model_are_told_apart():
-    result = evaluate(make(40, model="m"), make(40, seed=1, model="m"), resamples=20)
-    assert "\nm (second) minus m (first), both images, same cases\n" in to_text(result)
-
-
 def test_unusual_cases_make_a_whole_report(tmp_path):
     nothing = Cases(**{**vars(make(4)), "labels": {"diagnosis": np.full(4, -1)}})
     perfect = certain({task: values[:10] for task, values in make_derm7pt(60).labels.items()})
@@ -240,38 +234,6 @@ def test_errors(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TableError, match="cannot be written"):
         write_report(evaluate(make(5), resamples=0), tmp_path / "file" / "folder", make(5))
-
-
-def test_a_task_whose_cases_all_lack_one_image_says_so():
-    """One task of pairs, one of dermoscopy alone: "both images" must not claim a photo that nobody had."""
-    rng = np.random.default_rng(0)
-    pairs, alone = rng.dirichlet((1, 1), 40), rng.dirichlet((1, 1), 40)
-    pairs = (pairs, 0.99 * pairs + 0.005)  # the photo makes a little difference
-    labels = {"pairs": np.arange(40) % 2, "alone": np.arange(40) // 2 % 2}
-    tasks, ids = dict.fromkeys(labels, ("x", "y")), [f"L{i}" for i in range(40)]
-    modes = {
-        mode: Cases(ids, tasks, labels, {"pairs": pairs[i], "alone": alone}, mode=mode)
-        for i, mode in enumerate(("both", "dermoscopy"))
-    }
-    modes["dermoscopy"] = modes["dermoscopy"].select(np.arange(40)[::-1])  # the order of the lesions does not matter
-    result = evaluate(modes, resamples=0)
-    assert [result["modes"]["both"]["tasks"][task]["images"] for task in tasks] == ["both", "dermoscopy"]
-    told = '"both images" has the answers of "dermoscopy only" here: no case has another image, or the network makes no use of it'
-    text, page = to_text(result), html_report.render_html(result, modes, title="t")
-    assert f"alone ({told})" in text and text.count(told) == 1 and "class (dermoscopy only)" in text
-    assert page.count(escape(told)) == 1
-    assert page.count("Both images, by class") == 1 and page.count("Dermoscopy only, by class") == 2
-
-
-def test_what_must_be_known_of_a_figure_is_told_below_the_text():
-    cases = make(100, skill=1)
-    labels = np.where(cases.labels["diagnosis"] == 1, 0, cases.labels["diagnosis"])
-    labels[:2] = 1
-    result = evaluate(Cases(**{**vars(cases), "labels": {"diagnosis": labels}}), resamples=50)
-    lines = to_text(result).splitlines()
-    note = f"interval uncertain: fewer than 5 patients or lesions of {cases.tasks['diagnosis'][1]}"
-    assert f"* {note}" in lines and next(line for line in lines if "macro-F1" in line).endswith("]*")
-    assert not next(line for line in lines if line.startswith("  accuracy")).endswith("*")
 
 
 def test_what_is_called_is_scored_in_every_output():

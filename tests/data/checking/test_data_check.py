@@ -8,12 +8,10 @@ import shutil
 import sys
 from collections import Counter
 
-import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from amfzoo.data.checking.check import FAULTS, NEAR_BITS, WARNINGS, check
-from amfzoo.data.checking.fingerprints import near_pairs, perceptual_hash
+from amfzoo.data.checking.check import FAULTS, WARNINGS, check
 from amfzoo.data.readers.csv_source import read_csv
 from amfzoo.data.records import LesionSet
 from amfzoo.data.split import make_split
@@ -301,31 +299,6 @@ def test_copies_can_be_kept_together(clean, table):
 def test_a_set_without_lesions():
     report = check(LesionSet("nothing", (), {"diagnosis": ("a", "b")}))
     assert [fault.kind for fault in report.faults] == ["no-lesions"] and report.images == 0
-
-
-def bits(one, other):
-    return int(np.unpackbits(np.frombuffer(one, np.uint8) ^ np.frombuffer(other, np.uint8)).sum())
-
-
-def test_copies_look_alike_and_lesions_do_not(drawn):
-    pictures = [image for seed in range(30) for image in drawn(seed)]
-    looks = [perceptual_hash(image) for image in pictures]
-    assert not near_pairs(looks, NEAR_BITS)
-    for image, look in zip(pictures, looks):
-        changed = ImageEnhance.Brightness(image.resize((100, 80), Image.Resampling.BICUBIC)).enhance(0.85)
-        assert bits(look, perceptual_hash(changed)) <= NEAR_BITS
-
-
-def test_near_pairs_counts_bits():
-    rng = np.random.default_rng(0)
-    looks = [rng.bytes(32) for _ in range(600)]  # more than one block
-    looks[590] = bytes([looks[3][0] ^ 0b101, *looks[3][1:]])
-    assert near_pairs(looks, 2) == [(3, 590, 2)] and near_pairs(looks, 1) == []
-    expected = [
-        (i, j, bits(looks[i], looks[j])) for i in range(600) for j in range(i) if bits(looks[i], looks[j]) <= 100
-    ]
-    assert sorted(near_pairs(looks, 100)) == sorted((j, i, n) for i, j, n in expected) and len(expected) > 10
-    assert near_pairs([], 5) == [] and near_pairs(looks[:1], 5) == []
 
 
 def test_a_class_called_unknown_keeps_its_count(clean, table):
