@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from . import hub
-from .device import check_device
+from .device import META, check_device, check_numbers
 from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
 from .labels import as_tasks
@@ -101,6 +102,24 @@ def moved(model: PairNetwork, device: str | torch.device | None) -> PairNetwork:
     """
     if device is None:
         return model
-    if str(device) != "meta":  # holds shapes without numbers, which is of use to count
+    if str(device) != META:
         check_device(device)
     return model.to(device)
+
+
+def copied_or_created(model: str | os.PathLike[str] | PairNetwork, **where: Any) -> PairNetwork:
+    """A copy of a network, or what `create_model` makes of a name, with weights; `where`: of its arguments.
+
+    Raises:
+        ConfigError: it is another module, or has no numbers; or as `create_model`.
+        UnknownModelError, WeightsError: as `create_model`.
+    """
+    if isinstance(model, PairNetwork):
+        check_numbers(model)
+        return copy.deepcopy(model)
+    if isinstance(model, torch.nn.Module):
+        raise ConfigError(
+            f"a {type(model).__name__} is no network of amfzoo: give the PairNetwork itself, which wrappers hold "
+            "(torch.compile as `_orig_mod`, DataParallel as `module`)"
+        )
+    return create_model(model, True, **where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from PIL import Image
 
@@ -47,6 +47,13 @@ class Explanation:
         self.attention = tuple(
             FusionAttention(found.reader, found.source, found.stride, found.weights, self.pictures, self._placements)
             for found in recorded.attended
+        )
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """No copy and no file of it can differentiate the pass that it holds: its maps would be empty."""
+        raise ConfigError(
+            "an Explanation holds a pass of its network, so it cannot be copied, pickled or sent to another process: "
+            "send its maps (`class_map`), its `attention`, `probabilities` and `pictures`, which can"
         )
 
     def class_map(
@@ -113,6 +120,7 @@ def explain(model: PairNetwork, clinical: Any = None, dermoscopy: Any = None) ->
         PredictionError: no image is given that the network reads.
         ConfigError: `model` is not a `PairNetwork`.
     """
+    model = getattr(model, "_orig_mod", model)  # of torch.compile, which maps cannot be had through
     if not hasattr(model, "branches"):
         raise ConfigError(
             f"a {type(model).__name__} cannot be explained, as its feature maps are out of reach: "

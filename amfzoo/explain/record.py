@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..device import check_numbers
 from ..inference.batch import Batch
 from ..inference.torch_logits import evaluation_mode
 from ..models.fusion import AsymmetricFusion, CrossAttention, MutualFusion
@@ -54,6 +55,7 @@ def record(model: PairNetwork, batch: Batch) -> Record:
     at the end, also after an error; no parameter's gradient is touched. What other threads ask of the network meanwhile is
     neither recorded nor cut off.
     """
+    check_numbers(model)
     found = Record()
     parameter = next(model.parameters())
 

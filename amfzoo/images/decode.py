@@ -120,12 +120,16 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
 
 def _seek_picture(image: TiffImagePlugin.TiffImageFile) -> None:
     """Go to the first page of a TIFF that is no reduced version of another."""
-    for page in range(min(image.n_frames, _PAGES) if image.tag_v2.get(_SUBFILE, 0) & 1 else 0):
-        image.seek(page)
+    if not image.tag_v2.get(_SUBFILE, 0) & 1:
+        return
+    for page in range(1, _PAGES):
+        try:
+            image.seek(page)  # not n_frames, which walks along all pages, in time quadratic in their number
+        except EOFError:
+            break
         if not image.tag_v2.get(_SUBFILE, 0) & 1:
             return
-    if image.tell():
-        image.seek(0)
+    image.seek(0)
 
 
 def _refuse_many_scans(data: bytes, start: int, name: str) -> None:

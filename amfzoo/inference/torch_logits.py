@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from ..device import check_numbers
 from ..errors import ConfigError
 from .batch import BRANCHES, Batch, Logits, Started
 from .tf32 import exact_convolutions
@@ -43,6 +44,7 @@ def start_logits(
     Raises:
         ConfigError: a backbone does not take images of this size.
     """
+    check_numbers(model)
     parameter = next(model.parameters())
     *images, present = uploaded(batch, parameter.device)
     images = [

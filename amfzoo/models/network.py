@@ -90,7 +90,8 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> PairNetwork:
         untrained = self.untrained  # another device or precision teaches nothing
-        super()._apply(fn, recurse)
+        with torch.inference_mode(False):  # what is made in it could be neither explained nor trained later
+            super()._apply(fn, recurse)
         self.mark_untrained(untrained)
         return self
 
@@ -194,7 +195,8 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
         """
         tasks = as_tasks(tasks)
         where = next(self.heads.parameters())
-        self.heads = make_heads(self.num_features, tasks).to(where)
+        with torch.inference_mode(False):  # as `_apply`
+            self.heads = make_heads(self.num_features, tasks).to(where)
         self.mark_untrained(tasks)
         self.config = self.config.unfitted(tasks=tasks, info=licence_of(self.config.info))
         for name, parts in self.auxiliary.items():

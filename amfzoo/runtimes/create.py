@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import AmfzooError, ConfigError, WeightsError
-from ..factory import create_model, moved
+from ..factory import copied_or_created, moved
 from ..fingerprint import fingerprint
 from ..inference.golden import TOLERANCE
 from ..memory import keep_freed_memory
@@ -105,11 +105,8 @@ def create_predictor(
             )
     precision = precision or (AUTO if runtime == AUTO else "fp32")
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
-    if isinstance(model, PairNetwork):
-        network = copy.deepcopy(model)
-        network.settle_info()
-    else:
-        network = create_model(model, True, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
+    network = copied_or_created(model, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
+    network.settle_info()
     network.remove_auxiliary_heads()  # of use in training only
     network = moved(network.float().eval(), device)
     where = str(next(network.parameters()).device)

@@ -11,7 +11,6 @@ to use the two.
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import ConfigError, WeightsError
-from ..factory import create_model
+from ..factory import copied_or_created
 from ..folder import flush, move_into, must_stay
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
@@ -97,9 +96,9 @@ def export_model(
         raise ConfigError("int8 is calibrated on real images: give pairs of them (calibration=)")
     if format != "int8" and pairs is not None:
         raise ConfigError(f"a calibration belongs to the format 'int8', not to {format!r}")
-    network = copy.deepcopy(model).cpu() if isinstance(model, PairNetwork) else create_model(model, True)
+    network = copied_or_created(model)
     network.settle_info()
-    network = network.float().eval()
+    network = network.cpu().float().eval()
     network.remove_auxiliary_heads()
     with _new_folder(Path(folder)) as work:
         try:

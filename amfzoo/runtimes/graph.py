@@ -50,13 +50,14 @@ def exported_program(network: PairNetwork) -> torch.export.ExportedProgram:
     """
     batch = torch.export.Dim("batch", min=1)
     images = {
-        name: torch.zeros(_TRACED, 3, *prepared.size, device="cpu") for name, prepared in network.preprocess.items()
+        name: torch.zeros(_TRACED, 3, *prepared.size, dtype=torch.float32, device="cpu")
+        for name, prepared in network.preprocess.items()
     }
     inputs = {name: images.get(name) for name in BRANCHES} | {
         PRESENT: torch.ones(_TRACED, 2, dtype=torch.bool, device="cpu")
     }
     shapes = {name: None if value is None else {0: batch} for name, value in inputs.items()}
-    with making, _quiet(), torch.no_grad():
+    with making, _quiet(), _single_precision(), torch.no_grad():
         try:
             program = torch.export.export(network, (), inputs, dynamic_shapes=shapes)
         except Exception as error:  # whatever the tracing runs into
@@ -66,6 +67,17 @@ def exported_program(network: PairNetwork) -> torch.export.ExportedProgram:
             for node in module.graph.nodes:
                 node.meta.pop("stack_trace", None)  # files of this machine, in folders that may bear its user's name
     return program
+
+
+@contextlib.contextmanager
+def _single_precision() -> Iterator[None]:
+    """Constants of the graph get torch's default type, which may be another where this is called."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def onnx_graph(network: PairNetwork) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -203,6 +205,30 @@ def test_what_cannot_be_explained():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_an_explanation_is_not_copied_without_the_pass_that_it_holds(copied):
+    """Its maps would all be empty, which says that no region speaks for the class."""
+    seen = explain(build(**SMALL), noise(), noise(seed=1))
+    with pytest.raises(ConfigError, match="class_map"):
+        copied(seen)
+    region = seen.class_map("dermoscopy")
+    assert np.array_equal(pickle.loads(pickle.dumps(region)).cells, region.cells) and not region.empty
+
+
+def test_what_was_moved_in_inference_mode_can_be_explained():
+    with torch.inference_mode():
+        network = build(**SMALL).double()
+        network.reset_heads({"diagnosis": ("a", "b")})
+    assert not any(value.is_inference() for value in network.parameters())
+    assert explain(network, noise(), noise(seed=1)).class_map("dermoscopy").cells.shape
+
+
+def test_a_compiled_network_is_explained_as_it_is():
+    network = build(**SMALL)
+    seen = explain(torch.compile(network, backend="eager"), noise(), noise(seed=1)).class_map("dermoscopy")
+    assert np.array_equal(seen.cells, explain(network, noise(), noise(seed=1)).class_map("dermoscopy").cells)
+
+
 def test_other_threads_may_use_the_network_meanwhile():
     network = settle(perturb(build(tasks=TASKS)))
     pairs = [(noise(seed=seed), noise(seed=seed + 10)) for seed in range(3)]

@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from amfzoo.errors import ImageError
 from amfzoo.images import read_image
@@ -71,6 +72,18 @@ def test_of_a_tiff_the_picture_is_read_and_not_its_preview(picture):
     assert np.array_equal(read_image(tiff(preview, picture, subfile=(1, 0))), picture)
     assert np.array_equal(read_image(tiff(picture, preview, subfile=(0, 1))), picture)
     assert np.array_equal(read_image(tiff(preview, subfile=(1,))), preview)
+
+
+def test_of_a_tiff_of_very_many_pages_only_the_first_are_looked_at(picture, monkeypatch):
+    """Counting the pages takes a time that grows with the square of their number, hours of a file of 50 MB."""
+    previews = [picture[:16, :16] + np.uint8(number) for number in range(40)]
+    looked_at = []
+    seek = TiffImageFile.seek
+    monkeypatch.setattr(TiffImageFile, "seek", lambda image, page: looked_at.append(page) or seek(image, page))
+    monkeypatch.setattr(TiffImageFile, "n_frames", property(lambda image: pytest.fail("all pages are counted")))
+    data = tiff(*previews, picture, subfile=(*[1] * 40, 0))
+    assert np.array_equal(read_image(data), previews[0]) and len(looked_at) <= 17
+    assert np.array_equal(read_image(tiff(*previews[:3], picture, subfile=(1, 1, 1, 0))), picture)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12])

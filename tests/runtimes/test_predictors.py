@@ -19,11 +19,11 @@ import torch
 from networks import TASKS, build
 from runtime_case import PAIRS, needs, picture
 
-from amfzoo import ImageError, Prediction, PredictionError, create_predictor, predict_stream
+from amfzoo import ConfigError, ImageError, Prediction, PredictionError, create_predictor, predict_stream
 from amfzoo.images.quick import QuickPreprocess
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
-from amfzoo.runtimes import RUNTIMES, openvino_runtime
+from amfzoo.runtimes import RUNTIMES, export_model, openvino_runtime
 from amfzoo.runtimes.openvino_runtime import OpenVinoRuntime
 from amfzoo.runtimes.parity import picture_batch
 
@@ -166,6 +166,26 @@ def test_compiled(tiny):
     torch.compiler.reset()
     predictor = create_predictor(tiny, "torch", compile=True)
     assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
+
+
+@pytest.mark.parametrize("wrapped", [lambda model: torch.compile(model, backend="eager"), torch.nn.Sequential])
+def test_wrapped_networks_are_refused_by_what_they_are(tiny, wrapped, tmp_path):
+    for ask in (create_predictor, lambda model: export_model(model, "torch-export", tmp_path / "out")):
+        with pytest.raises(ConfigError, match="^a (OptimizedModule|Sequential) is no network of amfzoo.*_orig_mod"):
+            ask(wrapped(tiny))
+
+
+@pytest.mark.slow  # the graph is made anew
+def test_the_default_type_of_torch_is_not_that_of_the_graph(tmp_path):
+    needs("onnx")
+    network = build(seed=77)
+    torch.set_default_dtype(torch.float16)
+    try:
+        found = create_predictor(network, "onnx")
+        assert torch.get_default_dtype() == torch.float16
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_same([found.predict(*PAIRS[0])], [network.predict(*PAIRS[0])])
 
 
 def test_the_network_stays_as_it_was(tiny):
