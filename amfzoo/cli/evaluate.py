@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -247,13 +248,13 @@ def note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
             splits = splits_in(run, lesions)
         except ConfigError:  # somebody else's file of that name
             splits = {}
-        trained = list(splits.values()).count("train")
-        if trained:
-            text = "their figures flatter. Judge it on others, e.g. with --splits"
-            _say(
-                args,
-                f"note: {trained} of {len(lesions)} lesions trained this model ({run}): {text} {run} --split valid",
+        counts = Counter(splits.values())
+        if counts["train"]:
+            others = next(
+                (f", e.g. with --splits {run} --split {name}" for name in ("valid", "test") if counts[name]), ""
             )
+            told = f"{counts['train']} of {len(lesions)} lesions trained this model ({run})"
+            _say(args, f"note: {told}: their figures flatter. Judge it on others{others}")
 
 
 def _note_single_images(args: argparse.Namespace, lesions: LesionSet) -> None:

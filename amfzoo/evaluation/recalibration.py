@@ -107,22 +107,26 @@ def images_seen(network: PairNetwork, lesions: LesionSet, cases: Cases) -> dict[
 
 
 def cross_fitted(cases: Cases, *, parts: int = 5, seed: int = 0) -> Cases:
-    """The cases, each with temperatures that those of other patients (else lesions) were fitted on: what a fit to all of them
-    may be expected to do to others.
+    """The cases of known class, each with temperatures that those of other patients (else lesions) were fitted on: what a fit to
+    all of them may be expected to do to others. Cases of unknown class, and tasks that one patient has all known cases of, stay
+    as they are.
 
     Args:
         cases: predicted without temperatures.
-        parts: into which the patients fall, at random; each is answered by the fit to the others.
+        parts: into which the patients with a known class fall, at random, for each task; each is answered by the fit to the
+            others.
         seed: of the parts.
     """
     names = np.array(cases.groups)
-    groups = np.random.default_rng(seed).permutation(np.unique(names))
     changed = {task: values.copy() for task, values in cases.probabilities.items()}
-    for part in np.array_split(groups, parts):
-        inside = np.isin(names, part)
-        known = fit_temperatures(cases.select(~inside))
-        for task, values in apply_temperatures(cases.select(inside), known).probabilities.items():
-            changed[task][inside] = values
+    for task in cases.tasks:
+        known = cases.known(task)
+        # not of all patients: those of one task could then all be in one part, and be answered by no fit at all
+        groups = np.random.default_rng(seed).permutation(np.unique(names[known]))
+        for part in np.array_split(groups, min(parts, len(groups))) if len(groups) > 1 else ():
+            inside = known & np.isin(names, part)
+            fitted = fit_temperatures(cases.select(known & ~inside))[task]
+            changed[task][inside] = apply_temperatures(cases.select(inside), {task: fitted}).probabilities[task]
     return replace(cases, probabilities=changed)
 
 

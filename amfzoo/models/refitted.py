@@ -10,9 +10,15 @@ from typing import Any
 from .config import FITTED, NetworkConfig
 
 REFITTED = "refitted_from"  # key of `NetworkConfig.info`: the name of the weights with what they came with
-_CHANGED = ("name", REFITTED, "load_as", "calibration_plot", "metrics", "precisions")
+_CHANGED = ("name", REFITTED, "load_as", "calibration_plot", "metrics", "subgroups", "precisions")
 # how the names of figures begin that hold for what was fitted -> for which of it
-_OF_THE_FIT = {"log_loss": ("temperatures",), "ece": ("temperatures",), "called_": ("temperatures", "operating_points")}
+_RANKING = "auroc"  # a temperature changes it where there are more than two classes: other lesions then rank first
+_OF_THE_FIT = {
+    "log_loss": ("temperatures",),
+    "ece": ("temperatures",),
+    _RANKING: ("temperatures",),
+    "called_": ("temperatures", "operating_points"),
+}
 _MARK = ", refitted "
 
 
@@ -43,7 +49,10 @@ def refitted_info(config: NetworkConfig, loaded: NetworkConfig) -> dict[str, Any
         return back
     info = {key: value for key, value in info.items() if key not in ("load_as", "calibration_plot")}
     if "metrics" in info:
-        info["metrics"] = [*(row for row in _metrics(loaded.info) if not _stale(row, changed)), *added]
+        info["metrics"] = [*(row for row in _metrics(loaded.info) if not _stale(row, changed, config)), *added]
+    if isinstance(info.get("subgroups"), list):
+        ranked = {task for task in changed["temperatures"] if len(config.tasks[task]) > 2}
+        info["subgroups"] = [_without_ranking(row, ranked) for row in info["subgroups"]]
     if isinstance(info.get("precisions"), Mapping):
         info["precisions"] = {name: _without_calls(record) for name, record in info["precisions"].items()}
     if first is not None:  # weights without a name get none here
@@ -63,8 +72,9 @@ def without_refit(info: Mapping[str, Any], loaded: NetworkConfig) -> dict[str, A
     if isinstance(rest.get("metrics"), list):
         added = [row for row in rest["metrics"] if row not in _metrics(loaded.info)]
         rest |= {"metrics": added} if added else {"metrics": loaded.info.get("metrics")}
-    if first is not None and "precisions" in rest:
-        rest["precisions"] = loaded.info.get("precisions")
+    for key in ("precisions", "subgroups"):
+        if first is not None and key in rest:
+            rest[key] = loaded.info.get(key)
     return rest
 
 
@@ -91,8 +101,20 @@ def _without_calls(record: Any) -> Any:
     return {key: value for key, value in record.items() if key not in ("called_changes", "same_called")}
 
 
-def _stale(row: Any, changed: Mapping[str, Collection[str]]) -> bool:
+def _without_ranking(row: Any, tasks: Collection[str]) -> Any:
+    """Figures of a subgroup, less those of ranking if they are of one of the tasks."""
+    if not isinstance(row, Mapping) or row.get("task") not in tasks or not isinstance(row.get("scores"), Mapping):
+        return row
+    rest = {**row, "scores": {name: values for name, values in row["scores"].items() if name != _RANKING}}
+    if isinstance(row.get("uncertain"), list):
+        rest["uncertain"] = [name for name in row["uncertain"] if name != _RANKING]
+    return rest
+
+
+def _stale(row: Any, changed: Mapping[str, Collection[str]], config: NetworkConfig) -> bool:
     """Whether a figure was of what has changed for its task."""
+    if isinstance(row, Mapping) and row.get("name") == _RANKING and len(config.tasks.get(row.get("task"), ())) < 3:
+        return False
     return isinstance(row, Mapping) and any(
         row.get("task") in changed[part]
         for name, parts in _OF_THE_FIT.items()

@@ -64,16 +64,14 @@ def model_section(config: NetworkConfig, label: str, version: str) -> list[str]:
 
 
 def _calibration(config: NetworkConfig) -> str:
-    if not config.temperatures:
-        return "none: the probabilities are the network's own and may be too sure"
     found = ", ".join(f"{words(task)} {value:.2f}" for task, value in config.temperatures.items())
     points = ", ".join(
         f"{words(task)} {label} from {percent(p)} on"
         for task, row in config.operating_points.items()
         for label, p in row.items()
     )
-    called = f"; called as often there as by the readers: {points}" if points else ""
-    return f"temperatures fitted on held-out lesions ({found}){called}"
+    told = f"temperatures {found}" if found else "none: the probabilities are the network's own and may be too sure"
+    return told + (f"; called from a probability of its own on: {points}" if points else "")
 
 
 def _metrics(metrics: object) -> list[str]:

@@ -143,7 +143,13 @@ def test_model_and_data(tmp_path, capsys):
     assert list(result["modes"]) == ["both", "dermoscopy", "clinical"] and result["modes"]["both"]["cases"] == 2
     assert "called_macro_f1" in result["modes"]["both"]["tasks"]["diagnosis"]["scores"]
     (tmp_path / "split.csv").write_text("lesion_id,split\na,train\nb,valid\nc,train\n")  # as in the folder of a run
-    assert "1 of 2 lesions trained this model" in run(capsys, *source, *FAST)[2]
+    told = run(capsys, *source, *FAST)[2]
+    assert "1 of 2 lesions trained this model" in told and f"--splits {tmp_path / 'split.csv'} --split valid" in told
+    # of a cross-validation all but the test lesions taught the mean
+    for other, advice in (("test", " --split test"), ("train", "Judge it on others\n")):
+        (tmp_path / "split.csv").write_text(f"lesion_id,split\na,train\nb,{other}\nc,train\n")
+        told = run(capsys, *source, *FAST)[2]
+        assert advice in told and "--split valid" not in told
     (tmp_path / "split.csv").write_text("file,part\na.jpg,1\n")  # somebody else's file of that name
     code, _, err = run(capsys, *source, *FAST)
     assert code == 0 and "trained this model" not in err

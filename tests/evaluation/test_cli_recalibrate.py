@@ -13,6 +13,7 @@ from amfzoo import create_model
 from amfzoo.cli import main
 from amfzoo.data.sources import load_source
 from amfzoo.evaluation import Cases, evaluate_model, recalibrate, task_scores
+from amfzoo.evaluation.calibration import fit_temperatures
 from amfzoo.evaluation.recalibration import cross_fitted
 
 TASKS = {"diagnosis": ("NV", "MEL"), "streaks": ("absent", "present")}
@@ -119,6 +120,35 @@ def test_refusals_leave_no_folder(folder, capsys, arguments, code, message):
     except SystemExit as stopped:  # wrong usage, of argparse
         found, err = stopped.code, capsys.readouterr().err
     assert found == code and message in err and not (folder / "x").exists()
+
+
+def test_no_patient_of_a_task_is_answered_without_a_fit():
+    """Twelve labels of two patients among many: whatever part those fall into, the other one's labels give a temperature."""
+    random = np.random.default_rng(3)
+    p = random.uniform(0.05, 0.95, 202)
+    rows = {"streaks": np.stack([1 - p, p], 1)}
+    labels = np.full(202, -1)
+    labels[:12] = np.arange(12) % 2
+    for draw in range(20):
+        names = random.permutation(192)
+        groups = [f"patient:{names[0] if n < 6 else names[1] if n < 12 else names[n - 10]}" for n in range(202)]
+        cases = Cases(
+            [*map(str, range(202))], {"streaks": ("absent", "present")}, {"streaks": labels}, rows, groups=groups
+        )
+        found = cross_fitted(cases).probabilities["streaks"]
+        for own, others in ((slice(0, 6), slice(6, 12)), (slice(6, 12), slice(0, 6))):
+            value = fit_temperatures(cases.select(np.arange(202)[others]))["streaks"]
+            odds = np.log(p[own] / (1 - p[own])) / value
+            np.testing.assert_allclose(found[own, 1], 1 / (1 + np.exp(-odds)), rtol=1e-9)
+        assert np.array_equal(found[12:], rows["streaks"][12:])
+    one = Cases(
+        [*map(str, range(202))],
+        {"streaks": ("absent", "present")},
+        {"streaks": labels},
+        rows,
+        groups=["patient:1"] * 202,
+    )
+    assert np.array_equal(cross_fitted(one).probabilities["streaks"], rows["streaks"])
 
 
 def test_cross_fitted_cases_have_temperatures_of_other_patients():

@@ -69,6 +69,29 @@ def test_figures_of_what_was_fitted_before_go(folder):
     assert set(figures(model)) == both - {("diagnosis", name) for name in NAMES[1:]}
 
 
+def test_a_temperature_changes_the_auroc_of_more_than_two_classes_alone(tmp_path):
+    """One against the others: over the lesions a class' probabilities change places; of two classes they do not."""
+    model = tiny_model(tasks={"diagnosis": ("NV", "MEL", "BCC"), "streaks": ("absent", "present")})
+    both = ("diagnosis", "streaks")
+    subgroup = {"by": "sex", "subgroup": "f", "cases": 40, "uncertain": ["auroc", "accuracy"]}
+    scores = {"accuracy": [0.5, 0.4, 0.6], "auroc": [0.8, 0.7, 0.9]}
+    info = {
+        "name": "amf_test.mine",
+        "metrics": [{"task": task, "name": name, "value": 0.5} for task in both for name in ("accuracy", "auroc")],
+        "subgroups": [{"task": task, "scores": scores, **subgroup} for task in both],
+    }
+    model.config = model.config.replace(info=info)
+    model = create_model(model.save_pretrained(tmp_path / "mine"))
+    model.config = model.config.replace(temperatures={"diagnosis": 2.0, "streaks": 2.0})
+    assert figures(model) == [("diagnosis", "accuracy"), ("streaks", "accuracy"), ("streaks", "auroc")]
+    first, second = model.config.info["subgroups"]
+    assert (first["scores"], first["uncertain"]) == ({"accuracy": scores["accuracy"]}, ["accuracy"])
+    assert (second["scores"], second["uncertain"]) == (scores, subgroup["uncertain"])
+    model.config = model.config.replace(temperatures={})
+    model.settle_info()
+    assert model.config.info == info
+
+
 def test_what_is_set_of_one_task_leaves_that_of_others(folder, caplog):
     before = create_model(folder).config
     model = create_model(folder, temperatures={"streaks": 2.0})
