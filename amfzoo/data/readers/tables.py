@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from ...errors import ConfigError
 from ...image_cells import followed
 from ...table_suffixes import PARQUETS
 from ..faults import FaultLog
+from ..values import as_text, says_nothing
 
 # Not "|": it separates candidate classes within a cell.
 _DELIMITERS = ",;\t"
@@ -167,10 +167,6 @@ def _is_text(kind: Any) -> bool:
 
 def _text(value: Any) -> str:
     """A Parquet value as a CSV cell would hold it; missing ones are empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
     if isinstance(value, (list, tuple)):
         return "|".join(map(_text, value))
-    if isinstance(value, float) and value.is_integer():  # pandas turns integers with gaps into floats
-        return str(int(value))
-    return str(value).strip()
+    return "" if says_nothing(value) else as_text(value)
