@@ -19,6 +19,8 @@ MISSING = ("", "NA", "N/A", "n/a", "<NA>", "nan", "NaN", "NaT", "null", "NULL", 
 # of cells that hold no class, which may be called so: what Python's str() makes of nothing
 NO_NAME = (*MISSING, "None")
 
+METADATA_PREFIX = "metadata:"  # may stand before a column's name: metadata, whatever it is called
+
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
 _LONGEST = 32  # characters
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -62,5 +64,15 @@ def advice(error: csv.Error) -> str:
 
 
 def of_answers(columns: Collection[str]) -> bool:
-    """Whether columns are those of an answer table of `amfzoo predict`, in which that of a task holds the predicted class."""
-    return any(name.endswith("missing") and f"{name.removesuffix('missing')}error" in columns for name in columns)
+    """Whether columns are those of an answer table of `amfzoo predict`, in which that of a task holds the predicted class.
+
+    Tasks may be called missing and error, too, and so may metadata: these are no mark of one.
+    """
+    others = {name.partition(":")[0] for name in columns if ":" in name}  # tasks, whose probabilities are beside them
+    return any(
+        name.endswith("missing")
+        and not name.startswith(METADATA_PREFIX)
+        and (error := f"{name.removesuffix('missing')}error") in columns
+        and others.isdisjoint((name, error))
+        for name in columns
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...csv_mark import NO_NAME
+from ...csv_mark import METADATA_PREFIX, NO_NAME
 from ...errors import ConfigError
 from ...image_cells import URL, called, image_file
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLIT_NAMES, SPLITS, Lesion, LesionSet
-from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
+from .labelling import Labels, parse_header, plan, read_labels
 from .tables import Row, Table, read_table
 
 # Column names that are understood without being told, the first of them that there is, else one that differs from
