@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import METADATA_PREFIX, MISSING, NO_NAME, advice, encoding_of, not_text, of_answers, skip_mark
+from ..csv_mark import METADATA_PREFIX, MISSING, NO_NAME, advice, csv_rows, encoding_of, not_text, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -110,14 +110,13 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         raise TableError(f"{path.name} is {not_text(error)}") from error
     except OSError as error:
         raise TableError(f"the table {path} cannot be read: {error.strerror or error}") from error
-    file = io.StringIO(text.lstrip("\r\n"), newline="")
+    blank = len(text) - len(text.lstrip("\r\n"))
+    file = io.StringIO(text[blank:], newline="")
     skip_mark(file)
-    below = file.tell()
     first = file.readline()
-    file.seek(below)
     delimiter = max(",;\t", key=first.count)
     try:
-        table = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if any(row)]
+        table = [row for _, row in csv_rows(file, delimiter, before=blank) if any(row)]
     except csv.Error as error:
         raise TableError(f"{path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
     if len(table) < 2:

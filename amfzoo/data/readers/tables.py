@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...csv_mark import advice, encoding_of, not_text, skip_mark
+from ...csv_mark import advice, csv_rows, encoding_of, not_text
 from ...errors import ConfigError
 from ...image_cells import followed
 from ...table_suffixes import PARQUETS
@@ -104,13 +104,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
         with open(file, encoding=encoding_of(file), newline="") as stream:
             if delimiter is None:
                 delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
-            skipped = skip_mark(stream)
-            reader, found, start_line = csv.reader(stream, delimiter=delimiter, strict=True), [], 1 + skipped
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    found.append((start_line, cells))
-                start_line = reader.line_num + 1 + skipped
-            return found
+            return [(line, cells) for line, cells in csv_rows(stream, delimiter) if any(cell.strip() for cell in cells)]
     except UnicodeError as error:
         raise ConfigError(f"{file}: {not_text(error)}") from error
     except (csv.Error, TypeError) as error:
@@ -120,8 +114,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
 
 
 def _first_row(stream: Any, delimiter: str) -> Sequence[str]:
-    skip_mark(stream)
-    return next((cells for cells in csv.reader(stream, delimiter=delimiter) if any(cells)), [])
+    return next((cells for _, cells in csv_rows(stream, delimiter, strict=False) if any(cells)), [])
 
 
 def _columns(header: Sequence[str], file: Path) -> tuple[str, ...]:
