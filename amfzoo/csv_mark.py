@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TextIO
 
 # of Excel, in English and German
@@ -18,6 +18,8 @@ _ERRORS = (
 MISSING = ("", "NA", "N/A", "n/a", "<NA>", "nan", "NaN", "NaT", "null", "NULL", *_ERRORS)
 # of cells that hold no class, which may be called so: what Python's str() makes of nothing
 NO_NAME = (*MISSING, "None")
+
+METADATA_PREFIX = "metadata:"  # may stand before a column's name: metadata, whatever it is called
 
 _MARK = re.compile(r'"?sep=.?"?[,;\t]*\r?\n?', re.IGNORECASE)
 _LONGEST = 32  # characters
@@ -54,13 +56,45 @@ def skip_mark(file: TextIO) -> int:
     return 0
 
 
+def csv_rows(file: TextIO, delimiter: str, *, strict: bool = True, before: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """(line that it starts on, cells) of every row of a CSV file from its start on, blank ones too, without the line ``sep=;``.
+
+    Args:
+        strict: as of the module `csv`.
+        before: lines above those in `file`.
+
+    Raises:
+        csv.Error: the module cannot read a row; the message names the line that it starts on.
+    """
+    start = before = before + skip_mark(file) + 1
+    reader = csv.reader(file, delimiter=delimiter, strict=strict)
+    try:
+        for cells in reader:
+            yield start, cells
+            start = before + reader.line_num
+    except csv.Error as error:
+        raise csv.Error(f"line {start}: {error}") from error
+
+
 def advice(error: csv.Error) -> str:
     """What to do about a file that the module `csv` does not read."""
     if "NUL" in str(error):
         return "Python before 3.11 reads no NUL characters: remove them"
+    if "field limit" in str(error):  # which is the whole process's, and so not ours to raise
+        return f"a cell has more than {csv.field_size_limit()} characters: remove its column, or look for an unpaired quotation mark"
     return "look for an unpaired quotation mark"
 
 
 def of_answers(columns: Collection[str]) -> bool:
-    """Whether columns are those of an answer table of `amfzoo predict`, in which that of a task holds the predicted class."""
-    return any(name.endswith("missing") and f"{name.removesuffix('missing')}error" in columns for name in columns)
+    """Whether columns are those of an answer table of `amfzoo predict`, in which that of a task holds the predicted class.
+
+    Tasks may be called missing and error, too, and so may metadata: these are no mark of one.
+    """
+    others = {name.partition(":")[0] for name in columns if ":" in name}  # tasks, whose probabilities are beside them
+    return any(
+        name.endswith("missing")
+        and not name.startswith(METADATA_PREFIX)
+        and (error := f"{name.removesuffix('missing')}error") in columns
+        and others.isdisjoint((name, error))
+        for name in columns
+    )

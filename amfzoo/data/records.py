@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from ..errors import ConfigError
 from ..labels import as_tasks
 from ..text_tables import listed
 from .faults import Fault
+from .values import as_text, says_nothing
 
 SPLITS = ("train", "valid", "test")
 # as they are written in tables -> as they are called here
@@ -28,12 +30,13 @@ MODALITIES = ("clinical", "dermoscopy")
 class Lesion:
     """One lesion: up to two images, what is known of it, and who it belongs to.
 
-    Values that say nothing are left out, so that equal knowledge gives equal records:
-    blank metadata, empty candidate sets; a set of one candidate is that class.
+    Values that say nothing are left out, so that equal knowledge gives equal records: None, NaN and the like of
+    pandas wherever they stand, blank metadata, empty candidate sets; a set of one candidate is that class. Numbers
+    become the text that a table would hold: 1 and 1.0 are the class, the patient or the id "1".
 
     Attributes:
         id: unique in its set.
-        clinical, dermoscopy: image files; None where there is none.
+        clinical, dermoscopy: image files; None where there is none, also for "" and "NA".
         labels: task -> class name, or a tuple of candidate classes where the source
             only narrows it down. A task that is not in here is unknown.
         patient: lesions of one patient must never be split; None if not recorded.
@@ -41,7 +44,7 @@ class Lesion:
         metadata: anything else, as text, e.g. age, sex, site, skin_tone_class.
 
     Raises:
-        ConfigError: the split is not one of the three.
+        ConfigError: the id says nothing, an image is no path, a label no class name, or the split not one of the three.
     """
 
     id: str
@@ -53,18 +56,19 @@ class Lesion:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.split is not None and self.split not in SPLITS:
+        if says_nothing(self.id):
+            raise ConfigError(f"the id of a lesion is {self.id!r}; give every lesion a name or number of its own")
+        settled: dict[str, Any] = {} if isinstance(self.id, str) else {"id": as_text(self.id)}
+        settled |= {branch: _image(self.id, branch, getattr(self, branch)) for branch in MODALITIES}
+        settled |= {"patient": _name(self.patient), "split": _name(self.split)}
+        if settled["split"] not in (None, *SPLITS):
             raise ConfigError(f"lesion {self.id!r}: split {self.split!r} must be one of {', '.join(SPLITS)}, or empty")
-        for branch in ("clinical", "dermoscopy"):
-            if isinstance(path := getattr(self, branch), str):
-                object.__setattr__(self, branch, Path(path))
-        if self.patient is not None:  # numbers are names, too
-            patient = str(self.patient).strip()
-            object.__setattr__(self, "patient", None if patient in NO_NAME else patient)
-        labels = {task: _label(label) for task, label in self.labels.items()}
-        object.__setattr__(self, "labels", {task: label for task, label in labels.items() if label})
-        metadata = {key: str(value).strip() for key, value in self.metadata.items()}
-        object.__setattr__(self, "metadata", {key: value for key, value in metadata.items() if value})
+        labels = {task: _label(self.id, task, label) for task, label in self.labels.items()}
+        settled["labels"] = {task: label for task, label in labels.items() if label}
+        metadata = {str(key): as_text(value) for key, value in self.metadata.items() if not says_nothing(value)}
+        settled["metadata"] = {key: value for key, value in metadata.items() if value}
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
 
     @property
     def group(self) -> str:
@@ -82,11 +86,37 @@ class Lesion:
         return (label,) if isinstance(label, str) else tuple(label)
 
 
-def _label(label: str | Iterable[str]) -> str | tuple[str, ...]:
+def _name(value: Any) -> str | None:
+    """A patient or split; None if it says nothing."""
+    text = as_text(value)
+    return None if text in NO_NAME else text
+
+
+def _image(lesion: Any, branch: str, value: Any) -> Path | None:
+    if says_nothing(value) or (isinstance(value, str) and value.strip() in NO_NAME):
+        return None
+    if not isinstance(value, (str, os.PathLike)):
+        raise ConfigError(f"lesion {lesion!r}: {branch} is {value!r}; give the path of an image file, or None")
+    return Path(value)
+
+
+def _label(lesion: Any, task: str, label: Any) -> str | tuple[str, ...]:
+    """A class or candidates; empty if unknown."""
+    if not isinstance(label, Iterable) or isinstance(label, (str, bytes, Mapping)):
+        label = (label,)
+    names = tuple(dict.fromkeys(_class(lesion, task, part) for part in label if not says_nothing(part)))
+    return names[0] if len(names) == 1 else names
+
+
+def _class(lesion: Any, task: str, label: Any) -> str:
     if isinstance(label, str):
         return label
-    names = tuple(dict.fromkeys(label))
-    return names[0] if len(names) == 1 else names
+    text = as_text(label)
+    if not re.fullmatch(r"-?\d+|True|False", text):  # as the cells of tables with columns of numbers or truth values
+        raise ConfigError(
+            f"lesion {lesion!r}: the label of task {task!r} is {label!r}; give a class name, candidates or None"
+        )
+    return text
 
 
 @dataclass(frozen=True)

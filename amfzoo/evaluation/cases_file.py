@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..csv_mark import MISSING, NO_NAME, advice, encoding_of, not_text, of_answers, skip_mark
+from ..csv_mark import METADATA_PREFIX, MISSING, NO_NAME, advice, csv_rows, encoding_of, not_text, of_answers, skip_mark
 from ..data.readers.labelling import OR
 from ..data.records import SPLIT_NAMES
 from ..errors import ConfigError, TableError
@@ -32,7 +32,7 @@ from ..files import replacing
 from .cases import PATIENT_GROUP, Cases, recorded
 from .cases_checks import UNKNOWN
 
-ID, PATIENT, SPLIT, MODE, MODEL, METADATA = "lesion_id", "patient", "split", "mode", "model", "metadata:"
+ID, PATIENT, SPLIT, MODE, MODEL = "lesion_id", "patient", "split", "mode", "model"
 PATIENT_ID = "patient_id"  # as tables of images have it
 CALLED = " called"  # behind the name of a task
 _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
@@ -41,7 +41,7 @@ _FIXED = (ID, PATIENT, SPLIT, MODE, MODEL)
 def check_task_names(names: Iterable[str]) -> None:
     """Raise ConfigError if `write_cases` could not hold a task: its name has a colon or a slash, or is another column's."""
     for name in names:
-        if ":" in name or "/" in name or name in (*_FIXED, PATIENT_ID, METADATA.rstrip(":")):
+        if ":" in name or "/" in name or name in (*_FIXED, PATIENT_ID, METADATA_PREFIX.rstrip(":")):
             raise ConfigError(
                 f"{name!r} cannot be the name of a task: it has a colon or a slash, or is a column of tables of "
                 "predictions; rename it (--label NAME=COLUMN)"
@@ -67,7 +67,7 @@ def write_cases(cases: Cases, path: str | os.PathLike[str]) -> None:
                 *([task + CALLED] if task in cases.called else []),
             )
         ]
-        + [METADATA + name for name in cases.metadata]
+        + [METADATA_PREFIX + name for name in cases.metadata]
     )
     for i, name in enumerate(cases.ids):
         group = cases.groups[i]
@@ -110,14 +110,13 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         raise TableError(f"{path.name} is {not_text(error)}") from error
     except OSError as error:
         raise TableError(f"the table {path} cannot be read: {error.strerror or error}") from error
-    file = io.StringIO(text.lstrip("\r\n"), newline="")
+    blank = len(text) - len(text.lstrip("\r\n"))
+    file = io.StringIO(text[blank:], newline="")
     skip_mark(file)
-    below = file.tell()
     first = file.readline()
-    file.seek(below)
     delimiter = max(",;\t", key=first.count)
     try:
-        table = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if any(row)]
+        table = [row for _, row in csv_rows(file, delimiter, before=blank) if any(row)]
     except csv.Error as error:
         raise TableError(f"{path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
     if len(table) < 2:
@@ -143,7 +142,7 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
             raise TableError(f"{file}, row {number}: {ID} is empty")
     tasks: dict[str, list[str]] = {}
     for column in columns:
-        if ":" in column and not column.startswith(METADATA):
+        if ":" in column and not column.startswith(METADATA_PREFIX):
             task, _, name = column.partition(":")
             tasks.setdefault(task, []).append(name)
     # the index of pandas, "Unnamed: 0", and others whose name holds a colon
@@ -166,11 +165,13 @@ def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:
     }
     metadata: dict[str, list[str]] = {}
     for column in columns:
-        name = column.removeprefix(METADATA)
+        name = column.removeprefix(METADATA_PREFIX)
         if column in used:
             continue
         if name in metadata:
-            raise TableError(f"{file} has the columns {name!r} and {METADATA + name!r}, which say the same; remove one")
+            raise TableError(
+                f"{file} has the columns {name!r} and {METADATA_PREFIX + name!r}, which say the same; remove one"
+            )
         metadata[name] = [recorded(cell) for cell in table[column]]
     return Cases(
         ids=table[ID],

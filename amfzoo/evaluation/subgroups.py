@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,7 @@ _NAMES = {
 COLUMNS = {name: what for what, names in _NAMES.items() for name in names}
 _SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 _MELANOMA = "MEL"
+_DECIMAL_COMMA = re.compile(r"\d+,\d+")
 
 
 def default_columns(cases: Cases) -> list[str]:
@@ -119,7 +121,7 @@ def _scores(cases: Cases, task: str, resamples: int, seed: int, level: float) ->
 def _band(cell: str) -> str:
     """The age band of a cell in years; a cell that is no number stays as it is."""
     try:
-        age = float(cell)
+        age = _number(cell)
     except ValueError:
         return cell
     if not 0 <= age < 130:
@@ -134,7 +136,12 @@ def _order(name: str) -> tuple[int, float, str]:
     """Numbers, and bands by their start, before words."""
     head = name.split("-")[0].rstrip("+")
     try:
-        number = float(head)
+        number = _number(head)
     except ValueError:
         number = math.nan
     return (0, number, name) if math.isfinite(number) else (1, 0.0, name)
+
+
+def _number(text: str) -> float:
+    """A number, with a decimal comma too. Raises ValueError."""
+    return float(text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text)

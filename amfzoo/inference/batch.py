@@ -77,7 +77,8 @@ def calibrated(logits: Mapping[str, np.ndarray], temperatures: Mapping[str, floa
     found = {}
     for task, values in logits.items():
         scaled = values.astype(np.float64) / temperatures.get(task, 1.0)
-        with np.errstate(invalid="ignore"):  # infinite logits become NaN, which `Prediction` reports
+        # infinite logits become NaN, which `Prediction` reports; logits far apart a probability of 0
+        with np.errstate(invalid="ignore", under="ignore"):
             powers = np.exp(scaled - scaled.max(1, keepdims=True))
-        found[task] = powers / powers.sum(1, keepdims=True)
+            found[task] = powers / powers.sum(1, keepdims=True)
     return found

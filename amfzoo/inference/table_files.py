@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..ahead import batched
-from ..csv_mark import advice, encoding_of, not_text, skip_mark
+from ..csv_mark import advice, csv_rows, encoding_of, not_text
 from ..errors import TableError
 from ..files import NO_ROOM
 from ..image_cells import called
@@ -58,15 +58,12 @@ class PairTable:
     def rows(self) -> Iterator[Row]:
         """All rows in order; blank lines are none, nor are rows of nothing but delimiters, which spreadsheets write."""
         with self._reading() as file:
-            skipped = skip_mark(file)
-            reader = csv.reader(file, delimiter=self.delimiter, strict=True)
-            header_seen, start = False, 1
-            for cells in reader:
+            header_seen = False
+            for line, cells in csv_rows(file, self.delimiter):
                 filled = any(cell.strip() for cell in cells)
                 if filled and header_seen:
-                    yield self._row(skipped + start, cells)
+                    yield self._row(line, cells)
                 header_seen = header_seen or filled
-                start = reader.line_num + 1
 
     def lines(self, indices: Sequence[int]) -> Iterator[int]:
         """Where the rows at some ascending indices, from 0, start in the file."""
@@ -117,8 +114,8 @@ def _header(file: TextIO, name: str, images: ImageColumns) -> tuple[str, tuple[s
     found: list[tuple[int, int, str, tuple[str, ...]]] = []
     wanted = [asked or usual for asked, usual in zip(images, IMAGE_COLUMNS)]
     for delimiter in _DELIMITERS:
-        skip_mark(file)
-        cells = next((cells for cells in csv.reader(file, delimiter=delimiter) if any(map(str.strip, cells))), None)
+        rows = csv_rows(file, delimiter, strict=False)
+        cells = next((cells for _, cells in rows if any(map(str.strip, cells))), None)
         if cells is None:
             raise TableError(
                 f"{name} is empty; its first line must name the columns, among them {' and '.join(wanted)}"

@@ -141,8 +141,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _facts(model: Model, table: PairTable | ParquetPairs, columns: AnswerColumns, rows: int) -> dict[str, Any]:
     """What must be the same for shards to belong together; plain data."""
     runtime = getattr(model, "runtime", None)
+    name = table.path.name.encode("utf-8", "backslashreplace").decode()  # file names need not be UTF-8, JSON is
     return {
-        "input": {"name": table.path.name, "sha256": sha256_of(table.path), "rows": rows},
+        "input": {"name": name, "sha256": sha256_of(table.path), "rows": rows},
         "model": columns.label,
         "runtime": "torch" if runtime is None else runtime.name,
         "precision": getattr(model, "precision", "fp32"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from amfzoo.data.faults import Fault
@@ -36,6 +37,72 @@ def test_images_and_group():
 def test_a_patient_that_is_none(missing):
     assert Lesion("1", patient=missing).patient is None and Lesion("1", patient=missing).group == "lesion:1"
     assert Lesion("1", patient=17).patient == "17"
+
+
+class PandasNA:
+    """As pandas.NA: without a truth value, and equal to nothing that could be told."""
+
+    def __repr__(self):
+        return "<NA>"
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+    def __eq__(self, other):
+        return self
+
+    __hash__ = None
+
+
+NOTHING = [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), PandasNA()]
+
+
+@pytest.mark.parametrize("missing", NOTHING)
+def test_what_a_data_frame_has_for_nothing_is_left_out(missing):
+    lesion = Lesion(
+        "1", missing, missing, labels={"diagnosis": missing, "streaks": ("a", missing)}, patient=missing, split=missing,
+        metadata={"age": missing, "sex": "f"},
+    )  # fmt: skip
+    assert lesion == Lesion("1", labels={"streaks": "a"}, metadata={"sex": "f"}) and not lesion.images
+    with pytest.raises(ConfigError, match="the id of a lesion is .*; give every lesion a name"):
+        Lesion(missing)
+
+
+@pytest.mark.parametrize("text", ["", " ", "NA", "nan"])
+def test_texts_that_name_no_image(text):
+    lesion = Lesion("1", text, "d.jpg", split="")
+    assert lesion.images == {"dermoscopy": Path("d.jpg")} and lesion.split is None
+
+
+@pytest.mark.parametrize("number", [1, 1.0, np.int64(1), np.float32(1)])
+def test_numbers_are_what_a_table_would_say(number):
+    lesion = Lesion(number, "c.jpg", labels={"d": number, "e": [number, "2"]}, patient=number, metadata={"n": number})
+    assert lesion == Lesion(
+        "1", Path("c.jpg"), labels={"d": "1", "e": ("1", "2")}, patient="1", metadata={"n": "1"}
+    ) and isinstance(lesion.id, str)
+    assert Lesion("1", metadata={"age": 30.5}).metadata == {"age": "30.5"}
+    assert LesionSet("x", (lesion,), {"d": ("0", "1"), "e": ("1", "2")}).counts("d") == {"0": 0, "1": 1}
+
+
+def test_truth_values_are_classes_as_in_a_table_of_them():
+    assert Lesion("1", labels={"d": True, "e": np.bool_(False)}).labels == {"d": "True", "e": "False"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"labels": {"d": 0.5}}, "lesion 'L7': the label of task 'd' is 0.5; give a class name"),
+        ({"labels": {"d": ("a", 0.5)}}, "lesion 'L7': the label of task 'd' is 0.5"),
+        ({"labels": {"d": float("inf")}}, "lesion 'L7': the label of task 'd' is inf"),
+        ({"labels": {"d": b"nv"}}, "lesion 'L7': the label of task 'd' is b'nv'"),
+        ({"labels": {"d": {"nv": 0.9}}}, "lesion 'L7': the label of task 'd' is {'nv': 0.9}"),
+        ({"clinical": 3}, "lesion 'L7': clinical is 3; give the path of an image file, or None"),
+        ({"dermoscopy": ["d.jpg"]}, r"lesion 'L7': dermoscopy is \['d.jpg'\]"),
+    ],
+)
+def test_values_that_are_no_class_or_path(facts, message):
+    with pytest.raises(ConfigError, match=message):
+        Lesion("L7", **facts)
 
 
 def test_counts_splits_and_selection():

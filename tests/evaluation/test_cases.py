@@ -132,6 +132,18 @@ def test_answers_of_predict_are_not_taken_for_truth(tmp_path, prefix):
         read(tmp_path, text)
 
 
+def test_tasks_and_metadata_called_like_the_columns_of_answers_are_no_answers(tmp_path):
+    rows = np.eye(2)[[0, 1, 0]]
+    for names in (("missing", "error"), ("hair missing", "hair error")):
+        labels = {task: np.array([0, 1, 0]) for task in names}
+        cases = Cases(list("abc"), dict.fromkeys(names, ("no", "yes")), labels, dict.fromkeys(names, rows))
+        cases.write(tmp_path / "t.csv")
+        assert Cases.read(tmp_path / "t.csv").tasks == cases.tasks
+    cases = make(3, metadata={"missing": ["clinical", "", ""], "error": ["", "", ""]})
+    cases.write(tmp_path / "t.csv")
+    assert Cases.read(tmp_path / "t.csv").metadata == cases.metadata
+
+
 def test_unreadable_files(tmp_path):
     with pytest.raises(TableError, match="cannot be read"):
         Cases.read(tmp_path / "none.csv")

@@ -26,6 +26,12 @@ def test_ages_come_in_bands():
     }  # fmt: skip
 
 
+def test_numbers_with_decimal_commas():
+    cases = make(4, metadata={"age": ["30,5", "29,9", "100,0", "1,5,2"], "site": ["10,5", "x", "2,5", "1"]})
+    assert list(members(cases, "age")) == ["0-29", "30-44", "75+", "1,5,2"]
+    assert list(members(cases, "site")) == ["1", "2,5", "10,5", "x"]
+
+
 def test_other_columns_are_taken_as_they_are_in_order():
     cases = make(6, metadata={"skin_tone": ["10", "2", "", "2", "V", "10"]})
     assert list(members(cases, "skin_tone")) == ["2", "10", "V", "not recorded"]

@@ -42,3 +42,10 @@ def test_softmax_after_the_temperature():
     found = calibrated(logits, {"a": 2.0})
     np.testing.assert_allclose(found["a"], [[1 / 6, 2 / 6, 3 / 6]], rtol=1e-6)
     assert found["b"].dtype == np.float64 and found["b"][0].tolist() == [1, 0] and np.isnan(found["b"][1]).all()
+
+
+def test_certain_answers_where_numpy_raises_whatever_it_can():
+    logits = {"a": np.array([[0, -740, -800]], np.float32), "b": np.array([[0, np.inf]], np.float32)}
+    with np.errstate(all="raise"):
+        found = calibrated(logits, {})
+    assert found["a"][0].tolist() == pytest.approx([1, 0, 0]) and np.isnan(found["b"]).any()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from cli_case import ROOT, read_table, write_table
 from shards_case import GOOD, ROWS
 
 from amfzoo import TableError, create_predictor
-from amfzoo.inference import table_folder, table_shards
+from amfzoo.inference import table_shards
 from amfzoo.inference.table import predict_table
 from amfzoo.inference.table_shards import predict_shards
 
@@ -305,11 +304,3 @@ def torchrun(cwd, *arguments):
         [*command, *map(str, arguments)], env=environment, cwd=cwd, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
-
-
-def test_the_last_column_of_a_shard_is_the_error(model, folder, source):
-    predict_shards(model, source, folder / "out")
-    with open(folder / "out" / "part-00000.csv", newline="") as file:
-        assert next(csv.reader(file))[-1] == "error"
-    assert table_folder.names_folder(f"{folder}/new/") and table_folder.names_folder(folder)
-    assert not table_folder.names_folder(folder / "new.csv")

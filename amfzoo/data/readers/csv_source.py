@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ...csv_mark import METADATA_PREFIX, NO_NAME
 from ...errors import ConfigError
 from ...image_cells import URL, called, image_file
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLIT_NAMES, SPLITS, Lesion, LesionSet
-from .labelling import METADATA_PREFIX, Labels, parse_header, plan, read_labels
+from .labelling import Labels, parse_header, plan, read_labels
 from .tables import Row, Table, read_table
 
 # Column names that are understood without being told, the first of them that there is, else one that differs from
@@ -48,7 +49,7 @@ def read_csv(
         id: column of unique names; default `lesion_id` or `id`, else, or for "", the rows are
             numbered, the first below the header being 1.
         patient: default `patient_id` or `patient`, if there is one.
-        split: column of train, valid (or val) and test; default `split`, if there is one.
+        split: column of train, valid (or val) and test, or empty; default `split`, if there is one.
         labels: ``{task: column}`` or ``{task: (column, classes)}`` or a list of columns.
             `classes` is a list in the order of the logits, or a `Task` that groups raw
             strings. Without it: the schema's task of that name, else the strings that
@@ -154,7 +155,7 @@ def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: st
 def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:
     text = _cell(row, column)
     found = SPLIT_NAMES.get(text.lower())
-    if text and found is None:
+    if found is None and text not in NO_NAME:
         log.add(
             "bad-split",
             f"{row.where}, column {column!r}: split {text!r} must be one of {', '.join(SPLITS)}, or empty",

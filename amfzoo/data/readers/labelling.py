@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
-from ...csv_mark import MISSING, of_answers
+from ...csv_mark import METADATA_PREFIX, MISSING, of_answers
 from ...errors import ConfigError
 from ...image_cells import called
 from ...labels import CHECKLIST, DIAGNOSIS, SCHEMAS, Schema, Task
@@ -17,7 +17,6 @@ from ..spelling import as_spoken
 from .tables import Table
 
 OR = "|"  # between candidate classes in a cell, and between the classes in a column's name
-METADATA_PREFIX = "metadata:"  # may stand before a column's name: metadata, whatever it is called
 
 Classes = Union[Sequence[str], Task]
 Labels = Union[Mapping[str, Union[str, "tuple[str, Classes]"]], Sequence[str]]

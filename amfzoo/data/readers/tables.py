@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import difflib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...csv_mark import advice, encoding_of, not_text, skip_mark
+from ...csv_mark import advice, csv_rows, encoding_of, not_text
 from ...errors import ConfigError
 from ...image_cells import followed
 from ...table_suffixes import PARQUETS
 from ..faults import FaultLog
+from ..values import as_text, says_nothing
 
 # Not "|": it separates candidate classes within a cell.
 _DELIMITERS = ",;\t"
@@ -104,13 +104,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
         with open(file, encoding=encoding_of(file), newline="") as stream:
             if delimiter is None:
                 delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
-            skipped = skip_mark(stream)
-            reader, found, start_line = csv.reader(stream, delimiter=delimiter, strict=True), [], 1 + skipped
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    found.append((start_line, cells))
-                start_line = reader.line_num + 1 + skipped
-            return found
+            return [(line, cells) for line, cells in csv_rows(stream, delimiter) if any(cell.strip() for cell in cells)]
     except UnicodeError as error:
         raise ConfigError(f"{file}: {not_text(error)}") from error
     except (csv.Error, TypeError) as error:
@@ -120,8 +114,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
 
 
 def _first_row(stream: Any, delimiter: str) -> Sequence[str]:
-    skip_mark(stream)
-    return next((cells for cells in csv.reader(stream, delimiter=delimiter) if any(cells)), [])
+    return next((cells for _, cells in csv_rows(stream, delimiter, strict=False) if any(cells)), [])
 
 
 def _columns(header: Sequence[str], file: Path) -> tuple[str, ...]:
@@ -167,10 +160,6 @@ def _is_text(kind: Any) -> bool:
 
 def _text(value: Any) -> str:
     """A Parquet value as a CSV cell would hold it; missing ones are empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
     if isinstance(value, (list, tuple)):
         return "|".join(map(_text, value))
-    if isinstance(value, float) and value.is_integer():  # pandas turns integers with gaps into floats
-        return str(int(value))
-    return str(value).strip()
+    return "" if says_nothing(value) else as_text(value)

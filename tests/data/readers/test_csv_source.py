@@ -270,13 +270,17 @@ def test_parquet_with_bytes_in_place_of_paths(tmp_path, cell):
 
 
 @pytest.mark.parametrize("mark", ["NA", "N/A", "nan", "NULL", "#N/A", "n/a", "#REF!", "#ZAHL!", "#SPILL!"])
-def test_marks_of_empty_cells_are_no_class_no_patient_and_no_file(tmp_path, mark):
-    text = f"id,clinical,dermoscopy,diagnosis,patient\na,a.jpg,{mark},mel,p\nb,{mark},b.jpg,{mark},{mark}\nc,c.jpg,,nev,{mark}\n"
+def test_marks_of_empty_cells_are_no_class_no_patient_no_split_and_no_file(tmp_path, mark):
+    text = (
+        f"id,clinical,dermoscopy,diagnosis,patient,split\na,a.jpg,{mark},mel,p,val\n"
+        f"b,{mark},b.jpg,{mark},{mark},{mark}\nc,c.jpg,,nev,{mark},\n"
+    )
     (tmp_path / "t.csv").write_text(text)
     lesions = read_csv(tmp_path / "t.csv")
     assert lesions.tasks == {"diagnosis": ("mel", "nev")}
     assert [set(lesion.images) for lesion in lesions] == [{"clinical"}, {"dermoscopy"}, {"clinical"}]
     assert [lesion.patient for lesion in lesions] == ["p", None, None] and not lesions.lesions[1].labels
+    assert [lesion.split for lesion in lesions] == ["valid", None, None]
     given = read_csv(tmp_path / "t.csv", labels={"diagnosis": ("diagnosis", ["mel", "nev", mark])})
     assert given.lesions[1].labels == {"diagnosis": mark}  # unless it is named as a class
 
