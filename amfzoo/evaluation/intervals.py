@@ -31,7 +31,7 @@ from .metrics import Score, task_scores
 RESAMPLES, LEVEL = 1000, 0.95
 BIASED = frozenset({"ece"})  # scores that resampling makes larger
 FEW_GROUPS = 10  # below, a percentile interval says little
-FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
+FEW_POSITIVES = 5  # patients or lesions of a class, or of all others, below which its ranking scores get no interval: too few to resample
 RANKING = ("auroc", "average_precision")
 AVERAGES = ("balanced_accuracy", "macro_f1", "auroc", "average_precision")  # over classes, each with the same weight
 SAME = "no interval: the same on nearly every resample"
@@ -184,18 +184,16 @@ def score_intervals(
 
 
 def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, Score]:
-    """Take away the intervals that a few cases of a class cannot carry, and mark the averages over such classes.
+    """Take away the intervals that a few cases of a class, or of all others, cannot carry, and mark the averages over rare classes.
 
     Args:
         found: scores with intervals, of `cases`, which are all of known class.
     """
     rare = rare_classes(cases, task)
     changed = dict(found)
-    for name in (f"{score}:{label}" for score in RANKING for label in rare):
+    for name, note in withheld(cases, task).items():
         if name in found and math.isfinite(found[name].low):
-            changed[name] = Score(
-                found[name].value, note=f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
-            )
+            changed[name] = Score(found[name].value, note=note)
     for name in AVERAGES:
         if rare and name in found and math.isfinite(found[name].low):
             changed[name] = Score(found[name].value, found[name].low, found[name].high, uncertain(rare))
@@ -212,10 +210,30 @@ def is_uncertain(score: Score) -> bool:
     return math.isfinite(score.low) and score.note.startswith(UNCERTAIN)
 
 
+def withheld(
+    cases: Cases, task: str, of_class: Sequence[str] = RANKING, of_rest: Sequence[str] = RANKING
+) -> dict[str, str]:
+    """{"score:class": why it gets no interval}: `of_class` where the class is rare, `of_rest` where all others together are.
+
+    A ranking of two sides is no surer than the smaller one: with two classes both have the same AUROC, and the average
+    precision of the frequent one loses what it loses to the few cases of the other.
+    """
+    rest = f"no interval: fewer than {FEW_POSITIVES} patients or lesions of the other classes"
+    own = f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
+    found = {f"{score}:{label}": rest for label in _rare(cases, task, rest=True) for score in of_rest}
+    return found | {f"{score}:{label}": own for label in rare_classes(cases, task) for score in of_class}
+
+
 def rare_classes(cases: Cases, task: str) -> list[str]:
     """Classes that occur, but in too few patients or lesions to resample."""
-    groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
-    count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
+    return _rare(cases, task, rest=False)
+
+
+def _rare(cases: Cases, task: str, *, rest: bool) -> list[str]:
+    """Classes of which there are some patients or lesions, but too few to resample; with `rest`, of all others together."""
+    known = cases.known(task)
+    groups, labels = np.asarray(cases.groups, dtype=str)[known], cases.labels[task][known]
+    count = {name: len(np.unique(groups[(labels == c) != rest])) for c, name in enumerate(cases.tasks[task])}
     return [name for name, n in count.items() if 0 < n < FEW_POSITIVES]
 
 
