@@ -97,14 +97,13 @@ def with_intervals(
         statistic: gives the same names on resamples.
         groups: N group names.
         binomial: name -> (N,) bool, the cases that a proportion is of; these scores
-            get an exact bound where they are 0 or 1.
+            get an exact bound where they are 0 or 1, and say where these cases are of few groups.
         resamples: 0 leaves the intervals out.
     """
     if not resamples or not any(math.isfinite(score.value) for score in points.values()):
         return dict(points)
-    groups = np.asarray(groups, dtype=str)
-    count = len(np.unique(groups))
-    if count < 2:
+    names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < 2:
         return {
             name: Score(s.value, note=s.note or "no interval: one patient or lesion only") for name, s in points.items()
         }
@@ -113,10 +112,13 @@ def with_intervals(
     for name, score in points.items():
         if not math.isfinite(score.value):
             found[name] = score
-        elif score.value in (0.0, 1.0) and name in (binomial or {}):
-            found[name] = exact(score.value, len(np.unique(groups[binomial[name]])), level)
+            continue
+        own = name in (binomial or {})
+        count = len(np.unique(index[binomial[name]])) if own else len(names)
+        if own and score.value in (0.0, 1.0):
+            found[name] = exact(score.value, count, level)
         else:
-            found[name] = _percentile_score(score.value, _centred(name, score.value, draws[name]), count, level)
+            found[name] = percentile_score(score.value, _centred(name, score.value, draws[name]), count, level)
     return found
 
 
@@ -131,7 +133,8 @@ def _centred(name: str, value: float, draws: np.ndarray) -> np.ndarray:
     return np.maximum(draws - np.nanmedian(draws) + value, 0)
 
 
-def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float) -> Score:
+def percentile_score(value: float, draws: np.ndarray, groups: int, level: float = LEVEL) -> Score:
+    """A score with the interval that its draws give, and what is to be said of one from `groups` patients or lesions."""
     low, high = percentile(draws, level)
     if math.isnan(low):
         return Score(value, note=TOO_FEW)

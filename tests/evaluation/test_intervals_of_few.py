@@ -1,4 +1,4 @@
-"""What few patients can carry: which intervals are withheld."""
+"""What few patients can carry: which intervals are withheld, and which say of how few they are."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_cases import random_probabilities
+from evaluation_cases import CLASSES, random_probabilities
 from sklearn.metrics import roc_auc_score
 
-from amfzoo.evaluation import Cases, paired_difference, score_intervals
+from amfzoo.evaluation import Cases, measure_threshold, paired_difference, score_intervals
 
 VEIL = ("absent", "present")
 
@@ -62,3 +62,32 @@ def test_two_names_of_one_difference_have_both_a_p_value_or_neither(present, kep
         assert kept or all("fewer than 5" in one.note for one in (first, second))
     for name in ("sensitivity:absent", "specificity:present", "accuracy"):
         assert math.isfinite(found[name].p), name
+
+
+def sick(patients: int, lesions: int) -> Cases:
+    """200 lesions, of which the first are MEL, `lesions` of each of so many patients: of the first all but four are found, of the
+    others all but three; the other lesions are of a patient each, every third is taken for MEL."""
+    count = patients * lesions
+    groups = [f"patient:{i // lesions if i < count else i + 1000}" for i in range(200)]
+    missed = [i for i in range(count) if i % lesions < (4 if i < lesions else 3)]
+    said = np.where(np.arange(200) < count, 1, np.where(np.arange(200) % 3 == 0, 1, 2))
+    said[missed] = 2
+    labels = np.where(np.arange(200) < count, 1, 2)
+    rows = 0.1 + 0.7 * np.eye(3)[said]
+    return Cases([str(i) for i in range(200)], {"d": CLASSES}, {"d": labels}, {"d": rows}, groups=groups)
+
+
+def test_a_sensitivity_says_of_how_few_patients_it_is():
+    cases = sick(2, 10)
+    point = measure_threshold(cases, "d", "MEL", 0.5)
+    for one in (score_intervals(cases, "d")["sensitivity:MEL"], point.sensitivity):
+        assert [one.value, one.low, one.high] == pytest.approx([13 / 20, 6 / 10, 7 / 10])  # of both, of either patient
+        assert one.note == "interval from only 2 patients or lesions"
+    found = score_intervals(cases, "d", resamples=100)
+    assert not any(found[name].note for name in ("specificity:MEL", "sensitivity:NV", "precision:MEL", "accuracy"))
+    assert found["specificity:NV"].note == found["sensitivity:MEL"].note and not point.specificity.note
+
+
+@pytest.mark.parametrize(("patients", "says"), [(9, "interval from only 9 patients or lesions"), (10, "")])
+def test_ten_patients_are_enough_to_say_nothing(patients, says):
+    assert score_intervals(sick(patients, 5), "d", resamples=100)["sensitivity:MEL"].note == says
