@@ -91,19 +91,20 @@ def to_csv(result: Mapping[str, Any]) -> str:
 
 
 def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
-    """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode."""
+    """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode that knows any."""
     modes, cells = result["modes"], _Cells()
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     tasks, without = judged_tasks(modes)
     for task in tasks:
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
-        first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
-        images = part["images"] if part else first
+        parts = {mode: part["tasks"][task] for mode, part in modes.items() if task in part["tasks"]}
+        first, part = next((mode, part) for mode, part in parts.items() if part["cases"])
+        images = part["images"]
         note = f" ({missing_sentence(images)})" if images != first else ""
         lines += ["", task.replace("_", " ") + note]
         lines += _mode_table(scores, shown(scores.values()), cells, _known_row(task, modes))
         lines += _class_table(part, images, cells)
-        if subgroups and part:
+        if subgroups:
             lines += _subgroup_tables(part["subgroups"], images, cells)
     lines += ["", unlabelled_sentence(without)] if without else []
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
@@ -253,9 +254,7 @@ def _mode_table(
     )
 
 
-def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> list[str]:
-    if not task:
-        return []
+def _class_table(task: Mapping[str, Any], mode: str, cells: _Cells) -> list[str]:
     columns = class_columns(("auroc", "sensitivity", "specificity", "precision"), task)
     head = (f"class ({MODE_TITLES[mode]})", "cases", *(score_title(name) for name in columns))
     table = [
