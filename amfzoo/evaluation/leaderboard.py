@@ -95,7 +95,7 @@ def _rows(method: str, scores: Mapping[str, SeedScore]) -> list[str]:
             (row.method, "images and metadata" if row.metadata else "images", _stated(row.avg, row.avg_sd),
              _stated(row.diagnosis, row.diagnosis_sd), row.available, f"{source}; {row.note}" if row.note else source)
         )  # fmt: skip
-    own = [_percent(scores[name]) for name in ("avg_accuracy", "diagnosis/accuracy")]
+    own = [_percent(scores.get(name)) for name in ("avg_accuracy", "diagnosis/accuracy")]
     rows.append((f"**{method}**", "images", *(f"**{text}**" for text in own), "this package", "measured here"))
     return ["Accuracy in %, official split for the published rows.", "", *table(rows[0], rows[1:]).splitlines()]
 

@@ -102,6 +102,31 @@ def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
     assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)
 
 
+@pytest.mark.parametrize("task", ["diagnosis", "streaks"])
+def test_the_row_of_the_average_is_of_all_eight_tasks_or_empty(task):
+    cases = make_derm7pt(60)
+    cases = replace(cases, labels={**cases.labels, task: np.full(60, -1)})
+    found = seed_scores([cases, cases], resamples=20)
+    lines = leaderboard("mine", found, cases).splitlines()
+    assert found["avg_balanced_accuracy"].note == found["avg_accuracy"].note == f"no labels for {task}"
+    assert "| **AVG** |  | – | – |  |  |" in lines
+    (own,) = (line.split(" | ") for line in lines if line.startswith("| **mine** |"))
+    assert own[2] == "**–**" and (own[3] == "**–**") == (task == "diagnosis")
+
+
+def test_tasks_beside_the_eight_are_not_averaged_in(runs, scores):
+    """They have figures, but no part in the row that is explained as the mean of the eight."""
+    more = []
+    for run in runs:
+        own = {
+            name: {**getattr(run, name), "tone": getattr(run, name)["streaks"]} for name in ("labels", "probabilities")
+        }
+        more.append(replace(run, tasks={**run.tasks, "tone": ("a", "b", "c")}, **own))
+    found = seed_scores(more, resamples=100)
+    assert found["tone/accuracy"].mean == scores["streaks/accuracy"].mean
+    assert found["avg_balanced_accuracy"] == scores["avg_balanced_accuracy"]
+
+
 def test_the_interval_is_of_the_mean_of_all_runs_on_the_same_patients():
     groups = [f"patient:{i // 3}" for i in range(120)]
     runs = [make_derm7pt(seed=seed, groups=groups) for seed in range(2)]
