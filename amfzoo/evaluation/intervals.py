@@ -21,12 +21,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import weighted
 from .cases import Cases
 from .metrics import Score, task_scores
+
+if TYPE_CHECKING:
+    from .seeds import SeedScore
 
 RESAMPLES, LEVEL = 1000, 0.95
 BIASED = frozenset({"ece"})  # scores that resampling makes larger
@@ -38,6 +42,7 @@ SAME = "no interval: the same on nearly every resample"
 EXACT = "exact binomial bound"
 UNCERTAIN = "interval uncertain"
 TOO_FEW = "no interval: too few cases, most resamples lack a class"
+_FROM_FEW = "interval from only"
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
 
@@ -145,7 +150,7 @@ def percentile_score(value: float, draws: np.ndarray, groups: int, level: float 
 
 def few_groups(groups: int) -> str:
     """What is to be said of an interval from that many patients or lesions; empty where they are enough."""
-    return f"interval from only {groups} patients or lesions" if groups < FEW_GROUPS else ""
+    return f"{_FROM_FEW} {groups} patients or lesions" if groups < FEW_GROUPS else ""
 
 
 def exact(value: float, groups: int, level: float = LEVEL) -> Score:
@@ -208,9 +213,14 @@ def uncertain(rare: Sequence[str]) -> str:
     return f"{UNCERTAIN}: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
 
 
-def is_uncertain(score: Score) -> bool:
+def is_uncertain(score: Score | SeedScore) -> bool:
     """Whether it has an interval, and this is of an average over classes that are too rare to resample."""
     return math.isfinite(score.low) and score.note.startswith(UNCERTAIN)
+
+
+def is_from_few(score: Score | SeedScore) -> bool:
+    """Whether it has an interval, and this is from fewer than `FEW_GROUPS` patients or lesions."""
+    return math.isfinite(score.low) and score.note.startswith(_FROM_FEW)
 
 
 def withheld(

@@ -20,7 +20,7 @@ from ..labels import DERM7PT
 from . import weighted
 from .cases import Cases
 from .checklist import averages, noted, protocol_note, rare_note, weighted_averages
-from .intervals import LEVEL, RESAMPLES, with_intervals, withhold
+from .intervals import LEVEL, RESAMPLES, proportions, with_intervals, withhold
 from .metrics import Score, task_scores, undefined
 from .paired import with_shared_groups
 
@@ -37,7 +37,7 @@ class SeedScore:
         sd: over the runs; NaN for a single one.
         low, high: interval of the mean; NaN without one.
         values: of each run, in order.
-        note: why something is missing.
+        note: why something is missing, or how the interval was made.
     """
 
     mean: float
@@ -80,7 +80,8 @@ def seed_scores(
         drawn = [_weighted(cases, weights) for cases in runs]
         return {name: np.mean([one[name] for one in drawn], axis=0) for name in points}
 
-    found = with_intervals(points, statistic, runs[0].groups, resamples=resamples, seed=seed, level=level)
+    settings = {"binomial": _proportions(runs), "resamples": resamples, "seed": seed, "level": level}
+    found = with_intervals(points, statistic, runs[0].groups, **settings)
     for task in _tasks(runs[0]):
         own = {name.removeprefix(f"{task}/"): score for name, score in found.items() if name.startswith(f"{task}/")}
         kept = withhold(own, runs[0].select(runs[0].known(task)), task)
@@ -124,6 +125,16 @@ def _weighted(cases: Cases, weights: np.ndarray) -> dict[str, np.ndarray]:
             balanced[task] = scores["balanced_accuracy"]
         found |= {f"{task}/{name}": value for name, value in scores.items()}
     found[MEAN_BALANCED] = np.mean(list(balanced.values()), axis=0) if balanced else nothing
+    return found
+
+
+def _proportions(runs: Sequence[Cases]) -> dict[str, np.ndarray]:
+    """{name: (N,) bool}, the cases that each proportion is of; of those that differ by run, the fewest."""
+    found = {}
+    for task in _tasks(runs[0]):
+        known = runs[0].known(task)
+        each = [proportions(run.labels[task], run.probabilities[task], run.tasks[task]) for run in runs]
+        found |= {f"{task}/{name}": min((one[name] & known for one in each), key=np.sum) for name in each[0]}
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evaluation_cases import make, make_derm7pt
 
+from amfzoo.checks import UNCERTAIN_NOTE
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, weighted
 from amfzoo.evaluation.checklist import checklist_differences, checklist_scores
@@ -163,3 +164,42 @@ def test_averages_over_rare_classes_say_so(runs):
         *(seed_scores(few, resamples=50)[name].note for name in ("auc_12", "avg_balanced_accuracy")),
     ]
     assert all(note.startswith("interval uncertain") and "MISC of diagnosis" in note for note in notes)
+
+
+def test_what_must_be_known_of_an_interval_is_marked_and_told_on_the_page(runs, scores):
+    """An average over a class of three lesions, and the sensitivities of seven."""
+    plain = leaderboard("mine", scores, runs[0])
+    labels = runs[0].labels["diagnosis"].copy()
+    for name, keep in (("MISC", 3), ("MEL", 7)):
+        column = runs[0].class_index("diagnosis", name)
+        labels[np.flatnonzero(labels == column)[keep:]] = runs[0].class_index("diagnosis", "NEV")
+    few = [replace(run, labels={**run.labels, "diagnosis": labels}) for run in runs]
+    found = seed_scores(few, resamples=100)
+    text = leaderboard("mine", found, few[0])
+    tasks = text.partition("## Tasks")[2].partition("## Labels")[0]
+    lines = {line.split(" | ")[0].strip("| "): line for line in tasks.splitlines() if line.startswith("| ")}
+    assert lines["12 labels"].rstrip(" |").endswith("] †") and lines["diagnosis"].count("] †") == 3
+    assert "†" not in lines["streaks"] and f"\n{UNCERTAIN_NOTE}.\n" in text
+    melanoma = found["diagnosis/sensitivity:MEL"]
+    right = [
+        (run.probabilities["diagnosis"].argmax(1) == labels)[labels == few[0].class_index("diagnosis", "MEL")]
+        for run in few
+    ]
+    assert (
+        melanoma.mean == pytest.approx(np.mean(right)) and melanoma.note == "interval from only 7 patients or lesions"
+    )
+    assert f"{100 * melanoma.high:.2f}] ‡" in text
+    assert "\n‡ from fewer than 10 patients or lesions: the interval may be too narrow.\n" in text
+    assert not {"†", "‡"} & set(plain.partition("## Labels")[0])
+
+
+def test_a_sensitivity_that_is_whole_in_all_runs_has_the_exact_bound():
+    labels = np.arange(40) % 2
+    cases = Cases([str(i) for i in range(40)], {"d": ("a", "b")}, {"d": labels}, {"d": np.eye(2)[labels]})
+    worse = cases.probabilities["d"].copy()
+    worse[:10:2] = (0.4, 0.6)  # five of a, called b
+    found = seed_scores([cases, replace(cases, probabilities={"d": worse})], resamples=50)
+    whole = found["d/sensitivity:b"]
+    assert (whole.low, whole.high) == pytest.approx((0.025 ** (1 / 20), 1))
+    called = found["d/precision:a"]  # of 20 by one run, of 15 by the other
+    assert (called.low, called.high) == pytest.approx((0.025 ** (1 / 15), 1))
