@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..checks import UNCERTAIN
-from ..manifest import WeightsRecord, load_manifest
+from ..manifest import Metric, WeightsRecord, load_manifest
 from ..registry import list_models, model_entry
 from ..text_tables import table
 
@@ -43,10 +43,13 @@ def _model(name: str) -> list[str]:
 def _weights(record: WeightsRecord) -> list[str]:
     task, classes = next(iter(record.tasks.items()))
     metrics = {m.name: m for m in reversed(record.metrics) if m.task == task}  # the first of each name wins
-    cells = [
-        f"{m.value:.3f} [{m.low:.3f}, {m.high:.3f}]{UNCERTAIN if m.uncertain else ''}" if (m := metrics.get(n)) else ""
-        for n in _SHOWN
-    ]
-    cases = next(iter(metrics.values())).cases if metrics else ""
+    cells = [_value(metrics[name]) if name in metrics else "" for name in _SHOWN]
+    cases = next((str(m.cases) for m in metrics.values() if m.cases is not None), "")
     size = sum(file.bytes for file in record.files.values()) / 1e6
-    return [f"`{record.name}`", f"{len(classes)} ({task})", *cells, str(cases), f"{size:.1f} MB", record.license]
+    return [f"`{record.name}`", f"{len(classes)} ({task})", *cells, cases, f"{size:.1f} MB", record.license]
+
+
+def _value(metric: Metric) -> str:
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [{metric.low:.3f}, {metric.high:.3f}]{UNCERTAIN if metric.uncertain else ''}"

@@ -14,6 +14,7 @@ from .options import add_json, count, print_json, usage_errors
 
 if TYPE_CHECKING:
     from ..evaluation.calibration import OperatingPoint
+    from ..evaluation.report import Cells
 
 _SPLITS = ("train", "valid", "test")
 _DESCRIPTION = """\
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--on-split without --on measures on a part of the same table: say with --split what chooses")
     from ..evaluation import measure_threshold, threshold_for_sensitivity
     from ..evaluation.cases import PATIENT_GROUP
+    from ..evaluation.report import Cells
 
     settings = {"resamples": args.resamples, "seed": args.seed}
     with usage_errors():
@@ -85,10 +87,13 @@ def run(args: argparse.Namespace) -> int:
         return exit_codes.OK
     print(f"call it {' or '.join(args.positive)} ({args.task.replace('_', ' ')}) "
           f"from a probability of {_down(chosen.threshold)}")  # fmt: skip
-    print(_line("on the lesions that chose it", chosen))
+    cells = Cells(told=())
+    print(_line("on the lesions that chose it", chosen, cells))
     if "measured" in points:
-        print(_line("on other lesions", points["measured"]))
-    else:
+        print(_line("on other lesions", points["measured"], cells))
+    for note in cells.notes:
+        print(f"* {note}")
+    if "measured" not in points:
         print("Measure it on other lesions before you trust it: --on TABLE, or --split valid --on-split test.")
     return exit_codes.OK
 
@@ -98,10 +103,6 @@ def _down(threshold: float) -> str:
     return f"{Decimal(repr(float(threshold))).normalize(Context(prec=6, rounding=ROUND_DOWN)):f}"
 
 
-def _line(where: str, point: OperatingPoint) -> str:
-    from ..evaluation.report import score_text
-
-    scores = ", ".join(
-        f"{name} {score_text(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity")
-    )
+def _line(where: str, point: OperatingPoint, cells: Cells) -> str:
+    scores = ", ".join(f"{name} {cells(getattr(point, name).to_dict())}" for name in ("sensitivity", "specificity"))
     return f"{where}: {scores} ({point.positives} positive, {point.negatives} negative)"

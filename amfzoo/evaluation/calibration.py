@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..text_tables import listed
 from . import weighted
 from .cases import Cases
-from .intervals import LEVEL, RESAMPLES, SAME, percentile, resample, with_intervals
+from .intervals import LEVEL, RESAMPLES, percentile_score, resample, with_intervals
 from .metrics import Score, undefined
 
 TEMPERATURES = (0.05, 20.0)  # the range that is searched
@@ -154,10 +154,13 @@ def threshold_for_sensitivity(
         resamples=resamples,
         seed=seed,
     )
-    low, high = percentile(draws["specificity"], level)
-    specificity = Score(point.specificity.value, low, high, "threshold chosen anew on each resample")
-    if low == high:
-        specificity = Score(point.specificity.value, note=SAME)
+    # the positive cases choose the threshold and the negative ones have the specificity: it rests on the fewer of them
+    groups = np.asarray(cases.groups, dtype=str)
+    few = min(len(np.unique(groups[side])) for side in (truth, ~truth))
+    specificity = percentile_score(point.specificity.value, draws["specificity"], few, level)
+    if math.isfinite(specificity.low):
+        how = "threshold chosen anew on each resample"
+        specificity = replace(specificity, note=f"{specificity.note}; {how}" if specificity.note else how)
     return OperatingPoint(**{**vars(point), "specificity": specificity})
 
 

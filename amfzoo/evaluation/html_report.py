@@ -86,7 +86,8 @@ def _task(
     body += [f'<p class="muted">{escape(missing_sentence(alone))}.</p>'] if alone else []
     body += _overview(task, parts)
     different = {part["images"]: (mode, part) for mode, part in reversed(parts.items())}
-    for i, (mode, part) in enumerate(reversed(different.values())):
+    # open is the first that knows a class
+    for i, (mode, part) in enumerate(sorted(reversed(different.values()), key=lambda one: not one[1]["cases"])):
         content = [
             *_classes(mode, task, part), *_plots(cases[mode], task, part, settings), *_confusion(mode, task, part),
             *_subgroups(mode, task, part, settings),

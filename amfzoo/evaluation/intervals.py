@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,16 +29,20 @@ from . import weighted
 from .cases import Cases
 from .metrics import Score, task_scores
 
+if TYPE_CHECKING:
+    from .seeds import SeedScore
+
 RESAMPLES, LEVEL = 1000, 0.95
 BIASED = frozenset({"ece"})  # scores that resampling makes larger
 FEW_GROUPS = 10  # below, a percentile interval says little
-FEW_POSITIVES = 5  # patients or lesions of a class, below which its ranking scores get no interval: too few to resample
+FEW_POSITIVES = 5  # patients or lesions of a class, or of all others, below which its ranking scores get no interval: too few to resample
 RANKING = ("auroc", "average_precision")
 AVERAGES = ("balanced_accuracy", "macro_f1", "auroc", "average_precision")  # over classes, each with the same weight
 SAME = "no interval: the same on nearly every resample"
 EXACT = "exact binomial bound"
 UNCERTAIN = "interval uncertain"
 TOO_FEW = "no interval: too few cases, most resamples lack a class"
+_FROM_FEW = "interval from only"
 _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
 
@@ -97,14 +102,13 @@ def with_intervals(
         statistic: gives the same names on resamples.
         groups: N group names.
         binomial: name -> (N,) bool, the cases that a proportion is of; these scores
-            get an exact bound where they are 0 or 1.
+            get an exact bound where they are 0 or 1, and say where these cases are of few groups.
         resamples: 0 leaves the intervals out.
     """
     if not resamples or not any(math.isfinite(score.value) for score in points.values()):
         return dict(points)
-    groups = np.asarray(groups, dtype=str)
-    count = len(np.unique(groups))
-    if count < 2:
+    names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    if len(names) < 2:
         return {
             name: Score(s.value, note=s.note or "no interval: one patient or lesion only") for name, s in points.items()
         }
@@ -113,10 +117,13 @@ def with_intervals(
     for name, score in points.items():
         if not math.isfinite(score.value):
             found[name] = score
-        elif score.value in (0.0, 1.0) and name in (binomial or {}):
-            found[name] = exact(score.value, len(np.unique(groups[binomial[name]])), level)
+            continue
+        own = name in (binomial or {})
+        count = len(np.unique(index[binomial[name]])) if own else len(names)
+        if own and score.value in (0.0, 1.0):
+            found[name] = exact(score.value, count, level)
         else:
-            found[name] = _percentile_score(score.value, _centred(name, score.value, draws[name]), count, level)
+            found[name] = percentile_score(score.value, _centred(name, score.value, draws[name]), count, level)
     return found
 
 
@@ -131,7 +138,8 @@ def _centred(name: str, value: float, draws: np.ndarray) -> np.ndarray:
     return np.maximum(draws - np.nanmedian(draws) + value, 0)
 
 
-def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float) -> Score:
+def percentile_score(value: float, draws: np.ndarray, groups: int, level: float = LEVEL) -> Score:
+    """A score with the interval that its draws give, and what is to be said of one from `groups` patients or lesions."""
     low, high = percentile(draws, level)
     if math.isnan(low):
         return Score(value, note=TOO_FEW)
@@ -142,7 +150,7 @@ def _percentile_score(value: float, draws: np.ndarray, groups: int, level: float
 
 def few_groups(groups: int) -> str:
     """What is to be said of an interval from that many patients or lesions; empty where they are enough."""
-    return f"interval from only {groups} patients or lesions" if groups < FEW_GROUPS else ""
+    return f"{_FROM_FEW} {groups} patients or lesions" if groups < FEW_GROUPS else ""
 
 
 def exact(value: float, groups: int, level: float = LEVEL) -> Score:
@@ -184,18 +192,16 @@ def score_intervals(
 
 
 def withhold(found: Mapping[str, Score], cases: Cases, task: str) -> dict[str, Score]:
-    """Take away the intervals that a few cases of a class cannot carry, and mark the averages over such classes.
+    """Take away the intervals that a few cases of a class, or of all others, cannot carry, and mark the averages over rare classes.
 
     Args:
         found: scores with intervals, of `cases`, which are all of known class.
     """
     rare = rare_classes(cases, task)
     changed = dict(found)
-    for name in (f"{score}:{label}" for score in RANKING for label in rare):
+    for name, note in withheld(cases, task).items():
         if name in found and math.isfinite(found[name].low):
-            changed[name] = Score(
-                found[name].value, note=f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
-            )
+            changed[name] = Score(found[name].value, note=note)
     for name in AVERAGES:
         if rare and name in found and math.isfinite(found[name].low):
             changed[name] = Score(found[name].value, found[name].low, found[name].high, uncertain(rare))
@@ -207,15 +213,40 @@ def uncertain(rare: Sequence[str]) -> str:
     return f"{UNCERTAIN}: fewer than {FEW_POSITIVES} patients or lesions of {', '.join(rare)}"
 
 
-def is_uncertain(score: Score) -> bool:
+def is_uncertain(score: Score | SeedScore) -> bool:
     """Whether it has an interval, and this is of an average over classes that are too rare to resample."""
     return math.isfinite(score.low) and score.note.startswith(UNCERTAIN)
 
 
+def is_from_few(score: Score | SeedScore) -> bool:
+    """Whether it has an interval, and this is from fewer than `FEW_GROUPS` patients or lesions."""
+    return math.isfinite(score.low) and score.note.startswith(_FROM_FEW)
+
+
+def withheld(
+    cases: Cases, task: str, of_class: Sequence[str] = RANKING, of_rest: Sequence[str] = RANKING
+) -> dict[str, str]:
+    """{"score:class": why it gets no interval}: `of_class` where the class is rare, `of_rest` where all others together are.
+
+    A ranking of two sides is no surer than the smaller one: with two classes both have the same AUROC, and the average
+    precision of the frequent one loses what it loses to the few cases of the other.
+    """
+    rest = f"no interval: fewer than {FEW_POSITIVES} patients or lesions of the other classes"
+    own = f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
+    found = {f"{score}:{label}": rest for label in _rare(cases, task, rest=True) for score in of_rest}
+    return found | {f"{score}:{label}": own for label in rare_classes(cases, task) for score in of_class}
+
+
 def rare_classes(cases: Cases, task: str) -> list[str]:
     """Classes that occur, but in too few patients or lesions to resample."""
-    groups, labels = np.asarray(cases.groups, dtype=str), cases.labels[task]
-    count = {name: len(np.unique(groups[labels == c])) for c, name in enumerate(cases.tasks[task])}
+    return _rare(cases, task, rest=False)
+
+
+def _rare(cases: Cases, task: str, *, rest: bool) -> list[str]:
+    """Classes of which there are some patients or lesions, but too few to resample; with `rest`, of all others together."""
+    known = cases.known(task)
+    groups, labels = np.asarray(cases.groups, dtype=str)[known], cases.labels[task][known]
+    count = {name: len(np.unique(groups[(labels == c) != rest])) for c, name in enumerate(cases.tasks[task])}
     return [name for name, n in count.items() if 0 < n < FEW_POSITIVES]
 
 

@@ -6,14 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..checks import UNCERTAIN, UNCERTAIN_NOTE
 from ..labels import DERM7PT
 from ..text_tables import table
 from .cases import Cases
 from .checklist import positive_classes
+from .intervals import FEW_GROUPS, is_from_few, is_uncertain
 from .seeds import MEAN_BALANCED, SeedScore
 
 OFFICIAL = {"train": 413, "valid": 203, "test": 395}  # cases of the official split
 _NAN = math.nan
+_FROM_FEW = " ‡"
+_NOTES = {
+    UNCERTAIN: UNCERTAIN_NOTE,
+    _FROM_FEW: f"‡ from fewer than {FEW_GROUPS} patients or lesions: the interval may be too narrow",
+}
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,16 @@ def leaderboard(
             "The interval does not hold what other seeds would change, the standard deviation does."
             if runs > 1
             else "The interval does not hold what another seed would change."
-        ),
+        )
+        + " Proportions of 0 or 100 % have an exact binomial bound.",
         "",
     ]
     if protocol:
         lines += [*_rows(method, scores), ""]
     lines += ["## Tasks", "", *_tasks(scores, cases), "", "## Labels", "", *_labels(scores, protocol)]
+    for mark, note in _NOTES.items():
+        if any(mark in line for line in lines):
+            lines += ["", f"{note}."]
     if protocol:
         lines += ["", _EXPLAINED]
     return "\n".join(lines) + "\n"
@@ -95,7 +106,7 @@ def _rows(method: str, scores: Mapping[str, SeedScore]) -> list[str]:
             (row.method, "images and metadata" if row.metadata else "images", _stated(row.avg, row.avg_sd),
              _stated(row.diagnosis, row.diagnosis_sd), row.available, f"{source}; {row.note}" if row.note else source)
         )  # fmt: skip
-    own = [_percent(scores[name]) for name in ("avg_accuracy", "diagnosis/accuracy")]
+    own = [_percent(scores.get(name)) for name in ("avg_accuracy", "diagnosis/accuracy")]
     rows.append((f"**{method}**", "images", *(f"**{text}**" for text in own), "this package", "measured here"))
     return ["Accuracy in %, official split for the published rows.", "", *table(rows[0], rows[1:]).splitlines()]
 
@@ -141,7 +152,7 @@ def _share(score: SeedScore | None) -> str:
 
 
 def _text(score: SeedScore | None, factor: float, digits: int) -> str:
-    """``75.12 sd 0.38 [72.00, 78.10]``, or a dash."""
+    """``75.12 sd 0.38 [72.00, 78.10]``, with the mark of `_NOTES` that it needs, or a dash."""
     if score is None or not math.isfinite(score.mean):
         return "–"
     text = f"{factor * score.mean:.{digits}f}"
@@ -149,4 +160,5 @@ def _text(score: SeedScore | None, factor: float, digits: int) -> str:
         text += f" sd {factor * score.sd:.{digits}f}"
     if math.isfinite(score.low):
         text += f" [{factor * score.low:.{digits}f}, {factor * score.high:.{digits}f}]"
+    text += UNCERTAIN if is_uncertain(score) else _FROM_FEW if is_from_few(score) else ""
     return text

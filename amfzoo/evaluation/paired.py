@@ -15,7 +15,6 @@ from .cases import Cases
 from .intervals import (
     AVERAGES,
     BIASED,
-    FEW_POSITIVES,
     LEVEL,
     RANKING,
     RESAMPLES,
@@ -27,6 +26,7 @@ from .intervals import (
     rare_classes,
     resample,
     uncertain,
+    withheld,
 )
 from .metrics import Score, task_scores
 from .operating_point import as_called, called_names
@@ -133,10 +133,10 @@ def _differences(a: Cases, b: Cases, task: str, resamples: int, seed: int, level
 
 
 def _withheld(found: dict[str, Difference], cases: Cases, task: str) -> dict[str, Difference]:
-    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too, nor
-    has a gain in calibration error."""
-    rare, note = rare_classes(cases, task), f"no interval: fewer than {FEW_POSITIVES} patients or lesions of this class"
-    notes = dict.fromkeys((f"{score}:{label}" for score in (*RANKING, "sensitivity") for label in rare), note)
+    """As `withhold`; what a model gains on a handful of cases has no interval either, of their sensitivity too (of the
+    specificity where the others are the handful), nor has a gain in calibration error."""
+    rare = rare_classes(cases, task)
+    notes = withheld(cases, task, of_class=(*RANKING, "sensitivity"), of_rest=(*RANKING, "specificity"))
     # resampling makes the better calibrated model's larger by more, so that the draws lie nearer to 0 than the difference
     notes |= dict.fromkeys(BIASED, "no interval: resamples of a difference in calibration error are biased towards 0")
     changed = dict(found)

@@ -91,19 +91,20 @@ def to_csv(result: Mapping[str, Any]) -> str:
 
 
 def to_text(result: Mapping[str, Any], *, subgroups: bool = False) -> str:
-    """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode."""
-    modes, cells = result["modes"], _Cells()
+    """The main scores as aligned text for a terminal; modes side by side, classes and `subgroups` of the first mode that knows any."""
+    modes, cells = result["modes"], Cells()
     lines = [f"{MODE_TITLES[mode]}: {describe(part)}" for mode, part in modes.items()]
     tasks, without = judged_tasks(modes)
     for task in tasks:
         scores = {mode: part["tasks"].get(task, {}).get("scores", {}) for mode, part in modes.items()}
-        first, part = next((mode, part["tasks"].get(task)) for mode, part in modes.items())
-        images = part["images"] if part else first
+        parts = {mode: part["tasks"][task] for mode, part in modes.items() if task in part["tasks"]}
+        first, part = next((mode, part) for mode, part in parts.items() if part["cases"])
+        images = part["images"]
         note = f" ({missing_sentence(images)})" if images != first else ""
         lines += ["", task.replace("_", " ") + note]
         lines += _mode_table(scores, shown(scores.values()), cells, _known_row(task, modes))
         lines += _class_table(part, images, cells)
-        if subgroups and part:
+        if subgroups:
             lines += _subgroup_tables(part["subgroups"], images, cells)
     lines += ["", unlabelled_sentence(without)] if without else []
     protocol = dict.fromkeys(name for part in modes.values() for name in part["checklist"])
@@ -218,15 +219,20 @@ def p_text(p: float | None) -> str:
     return f"p {p:.3f}" if p >= 0.0005 else "p < 0.001"
 
 
-class _Cells:
-    """Texts of scores; what must be known of one is marked, and collected in `notes`."""
+class Cells:
+    """Texts of scores; what must be known of one is marked, and collected in `notes`.
 
-    def __init__(self) -> None:
+    Args:
+        told: beginnings of notes that are told elsewhere; default the exact bound, of which `interval_sentence` speaks.
+    """
+
+    def __init__(self, told: tuple[str, ...] = (EXACT,)) -> None:
+        self.told = told
         self.notes: dict[str, None] = {}
 
     def __call__(self, score: Mapping[str, Any] | None, text: Callable[[Mapping[str, Any]], str] = score_text) -> str:
         note = score["note"] if score is not None and score["value"] is not None else ""
-        if not note or note.startswith(EXACT):  # of which the sentence below the tables speaks
+        if not note or note.startswith(self.told):
             return UNDEFINED if score is None else text(score)
         self.notes[note] = None
         return f"{text(score)}*"
@@ -243,7 +249,7 @@ def _known_row(task: str, modes: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _mode_table(
     scores: Mapping[str, Mapping[str, Any]],
     names: tuple[str, ...],
-    cells: _Cells,
+    cells: Cells,
     first: Sequence[tuple[str, ...]] = (),
 ) -> list[str]:
     """Rows of scores, a column per mode; `first` goes above them."""
@@ -253,9 +259,7 @@ def _mode_table(
     )
 
 
-def _class_table(task: Mapping[str, Any] | None, mode: str, cells: _Cells) -> list[str]:
-    if not task:
-        return []
+def _class_table(task: Mapping[str, Any], mode: str, cells: Cells) -> list[str]:
     columns = class_columns(("auroc", "sensitivity", "specificity", "precision"), task)
     head = (f"class ({MODE_TITLES[mode]})", "cases", *(score_title(name) for name in columns))
     table = [
@@ -275,7 +279,7 @@ def class_columns(names: tuple[str, ...], task: Mapping[str, Any]) -> tuple[str,
     return names + (CALLED_BY_CLASS if CALLED_MACRO_F1 in task["scores"] else ())
 
 
-def _subgroup_tables(subgroups: Mapping[str, Any], mode: str, cells: _Cells) -> list[str]:
+def _subgroup_tables(subgroups: Mapping[str, Any], mode: str, cells: Cells) -> list[str]:
     lines = []
     for column, parts in subgroups.items():
         names = list(dict.fromkeys(name for part in parts for name in part["scores"]))

@@ -20,12 +20,12 @@ from ..labels import DERM7PT
 from . import weighted
 from .cases import Cases
 from .checklist import averages, noted, protocol_note, rare_note, weighted_averages
-from .intervals import LEVEL, RESAMPLES, with_intervals, withhold
-from .metrics import Score, task_scores
+from .intervals import LEVEL, RESAMPLES, proportions, with_intervals, withhold
+from .metrics import Score, task_scores, undefined
 from .paired import with_shared_groups
 
 KINDS = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "sensitivity", "specificity", "precision")
-MEAN_BALANCED = "avg_balanced_accuracy"  # unweighted mean over the tasks
+MEAN_BALANCED = "avg_balanced_accuracy"  # unweighted mean over the tasks of `_averaged`
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SeedScore:
         sd: over the runs; NaN for a single one.
         low, high: interval of the mean; NaN without one.
         values: of each run, in order.
-        note: why something is missing.
+        note: why something is missing, or how the interval was made.
     """
 
     mean: float
@@ -64,7 +64,7 @@ def seed_scores(
 
     Returns:
         {name: SeedScore}: first avg_accuracy, auc_12 and auc_24 where the eight Derm7pt
-        tasks are there, then avg_balanced_accuracy, then the tasks.
+        tasks are there, then avg_balanced_accuracy (of these eight, else of all tasks), then the tasks.
 
     Raises:
         ConfigError: no run, or other lesions, patients, labels or classes in one of them.
@@ -80,12 +80,13 @@ def seed_scores(
         drawn = [_weighted(cases, weights) for cases in runs]
         return {name: np.mean([one[name] for one in drawn], axis=0) for name in points}
 
-    found = with_intervals(points, statistic, runs[0].groups, resamples=resamples, seed=seed, level=level)
+    settings = {"binomial": _proportions(runs), "resamples": resamples, "seed": seed, "level": level}
+    found = with_intervals(points, statistic, runs[0].groups, **settings)
     for task in _tasks(runs[0]):
         own = {name.removeprefix(f"{task}/"): score for name, score in found.items() if name.startswith(f"{task}/")}
         kept = withhold(own, runs[0].select(runs[0].known(task)), task)
         found |= {f"{task}/{name}": score for name, score in kept.items()}
-    for name, tasks in (("auc_12", DERM7PT.tasks), ("auc_24", DERM7PT.tasks), (MEAN_BALANCED, _tasks(runs[0]))):
+    for name, tasks in (("auc_12", DERM7PT.tasks), ("auc_24", DERM7PT.tasks), (MEAN_BALANCED, _averaged(runs[0]))):
         if name in found:
             found[name] = noted(found[name], rare_note(runs[0], tasks))
     return {
@@ -99,8 +100,11 @@ def _scores(cases: Cases) -> dict[str, Score]:
     if not protocol_note(cases):
         found |= averages(cases)
     tasks = {task: task_scores(cases, task) for task in _tasks(cases)}
-    balanced = [scores["balanced_accuracy"].value for scores in tasks.values()]
-    found[MEAN_BALANCED] = Score(float(np.mean(balanced)) if balanced else math.nan)
+    averaged = _averaged(cases)
+    if lacking := [task for task in averaged or cases.tasks if task not in tasks]:
+        found[MEAN_BALANCED] = undefined(f"no labels for {', '.join(lacking)}")
+    else:
+        found[MEAN_BALANCED] = Score(float(np.mean([tasks[task]["balanced_accuracy"].value for task in averaged])))
     for task, scores in tasks.items():
         found |= {f"{task}/{name}": score for name, score in scores.items() if name.partition(":")[0] in KINDS}
     return found
@@ -110,15 +114,27 @@ def _weighted(cases: Cases, weights: np.ndarray) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     if not protocol_note(cases):
         found |= weighted_averages(cases, weights)
-    balanced = []
+    nothing = np.full(len(weights), math.nan)
+    balanced = dict.fromkeys(_averaged(cases), nothing)
     for task in _tasks(cases):
         known = cases.known(task)
         scores = weighted.task_scores(
             cases.labels[task][known], cases.probabilities[task][known], weights[:, known], cases.tasks[task]
         )
-        balanced.append(scores["balanced_accuracy"])
+        if task in balanced:
+            balanced[task] = scores["balanced_accuracy"]
         found |= {f"{task}/{name}": value for name, value in scores.items()}
-    found[MEAN_BALANCED] = np.mean(balanced, axis=0) if balanced else np.full(len(weights), math.nan)
+    found[MEAN_BALANCED] = np.mean(list(balanced.values()), axis=0) if balanced else nothing
+    return found
+
+
+def _proportions(runs: Sequence[Cases]) -> dict[str, np.ndarray]:
+    """{name: (N,) bool}, the cases that each proportion is of; of those that differ by run, the fewest."""
+    found = {}
+    for task in _tasks(runs[0]):
+        known = runs[0].known(task)
+        each = [proportions(run.labels[task], run.probabilities[task], run.tasks[task]) for run in runs]
+        found |= {f"{task}/{name}": min((one[name] & known for one in each), key=np.sum) for name in each[0]}
     return found
 
 
@@ -126,6 +142,11 @@ def _tasks(cases: Cases) -> list[str]:
     """The tasks with a label, those of Derm7pt in its order first."""
     known = [task for task in cases.tasks if cases.known(task).any()]
     return sorted(known, key=lambda task: list(DERM7PT.tasks).index(task) if task in DERM7PT.tasks else len(known) + 8)
+
+
+def _averaged(cases: Cases) -> list[str]:
+    """The tasks whose mean stands beside AVG, with a label or not: its eight, where it is there; else all with a label."""
+    return _tasks(cases) if protocol_note(cases) else list(DERM7PT.tasks)
 
 
 def _sd(values: tuple[float, ...]) -> float:

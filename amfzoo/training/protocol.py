@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -166,7 +167,8 @@ def _write(
     for mode, found in alone.items():
         key = "avg_accuracy" if "avg_accuracy" in found else next(iter(found))
         title = "AVG" if key == "avg_accuracy" else key.replace("_", " ")
-        text += f"\nWith the {mode} image alone the mean over the runs is {title} {100 * found[key].mean:.2f} %.\n"
+        if math.isfinite(found[key].mean):
+            text += f"\nWith the {mode} image alone the mean over the runs is {title} {100 * found[key].mean:.2f} %.\n"
     data = {
         "method": name, "data": lesions.name, "seeds": list(runs), "remarks": _remarks(lesions),
         "lesions": {mode: {"all": len(of), "known": {task: int(of.known(task).sum()) for task in of.tasks}} for mode, of in cases.items()},

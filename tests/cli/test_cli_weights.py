@@ -48,6 +48,20 @@ def test_list_filters_by_model_and_by_weights(run, saved, tmp_path, monkeypatch)
     assert lines[4] == "  no weights yet"
 
 
+def test_the_table_of_weights_has_figures_with_and_without_an_interval(run, saved, tmp_path, monkeypatch):
+    record = record_of("amf_test.tiny", saved, tiny_model().tasks)
+    task = next(iter(record["tasks"]))
+    of = {"task": task, "data": "some lesions"}
+    record["metrics"] = [
+        {**of, "name": "macro_f1", "value": 0.5, "low": 0.25, "high": 0.75, "uncertain": True},
+        {**of, "name": "auroc", "value": 0.8125},
+    ]
+    monkeypatch.setenv("AMFZOO_MANIFEST", str(listed(tmp_path, record, "amf_test.tiny")))
+    (line,) = (line for line in run("list", "--markdown").out.splitlines() if line.startswith("| `amf_test.tiny`"))
+    cells = [cell.strip() for cell in line.split("|")]
+    assert cells[3:7] == ["0.500 [0.250, 0.750] †", "", "0.812", ""]
+
+
 def test_list_without_a_match(run):
     ended = run("list", "zzz")
     assert (ended.code, ended.out) == (0, "") and "'zzz'" in ended.err

@@ -204,3 +204,34 @@ def test_interval_of_the_specificity_ties_where_the_threshold_does():
     cases = Cases(list(map(str, range(120))), {"d": ("N", "M")}, {"d": labels}, {"d": np.stack([1 - p, p], 1)})
     found = threshold_for_sensitivity(cases, "d", "M", 0.9, resamples=200).specificity
     assert found.value == 0.5 and found.low < 0.5 < found.high
+
+
+@pytest.mark.parametrize(("few", "patients"), [("all", 3), ("positive", 4), ("negative", 4), ("none", None)])
+def test_an_interval_from_few_patients_says_so_also_where_the_threshold_is_chosen_anew(few, patients):
+    """Of few positive patients, too, who choose the threshold."""
+    base = make(100, skill=1)
+    of = {"all": np.full(100, True), "none": np.full(100, False), "positive": base.labels["diagnosis"] == 1}
+    of["negative"] = ~of["positive"]
+    groups = [f"patient:{i % patients if of[few][i] else i + 10}" for i in range(100)]
+    cases = Cases(**{**vars(base), "groups": groups})
+    found = threshold_for_sensitivity(cases, "diagnosis", "MEL", 0.8, resamples=50)
+    from_few, anew = f"interval from only {patients} patients or lesions", "threshold chosen anew on each resample"
+    assert found.specificity.note == (anew if few == "none" else f"{from_few}; {anew}")
+    assert found.sensitivity.note == (from_few if few in ("all", "positive") else "")
+    fixed = measure_threshold(cases, "diagnosis", "MEL", found.threshold, resamples=50)
+    assert fixed.specificity.note == (from_few if few in ("all", "negative") else "")
+
+
+def test_a_specificity_that_few_resamples_define_has_no_interval():
+    """Two patients, one with all positive cases: on half of the resamples there is no threshold or nothing to call by it."""
+    rows = np.array([[0.1, 0.9], [0.6, 0.4], [0.4, 0.6], [0.7, 0.3]])
+    groups = ["patient:a", "patient:a", "patient:b", "patient:b"]
+    cases = Cases(range(4), {"d": ("N", "M")}, {"d": np.array([1, 1, 0, 0])}, {"d": rows}, groups=groups)
+    notes = {
+        threshold_for_sensitivity(cases, "d", "M", 1, resamples=50, seed=seed).specificity.note for seed in range(6)
+    }
+    assert "no interval: too few cases, most resamples lack a class" in notes
+    assert notes <= {
+        "no interval: too few cases, most resamples lack a class",
+        "no interval: the same on nearly every resample",
+    }

@@ -95,3 +95,28 @@ def test_patients_whose_lesions_chose_do_not_measure(capsys, tmp_path):
     options = ("--positive", "MEL", "--sensitivity", ".9", "--on", tmp_path / "second.csv")
     code, _, err = run(capsys, tmp_path / "first.csv", *options)
     assert code == 2 and "60 patients have lesions among those that chose" in err
+
+
+def test_what_must_be_known_of_the_figures_is_told_in_the_text(capsys, tmp_path):
+    """Every note that --json has, and a mark at its figure."""
+    path = tmp_path / "cases.csv"
+    groups = [f"patient:{i % 3}" if i < 70 else f"patient:{i}" for i in range(120)]
+    make(120, skill=2, splits=["valid"] * 70 + ["test"] * 50, groups=groups).write(path)
+    wanted = ("--positive", "MEL", "--sensitivity", ".8", "--split", "valid", "--on-split", "test", "--resamples", "50")
+    _, out, _ = run(capsys, path, *wanted)
+    points = json.loads(run(capsys, path, *wanted, "--json")[1])
+    scores = [points[point][name] for point in ("chosen", "measured") for name in ("sensitivity", "specificity")]
+    notes = {score["note"] for score in scores if score["note"]}
+    assert "interval from only 3 patients or lesions" in notes and len(notes) > 1
+    assert {line.removeprefix("* ") for line in out.splitlines() if line.startswith("* ")} == notes
+    told = [bool(cell.split("]")[1].startswith("*")) for cell in out.split("[")[1:]]
+    assert told == [bool(score["note"]) for score in scores]
+
+
+def test_an_exact_bound_is_told(capsys, tmp_path):
+    path = tmp_path / "cases.csv"
+    make(60, skill=2).write(path)
+    _, out, _ = run(capsys, path, "--positive", "MEL", "--sensitivity", "1", "--resamples", "50")
+    positives = (Cases.read(path).labels["diagnosis"] == 1).sum()
+    assert f"sensitivity 1.000 [{0.025 ** (1 / positives):.3f}, 1.000]*" in out
+    assert f"* exact binomial bound, {positives} independent patients or lesions" in out.splitlines()

@@ -46,3 +46,39 @@ def test_what_must_be_known_of_a_figure_is_told_below_the_text():
     note = f"interval uncertain: fewer than 5 patients or lesions of {cases.tasks['diagnosis'][1]}"
     assert f"* {note}" in lines and next(line for line in lines if "macro-F1" in line).endswith("]*")
     assert not next(line for line in lines if line.startswith("  accuracy")).endswith("*")
+
+
+def test_classes_are_those_of_the_first_mode_with_a_label():
+    """The mode of both images has no labelled case of one task, and lacks another."""
+    tasks = dict.fromkeys(("diagnosis", "streaks", "tone"), ("x", "y"))
+    labels, unknown = np.arange(40) % 2, np.full(40, -1)
+    rows = np.random.default_rng(0).dirichlet((1, 1), 40)
+
+    def of(mode: str, known: tuple[str, ...], names: tuple[str, ...]) -> Cases:
+        truth = {task: labels if task in known else unknown for task in names}
+        return Cases(
+            [str(i) for i in range(40)],
+            {task: tasks[task] for task in names},
+            truth,
+            dict.fromkeys(names, rows),
+            mode=mode,
+        )
+
+    modes = {
+        "both": of("both", ("diagnosis",), ("diagnosis", "streaks")),
+        "clinical": of("clinical", ("streaks", "tone"), ("streaks", "tone")),
+    }
+    result = evaluate(modes, resamples=0)
+    text, page = to_text(result), html_report.render_html(result, modes, title="t")
+    sections = {part.splitlines()[0].partition(" (")[0]: part for part in text.split("\n\n")}
+    assert "class (both images)" in sections["diagnosis"]
+    for task in ("streaks", "tone"):
+        assert "class (clinical only)" in sections[task] and "both" not in sections[task].partition("class (")[2]
+        scores = result["modes"]["clinical"]["tasks"][task]["scores"]
+        (line,) = (line for line in sections[task].splitlines() if line.startswith("  x "))
+        assert line.split()[1:] == [
+            "20",
+            *(f"{scores[f'{kind}:x']['value']:.3f}" for kind in ("auroc", "sensitivity", "specificity", "precision")),
+        ]
+    assert "<summary>Both images, by class" in page.partition(">streaks</h2>")[2]
+    assert "<h3>Clinical only, by class</h3>" in page.partition(">streaks</h2>")[2].partition("<details>")[0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from evaluation_cases import make, make_derm7pt
 
+from amfzoo.checks import UNCERTAIN_NOTE
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, weighted
 from amfzoo.evaluation.checklist import checklist_differences, checklist_scores
@@ -102,6 +103,31 @@ def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
     assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)
 
 
+@pytest.mark.parametrize("task", ["diagnosis", "streaks"])
+def test_the_row_of_the_average_is_of_all_eight_tasks_or_empty(task):
+    cases = make_derm7pt(60)
+    cases = replace(cases, labels={**cases.labels, task: np.full(60, -1)})
+    found = seed_scores([cases, cases], resamples=20)
+    lines = leaderboard("mine", found, cases).splitlines()
+    assert found["avg_balanced_accuracy"].note == found["avg_accuracy"].note == f"no labels for {task}"
+    assert "| **AVG** |  | – | – |  |  |" in lines
+    (own,) = (line.split(" | ") for line in lines if line.startswith("| **mine** |"))
+    assert own[2] == "**–**" and (own[3] == "**–**") == (task == "diagnosis")
+
+
+def test_tasks_beside_the_eight_are_not_averaged_in(runs, scores):
+    """They have figures, but no part in the row that is explained as the mean of the eight."""
+    more = []
+    for run in runs:
+        own = {
+            name: {**getattr(run, name), "tone": getattr(run, name)["streaks"]} for name in ("labels", "probabilities")
+        }
+        more.append(replace(run, tasks={**run.tasks, "tone": ("a", "b", "c")}, **own))
+    found = seed_scores(more, resamples=100)
+    assert found["tone/accuracy"].mean == scores["streaks/accuracy"].mean
+    assert found["avg_balanced_accuracy"] == scores["avg_balanced_accuracy"]
+
+
 def test_the_interval_is_of_the_mean_of_all_runs_on_the_same_patients():
     groups = [f"patient:{i // 3}" for i in range(120)]
     runs = [make_derm7pt(seed=seed, groups=groups) for seed in range(2)]
@@ -138,3 +164,42 @@ def test_averages_over_rare_classes_say_so(runs):
         *(seed_scores(few, resamples=50)[name].note for name in ("auc_12", "avg_balanced_accuracy")),
     ]
     assert all(note.startswith("interval uncertain") and "MISC of diagnosis" in note for note in notes)
+
+
+def test_what_must_be_known_of_an_interval_is_marked_and_told_on_the_page(runs, scores):
+    """An average over a class of three lesions, and the sensitivities of seven."""
+    plain = leaderboard("mine", scores, runs[0])
+    labels = runs[0].labels["diagnosis"].copy()
+    for name, keep in (("MISC", 3), ("MEL", 7)):
+        column = runs[0].class_index("diagnosis", name)
+        labels[np.flatnonzero(labels == column)[keep:]] = runs[0].class_index("diagnosis", "NEV")
+    few = [replace(run, labels={**run.labels, "diagnosis": labels}) for run in runs]
+    found = seed_scores(few, resamples=100)
+    text = leaderboard("mine", found, few[0])
+    tasks = text.partition("## Tasks")[2].partition("## Labels")[0]
+    lines = {line.split(" | ")[0].strip("| "): line for line in tasks.splitlines() if line.startswith("| ")}
+    assert lines["12 labels"].rstrip(" |").endswith("] †") and lines["diagnosis"].count("] †") == 3
+    assert "†" not in lines["streaks"] and f"\n{UNCERTAIN_NOTE}.\n" in text
+    melanoma = found["diagnosis/sensitivity:MEL"]
+    right = [
+        (run.probabilities["diagnosis"].argmax(1) == labels)[labels == few[0].class_index("diagnosis", "MEL")]
+        for run in few
+    ]
+    assert (
+        melanoma.mean == pytest.approx(np.mean(right)) and melanoma.note == "interval from only 7 patients or lesions"
+    )
+    assert f"{100 * melanoma.high:.2f}] ‡" in text
+    assert "\n‡ from fewer than 10 patients or lesions: the interval may be too narrow.\n" in text
+    assert not {"†", "‡"} & set(plain.partition("## Labels")[0])
+
+
+def test_a_sensitivity_that_is_whole_in_all_runs_has_the_exact_bound():
+    labels = np.arange(40) % 2
+    cases = Cases([str(i) for i in range(40)], {"d": ("a", "b")}, {"d": labels}, {"d": np.eye(2)[labels]})
+    worse = cases.probabilities["d"].copy()
+    worse[:10:2] = (0.4, 0.6)  # five of a, called b
+    found = seed_scores([cases, replace(cases, probabilities={"d": worse})], resamples=50)
+    whole = found["d/sensitivity:b"]
+    assert (whole.low, whole.high) == pytest.approx((0.025 ** (1 / 20), 1))
+    called = found["d/precision:a"]  # of 20 by one run, of 15 by the other
+    assert (called.low, called.high) == pytest.approx((0.025 ** (1 / 15), 1))

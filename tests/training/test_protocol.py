@@ -6,8 +6,11 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from evaluation_cases import make_derm7pt
 
 from amfzoo import create_model
 from amfzoo.cli import exit_codes, main
@@ -176,3 +179,21 @@ def test_a_test_split_that_cannot_be_judged_is_refused_before_training(release, 
         train_seeds("amf_test", damaged, out=tmp_path, seeds=[0])
     with pytest.raises(pytest.fail.Exception, match="trained"):  # such a lesion is left out
         train_seeds("amf_test", damaged, out=tmp_path, seeds=[0], on_bad_image="skip")
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_mean_of_one_image_is_told_where_there_is_one(release, tmp_path, monkeypatch, labelled):
+    """Without a label of one of the eight tasks there is no AVG."""
+    cases = make_derm7pt(60)
+    alone = cases if labelled else replace(cases, labels={**cases.labels, "streaks": np.full(60, -1)})
+    run = SimpleNamespace(model=create_model("amf_test"), folder=tmp_path)
+    monkeypatch.setattr(protocol, "finetune", lambda *_, **__: run)
+    monkeypatch.setattr(protocol, "judge", lambda *_, **__: {"both": cases, "clinical": alone})
+    train_seeds("amf_test", f"derm7pt:{release}", out=tmp_path, seeds=[0, 1], resamples=0)
+    text, average = (
+        (tmp_path / "leaderboard.md").read_text(),
+        checklist_scores(cases, resamples=0)["avg_accuracy"].value,
+    )
+    told = f"With the clinical image alone the mean over the runs is AVG {100 * average:.2f} %.\n"
+    assert text.endswith(told) if labelled else "image alone" not in text
+    assert "nan" not in text.lower()
