@@ -13,7 +13,8 @@ from .errors import ConfigError
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*/[A-Za-z0-9_][A-Za-z0-9._-]*")
+_PART = r"(?=[^/]{1,96}(?:/|$))[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?"
+_REPO = re.compile(f"{_PART}/{_PART}")
 
 
 def is_plain_name(name: object) -> bool:
@@ -31,7 +32,12 @@ def is_commit(revision: object) -> bool:
 
 def is_repo_id(repo: object) -> bool:
     """Whether `repo` reads `organisation/name` as the Hub allows it."""
-    return isinstance(repo, str) and bool(_REPO.fullmatch(repo)) and ".." not in repo and "--" not in repo
+    return (
+        isinstance(repo, str)
+        and bool(_REPO.fullmatch(repo))
+        and not any(part in repo for part in ("..", "--"))
+        and not repo.endswith(".git")
+    )
 
 
 def is_sha256(value: object) -> bool:

@@ -21,6 +21,10 @@ _LFS = b"version https://git-lfs"  # how a pointer starts
 _CHUNK = 256 * 1024  # bytes; stays in the processor's cache
 
 
+class OutOfReachError(WeightsError):
+    """A file that is there, but cannot be read from here: which says nothing against it."""
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """sha256 of a file as 64 hex digits, read in pieces of 256 KiB."""
     digest = hashlib.sha256()
@@ -84,7 +88,7 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
+        raise _unreadable(path, error) from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, or a number of thousands of digits
         raise WeightsError(f"{path} is not readable JSON ({error}); write or download the folder again.") from error
     if not isinstance(config, dict):
@@ -106,7 +110,11 @@ def _member(folder: Path, name: str) -> Path:
     if not is_plain_name(name):
         raise WeightsError(f"{name!r} is not a plain file name in {folder}.")
     path = folder / name
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a folder on the way may not be entered
+        raise _unreadable(path, error) from error
+    if not there:
         others = sorted(p.name for p in folder.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".ckpt", ".pkl"))
         pickled = f" {', '.join(others)} will not be read: pickle files can run code." if others else ""
         state = "is a link to a file that is missing" if path.is_symlink() else "is missing"
@@ -120,7 +128,7 @@ def inside(folder: Path, path: Path) -> Path:
     """`path`, if it does not lead out of the model folder; WeightsError if a link there does."""
     real = path.resolve()
     if not any(real.is_relative_to(allowed) for allowed in _allowed_roots(folder)):
-        raise WeightsError(f"{path} links to {real}, outside its folder; put the file itself in the folder.")
+        raise OutOfReachError(f"{path} links to {real}, outside its folder; put the file itself in the folder.")
     return path
 
 
@@ -148,12 +156,16 @@ def _verify(path: Path, record: FileRecord, stated_by: str, sha256: Callable[[Pa
     try:
         found = sha256(path)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from error
+        raise _unreadable(path, error) from error
     if found != record.sha256:
         raise WeightsError(
             f"{path} is damaged or altered: its sha256 is {found}, {stated_by} says {record.sha256}. "
             "Do not use it; write or download it again."
         )
+
+
+def _unreadable(path: Path, error: OSError) -> OutOfReachError:
+    return OutOfReachError(f"{path} cannot be read ({error.strerror or error}); check its permissions.")
 
 
 def _is_pointer(path: Path) -> bool:

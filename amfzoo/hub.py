@@ -18,7 +18,7 @@ from pathlib import Path
 from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import check_folder
-from .folder_check import missing_folder
+from .folder_check import OutOfReachError, missing_folder
 from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline, remember
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
@@ -175,6 +175,8 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
         if record is None and not place.offline:
             evict(folder / CONFIG_FILE)
         raise ConfigError(f"{place.repo} at commit {commit}: {error}") from error
+    except OutOfReachError as error:  # nothing is wrong with it, and it may be somebody else's
+        raise WeightsError(f"{place.repo} at commit {commit}: {error}") from error
     except WeightsError as error:
         if record is not None and _agrees_with_itself(folder, place.files):
             raise WeightsError(

@@ -159,7 +159,7 @@ def fetch_examples(place: Place, folder: Path) -> None:
         for name in filter(is_plain_name, found.values()):
             if name.endswith(_PICTURES) and not (folder / EXAMPLE_FOLDER / name).exists():
                 _download(place, f"{EXAMPLE_FOLDER}/{name}", folder.name)
-    except (WeightsError, ValueError, AttributeError) as error:
+    except (WeightsError, ValueError, AttributeError, OSError, RecursionError) as error:
         _log.debug("no golden outputs: %s", error)
 
 

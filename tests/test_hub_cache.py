@@ -1,0 +1,54 @@
+"""What others left in the cache or wrote on the Hub: sound files stay, and nothing ends in an error of the client."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from hub_case import CONFIG, STATE, folder, pinned, published, server  # noqa: F401
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
+
+from amfzoo import folder_check, hub
+from amfzoo.errors import ConfigError, WeightsError
+from amfzoo.folder import write_folder
+
+
+@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize("how", ["permission", "elsewhere"])
+def test_what_cannot_be_read_from_here_stays_in_the_cache(server, folder, tmp_path, monkeypatch, how, offline):
+    """A cache that several share, or whose files lie on another disk: nothing says that they are wrong."""
+    commit = published(server, folder)
+    files = [hub.resolve(pinned(commit)).folder / name for name in ("config.json", "model.safetensors")]
+    before = [file.read_bytes() for file in files]
+    if how == "permission":
+        denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        monkeypatch.setattr(folder_check, "sha256_of", lambda path: (_ for _ in ()).throw(denied))
+    else:
+        for number, file in enumerate(files):
+            blob, store = file.resolve(), tmp_path / f"store{number}"
+            blob.rename(store)
+            blob.symlink_to(store)
+    with pytest.raises(
+        WeightsError, match="check its permissions" if how == "permission" else "outside its folder"
+    ) as told:
+        hub.resolve(pinned(commit), local_files_only=offline)
+    assert "removed" not in str(told.value) and [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.parametrize("repo", ["a/b.git", "a/b-", "a-/b", "a/b.", f"a/{'b' * 97}", f"{'a' * 97}/b"])
+@pytest.mark.parametrize("offline", [True, False])
+def test_names_that_the_client_refuses_are_refused_before_it_is_asked(server, repo, offline):
+    for revision in ("", f"@{'a' * 40}"):
+        with pytest.raises(ConfigError, match="is not 'hf-hub:organisation/name'"):
+            hub.resolve(f"hf-hub:{repo}{revision}", local_files_only=offline)
+    assert not server.requests
+    with pytest.raises(HFValidationError):
+        validate_repo_id(repo)
+
+
+@pytest.mark.parametrize("golden", [b"[" * 200_000, b"\xff", b"[1]"])
+def test_golden_outputs_that_are_none_do_not_hinder_a_download(server, tmp_path, golden):
+    hostile = write_folder(tmp_path / "hostile", config=CONFIG, state=STATE, card="", examples={"golden.json": golden})
+    assert hub.download(pinned(published(server, hostile))).name
