@@ -101,7 +101,8 @@ def _report(result: TableResult, args: argparse.Namespace) -> None:
     if not result.finished:
         again = "the same command without --overwrite" if args.overwrite else "the same command"
         part = args.out if result.out.is_dir() else f"{args.out}.part"
-        say(f"amfzoo: interrupted: {part} has {result.done} of {result.rows} rows; {again} goes on from there")
+        whole = " (whole shards alone are kept)" if result.out.is_dir() else ""
+        say(f"amfzoo: interrupted: {part} has {result.done} of {result.rows} rows{whole}; {again} goes on from there")
     elif result.earlier == result.rows and not args.retry_errors and not args.quiet:
         say(f"{args.out} was complete already, {result.rows} rows; nothing to do")
     elif not args.quiet:
