@@ -81,7 +81,10 @@ class PairDataset(Dataset):
         for reason in list(bad.values())[:5]:
             logger.warning("left out: %s", reason)
         if bad:
-            logger.warning("%s: %d lesions with an unreadable image are left out", lesions.name, len(bad))
+            logger.warning(
+                "%s: %d lesions with an unreadable image are left out; `amfzoo data check` lists them",
+                *(lesions.name, len(bad)),
+            )
         self._rows = np.array([row for row in range(len(usable)) if row not in bad], dtype=np.int64)
         self.lesions: list[Lesion] = [usable[row] for row in self._rows]
         if not self.lesions:
