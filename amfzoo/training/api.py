@@ -21,6 +21,7 @@ from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
 from .device import determinism, leaving_random_state, make_accelerator
+from .errors import NoLesionLeft
 from .identity import fingerprint
 from .loop import Trainer
 from .prepare import build_model, task_names, with_advice, with_start_share
@@ -190,7 +191,7 @@ def datasets(
     accelerator: Accelerator,
     progress: bool,
 ) -> tuple[PairDataset, PairDataset | None]:
-    """Training and validation lesions that have an image and a label; no validation where none is held out.
+    """Training and validation lesions that have an image and a label; no validation where none such is held out, with a warning.
 
     Raises:
         ConfigError: nothing to train on.
@@ -229,13 +230,17 @@ def datasets(
                     config.valid,
                 )
             return train, None
-        valid = PairDataset(
-            replace(parts["valid"], name=f"{lesions.name}, valid"),
-            network.preprocess,
-            cache_gb=config.cache_gb,
-            progress=bar,
-            **keep,
-        )
+        try:
+            valid = PairDataset(
+                replace(parts["valid"], name=f"{lesions.name}, valid"),
+                network.preprocess,
+                cache_gb=config.cache_gb,
+                progress=bar,
+                **keep,
+            )
+        except NoLesionLeft as error:
+            logger.warning("%s; so no epoch is chosen and the probabilities are not calibrated", error)
+            return train, None
     return train, valid
 
 
