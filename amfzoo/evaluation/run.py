@@ -124,6 +124,13 @@ def _answered(name: str, lesions: list[Lesion], answers: list, mode: str) -> lis
 def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: bool) -> None:
     counts = {task: lesions.counts(task) for task in model.tasks if task in lesions.tasks}
     if not any(count[name] for task, count in counts.items() for name in model.tasks[task] if name in count):
+        if same := [task for task, count in counts.items() if set(model.tasks[task]) & set(count)]:
+            several = sum(any(len(lesion.candidates(task)) > 1 for task in same) for lesion in lesions)
+            raise ConfigError(
+                f"nothing to score: of {len(lesions)} lesions of {lesions.name} none is of known class in {', '.join(same)}"
+                + (f", since the labels of {several} leave several classes open" if several else "")
+                + "; label some with one class each"
+            )
         raise ConfigError(
             f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks) or 'no task'}, the network answers {_listed(model.tasks)}; "
             "write the labels as the network's classes are called"

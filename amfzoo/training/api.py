@@ -21,8 +21,10 @@ from . import report
 from .config import TrainConfig, load_config
 from .dataset import PairDataset, labelled
 from .device import determinism, leaving_random_state, make_accelerator
+from .errors import NoLesionLeft
 from .identity import fingerprint
 from .loop import Trainer
+from .own_start import refuse_own_start
 from .prepare import build_model, task_names, with_advice, with_start_share
 from .run import About, finish, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
@@ -70,6 +72,7 @@ def finetune(
     device: str | None = None,
     overwrite: bool = False,
     should_stop: Callable[[], bool] | None = None,
+    ready: Callable[[PairNetwork], None] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> FinetuneResult:
@@ -100,6 +103,8 @@ def finetune(
         should_stop: asked between steps; when true, a checkpoint is written and
             `TrainingStopped` raised. Without it an interrupt ends the run at once, and the
             last checkpoint (one per epoch and every ``checkpoint_minutes``) is where it goes on.
+        ready: called with the network, in the first process, when nothing is known to be wrong and nothing is thrown away or
+            written yet; what it raises ends the run.
         progress: show a bar and a line per epoch, on stderr.
         **overrides: settings of `TrainConfig`.
 
@@ -107,7 +112,7 @@ def finetune(
         The trained network, the folder, the history of the epochs and the figures on the validation lesions.
 
     Raises:
-        ConfigError: a setting, the data or the model do not fit together.
+        ConfigError: a setting, the data or the model do not fit together; the run would replace the weights that it starts from.
         ImageError: an image cannot be read; the message names the lesion.
         TrainingError: `out` holds another run, cannot be written, or the loss is not finite.
         TrainingStopped: `should_stop` was true; the same call goes on from there.
@@ -115,6 +120,7 @@ def finetune(
     """
     settings = settings_of(recipe, config, overrides)
     folder = Path(out).expanduser()
+    refuse_own_start([folder], model, backbone_weights, settings.teachers)
     accelerator = make_accelerator(settings, folder, device)
     if accelerator.device.type == "cpu":
         keep_freed_memory()
@@ -151,25 +157,27 @@ def finetune(
                     "classes, nor does the epoch chosen by them; hold out others",
                     *(lesions.name, label, task),
                 )
-        if accelerator.is_main_process:
-            if overwrite:
-                clear(folder)  # only now, when nothing about the new run is known to be wrong
-            write_split(lesions, folder / SPLIT_FILE, overwrite=is_run(folder))
-            report.write_config(
-                folder,
-                settings.to_dict(),
-                {
-                    "model": start if isinstance(model, PairNetwork) else os.fspath(model),
-                    "started_from": start,
-                    "data": lesions.name,
-                    "tasks": {t: list(c) for t, c in lesions.tasks.items()},
-                },
-            )
-        accelerator.wait_for_everyone()
         with determinism(settings.deterministic):
             trainer = Trainer(
                 made, train, settings, accelerator, folder, identity, checkpoint=checkpoint, should_stop=should_stop
             )
+            if accelerator.is_main_process:
+                if ready is not None:
+                    ready(made)
+                if overwrite:
+                    clear(folder)  # only now, when nothing about the new run is known to be wrong
+                write_split(lesions, folder / SPLIT_FILE, overwrite=is_run(folder))
+                report.write_config(
+                    folder,
+                    settings.to_dict(),
+                    {
+                        "model": start if isinstance(model, PairNetwork) else os.fspath(model),
+                        "started_from": start,
+                        "data": lesions.name,
+                        "tasks": {t: list(c) for t, c in lesions.tasks.items()},
+                    },
+                )
+            accelerator.wait_for_everyone()
             for task in unlearned(trainer) if settings.teachers and accelerator.is_main_process else ():
                 logger.warning(
                     "%s: neither a label nor a teacher teaches the task %r; its head stays as it is", lesions.name, task
@@ -190,7 +198,7 @@ def datasets(
     accelerator: Accelerator,
     progress: bool,
 ) -> tuple[PairDataset, PairDataset | None]:
-    """Training and validation lesions that have an image and a label; no validation where none is held out.
+    """Training and validation lesions that have an image and a label; no validation where none such is held out, with a warning.
 
     Raises:
         ConfigError: nothing to train on.
@@ -229,13 +237,17 @@ def datasets(
                     config.valid,
                 )
             return train, None
-        valid = PairDataset(
-            replace(parts["valid"], name=f"{lesions.name}, valid"),
-            network.preprocess,
-            cache_gb=config.cache_gb,
-            progress=bar,
-            **keep,
-        )
+        try:
+            valid = PairDataset(
+                replace(parts["valid"], name=f"{lesions.name}, valid"),
+                network.preprocess,
+                cache_gb=config.cache_gb,
+                progress=bar,
+                **keep,
+            )
+        except NoLesionLeft as error:
+            logger.warning("%s; so no epoch is chosen and the probabilities are not calibrated", error)
+            return train, None
     return train, valid
 
 

@@ -119,6 +119,13 @@ def _start_of(network: PairNetwork, branch: str, weights: str | os.PathLike[str]
         raise WeightsError(f"the backbone weights {weights} are not a readable safetensors file: {error}") from error
 
 
+def source_of(weights: Any) -> Any:
+    """What `backbone_weights` names for a branch: a model by its name, without the mark of another branch; a path of a file; or "timm"."""
+    if not isinstance(weights, str) or weights == FROM_TIMM:
+        return weights
+    return _branch_of_model(weights, "")[0] or Path(weights)
+
+
 def name_of_folder(network: PairNetwork, folder: str) -> str:
     """What weights from a user's folder are called where others read of it: their own name, or the folder's without its place."""
     return str(network.config.info.get("name") or f"the weights in {name_without_place(folder)}")

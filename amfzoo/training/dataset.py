@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data.records import Lesion, LesionSet
-from ..errors import ConfigError
 from ..images import Preprocess
 from ..models.config import BRANCHES
+from .errors import NoLesionLeft
 from .pixels import Pictures, PixelStore, Progress, fits, fits_on, open_store
 from .targets import Targets, candidate_masks, informative
 
@@ -49,7 +49,7 @@ class PairDataset(Dataset):
 
     Raises:
         ImageError: an image cannot be read; when decoded ahead, here, else on use.
-        ConfigError: no lesion is left.
+        NoLesionLeft: none has an image that can be used.
     """
 
     def __init__(
@@ -81,11 +81,17 @@ class PairDataset(Dataset):
         for reason in list(bad.values())[:5]:
             logger.warning("left out: %s", reason)
         if bad:
-            logger.warning("%s: %d lesions with an unreadable image are left out", lesions.name, len(bad))
+            logger.warning(
+                "%s: %d lesions with an unreadable image are left out; `amfzoo data check` lists them",
+                *(lesions.name, len(bad)),
+            )
         self._rows = np.array([row for row in range(len(usable)) if row not in bad], dtype=np.int64)
         self.lesions: list[Lesion] = [usable[row] for row in self._rows]
         if not self.lesions:
-            raise ConfigError(f"{lesions.name}: no lesion is left to use")
+            raise NoLesionLeft(
+                f"{lesions.name}: no lesion is left to use: none of {len(lesions)} has a {' or '.join(preprocess)} image that can be "
+                "read (`amfzoo data check` lists what is missing)"
+            )
         self.has = torch.tensor(
             [[name in preprocess and name in lesion.images for name in BRANCHES] for lesion in self.lesions]
         )

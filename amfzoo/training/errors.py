@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from ..errors import AmfzooError
+from ..errors import AmfzooError, ConfigError
 
 
 class TrainingError(AmfzooError, RuntimeError):
     """Training cannot start or go on; earlier checkpoints are intact."""
+
+
+class NoLesionLeft(ConfigError):
+    """None of the lesions has an image that can be used."""
 
 
 class TrainingStopped(TrainingError):

@@ -19,7 +19,6 @@ from ..models.network import PairNetwork
 from ..text_tables import table
 from .api import FinetuneResult
 from .config import TrainConfig
-from .dataset import labelled
 from .judged import CARD_SCORES
 from .report import SUMMARY_FILE, write_text
 from .run import CASES_FILE, MODEL_FOLDER, note_uncalibrated
@@ -54,7 +53,7 @@ def described(
     name = f"{called(mean.config)}, {len(runs)} folds of {lesions.name} (weights {fingerprint(mean)[:8]})"
     about = {
         "name": name,
-        "training_data": f"{lesions.name}: {len(labelled(lesions))} training lesions in {len(runs)} folds; started from "
+        "training_data": f"{lesions.name}: {len(held_out)} training lesions in {len(runs)} folds; started from "
         f"{runs[0].start}. The weights are the mean of those of {len(runs)} networks, each of which left out one fold; the "
         "figures are of these networks on the folds that they left out.",
         "metrics": metrics,

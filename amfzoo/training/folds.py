@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.records import LesionSet
+from ..errors import ConfigError
+from ..folder import check_replaceable
 from ..models.averaging import averaged
 from ..models.network import PairNetwork
 from ..processes import is_first
@@ -26,16 +28,18 @@ from .config import TrainConfig
 from .dataset import labelled
 from .errors import TrainingError
 from .fold_files import FOLD, described, write_folds, write_summary
-from .judged import check_test, judge, place
+from .judged import check_images, judge, not_judged, place, scorable
+from .own_start import refuse_own_start
 from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
-from .run_folder import SPLIT_FILE, is_run
+from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away
 from .splits import folds_of, read_lesions
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
 
 logger = logging.getLogger("amfzoo")
+_WRITTEN = (MODEL_FOLDER, CASES_FILE, SUMMARY_FILE, SPLIT_FILE, *TEST_FILES)  # beside the runs
 _WORSE = 1.05  # how many times the log loss on lesions that were held out is plainly more, on lesions that were not
 
 
@@ -84,13 +88,14 @@ def train_folds(
         model, source, config, progress, device: as for `finetune`.
         folds: how many; each costs a run.
         resamples: of the bootstrap.
-        **settings: other arguments of `finetune`, but not `out`.
+        **settings: other arguments of `finetune`, but neither `out` nor `ready`.
 
     Returns:
         The result; None in the processes of a torchrun that write nothing.
 
     Raises:
-        ConfigError: too few lesions for so many folds; no task is labelled.
+        ConfigError: too few lesions for so many folds, or a fold without any of known class and with an image that the network
+            reads; no task is labelled.
         ImageError: an image cannot be read, unless `on_bad_image` leaves such lesions out.
         TrainingError: `out` holds something else; TrainingStopped, and others: see `finetune`.
     """
@@ -98,18 +103,37 @@ def train_folds(
     known = {name: value for name, value in settings.items() if name in TrainConfig.__dataclass_fields__}
     chosen = settings_of(settings.get("recipe", "default"), config, known)
     parts = folds_of(lesions, folds, chosen.seed)
+    overwrite, fold_runs = bool(settings.get("overwrite")), [folder / FOLD.format(number) for number in range(folds)]
+    refuse_own_start(
+        [folder, *fold_runs, *_later(folder, folds)], model, settings.get("backbone_weights"), chosen.teachers
+    )
     test = parts[0].split("test")
     judged = len(labelled(test)) > 0
     if is_first():
-        _check_folder(folder, folds, bool(settings.get("overwrite")))
-        if judged:
-            check_test(test, chosen.on_bad_image)  # before hours are spent
+        _check_folder(folder, folds, overwrite)
+        if judged := judged and _can_be_judged(test):
+            check_images(test, chosen.on_bad_image)  # before hours are spent
+
+    def ready(network: PairNetwork) -> None:
+        nonlocal judged
+        judged = judged and _can_be_judged(test, network.preprocess, chosen.on_bad_image)
+        for number, part in enumerate(parts):
+            if not scorable(part.split("valid"), network.preprocess, chosen.on_bad_image):
+                raise ConfigError(
+                    f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
+                    f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
+                )
+        if overwrite:
+            _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
+
     how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
+    # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
+    first, later = {**how, "ready": ready}, {**how, "overwrite": False}
     runs = []
-    for number, part in enumerate(parts):
+    for number, (part, fold_run) in enumerate(zip(parts, fold_runs)):
         if progress and is_first():
             print(f"{FOLD.format(number)}, {number + 1} of {folds}", file=sys.stderr)
-        runs.append(finetune(model, part, out=folder / FOLD.format(number), **how))
+        runs.append(finetune(model, part, out=fold_run, **(later if runs else first)))
     if not is_first():
         return None
     from ..evaluation.folds import join_folds
@@ -139,25 +163,43 @@ def train_folds(
     return FoldsResult(mean, folder, runs, metrics)
 
 
+def _can_be_judged(test: LesionSet, *how: Any) -> bool:
+    """Whether a test split of labelled lesions can judge the mean; why not, is said. `how`: of `not_judged`."""
+    if why := not_judged(test, *how):
+        logger.warning("%s, so the mean of the folds' networks will not be judged on them", why)
+    return not why
+
+
 def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:
-    """Raise TrainingError where the folder holds what a cross-validation would overwrite; throw an earlier one away if that is asked for."""
-    written = [folder / name for name in (MODEL_FOLDER, CASES_FILE, SUMMARY_FILE, SPLIT_FILE)]
-    later = [path for path in folder.glob(FOLD.format("*")) if is_run(path) and _number(path) >= folds]
+    """Raise TrainingError, or WeightsError, where the folder holds what a cross-validation would overwrite."""
     if is_run(folder):
         raise TrainingError(f"{folder} holds a run without folds; name another folder")
+    check_replaceable(folder / MODEL_FOLDER, overwrite=True)
+    for number in range(folds):
+        refuse_others(folder / FOLD.format(number))
     if not is_run(folder / FOLD.format(0)):
-        found = [path.name for path in written if path.exists()]
+        found = [name for name in _WRITTEN if (folder / name).exists()]
         if found:
             raise TrainingError(
                 f"{folder} has {', '.join(found)}, but no folds that they are of, and they would be overwritten; name another folder"
             )
-    elif overwrite:
-        for path in filter(Path.exists, (*written, *later)):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    elif later:
+    elif _later(folder, folds) and not overwrite:
         raise TrainingError(
             f"{folder} has more folds than {folds}; name another folder, or throw them away with overwrite"
         )
+
+
+def _throw_away(folder: Path, runs: Sequence[Path]) -> None:
+    """The runs of folds, and what is written beside them."""
+    throw_away(runs)
+    shutil.rmtree(folder / MODEL_FOLDER, ignore_errors=True)
+    for name in _WRITTEN[1:]:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _later(folder: Path, folds: int) -> list[Path]:
+    """Runs of more folds than there are to be."""
+    return [path for path in folder.glob(FOLD.format("*")) if is_run(path) and _number(path) >= folds]
 
 
 def _number(fold: Path) -> int:

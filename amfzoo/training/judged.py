@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from ..data.records import LesionSet
-from ..errors import ConfigError, ImageError
+from ..data.records import Lesion, LesionSet
+from ..errors import ImageError
+from ..models.config import BRANCHES
 from ..models.network import PairNetwork
 from .dataset import labelled
 from .report import shown_progress
 from .run import MODEL_FOLDER
+from .run_folder import TEST_FILE
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -20,14 +23,40 @@ if TYPE_CHECKING:
 CARD_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
 
 
-def check_test(test: LesionSet, on_bad_image: str) -> None:
-    """Raise ConfigError or ImageError unless the test split can be predicted and scored."""
+def not_judged(test: LesionSet, branches: Collection[str] = BRANCHES, on_bad_image: str = "raise") -> str:
+    """Why a network that reads images of these branches cannot be judged on the test split, in words; "" where it can.
+
+    Without `branches` what is known before there is a network.
+    """
+    if not len(labelled(test)):
+        return f"{test.name}: no test lesion has a label"
+    if not any(map(_class_is_known, test)):
+        return f"{test.name}: every label of the test lesions leaves several classes open"
+    if not scorable(test, branches, on_bad_image):
+        which = " or ".join(branches) + " image" + " that can be read" * (on_bad_image == "skip")
+        return f"{test.name}: no test lesion of known class has a {which}"
+    return ""
+
+
+def scorable(lesions: LesionSet, branches: Collection[str], on_bad_image: str) -> bool:
+    """Whether one of the lesions has a known class and an image that is read; where lesions are skipped, also all of these readable."""
+    from ..data.checking.fingerprints import fingerprint
+
+    for lesion in filter(_class_is_known, lesions):
+        read = [path for branch, path in lesion.images.items() if branch in branches]
+        if read and (on_bad_image != "skip" or all(fingerprint(path).problem is None for path in read)):
+            return True
+    return False
+
+
+def _class_is_known(lesion: Lesion) -> bool:
+    return any(isinstance(label, str) for label in lesion.labels.values())
+
+
+def check_images(test: LesionSet, on_bad_image: str) -> None:
+    """Raise ImageError where an image of the test split cannot be read, unless such lesions are skipped."""
     from ..data.checking.fingerprints import fingerprints
 
-    if not len(labelled(test)):
-        raise ConfigError(
-            f"{test.name}: no test lesion has a label, so nothing can be compared; give the labels, or train one seed"
-        )
     if on_bad_image == "raise":
         for found in fingerprints(path for lesion in test for path in lesion.images.values()).values():
             if found.problem is not None:
@@ -62,7 +91,7 @@ def judge(
     )  # fmt: skip
     network.to("cpu")
     for mode, cases in found.items():
-        write_cases(cases, folder / f"test_{mode}.csv")
+        write_cases(cases, folder / TEST_FILE.format(mode))
     first = next(iter(found.values()))
     metrics = [
         row

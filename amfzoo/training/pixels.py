@@ -69,10 +69,7 @@ class Pictures:
         try:
             return self.preprocess.resized(path)
         except ImageError as error:
-            raise ImageError(
-                f"lesion {self.names[row]!r}, {self.branch} image: {error}. `amfzoo data check` lists all of these; "
-                "--set on_bad_image=skip leaves such lesions out"
-            ) from error
+            raise ImageError(f"lesion {self.names[row]!r}, {self.branch} image: {error}") from error
 
     def key(self) -> str:
         """A hash that changes when a file, its place, or the preprocessing does."""
@@ -132,8 +129,11 @@ class PixelStore:
         """
         if self._array is not None:
             return np.ascontiguousarray(self._array[rows])
-        with ThreadPoolExecutor(self._workers) as pool:
-            return np.stack(list(pool.map(self._pictures.decode, rows.tolist())))
+        try:
+            with ThreadPoolExecutor(self._workers) as pool:
+                return np.stack(list(pool.map(self._pictures.decode, rows.tolist())))
+        except ImageError as error:
+            raise _with_remedy(error) from error
 
 
 def open_store(
@@ -218,8 +218,15 @@ def _open_file(
             os.replace(partial, target)
         bad = {int(row): reason for row, reason in json.loads(faults.read_text(encoding="utf-8")).items()}
     if bad and not find_bad:
-        raise ImageError(next(iter(bad.values())))
+        raise _with_remedy(next(iter(bad.values())))
     return np.load(target, mmap_mode="r"), bad
+
+
+def _with_remedy(problem: ImageError | str) -> ImageError:
+    """For a run that an image ends; where lesions are left out, the advice is taken already."""
+    return ImageError(
+        f"{problem}. `amfzoo data check` lists all of these; --set on_bad_image=skip leaves such lesions out"
+    )
 
 
 def _decode_all(
@@ -232,7 +239,7 @@ def _decode_all(
             pixels = pictures.decode(row)
         except ImageError as error:
             if not find_bad:
-                raise
+                raise _with_remedy(error) from error
             bad[row] = str(error)
             return
         if into is not None:

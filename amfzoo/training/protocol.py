@@ -22,7 +22,9 @@ from ..processes import is_first
 from .api import FinetuneResult, finetune, settings_of
 from .checkpoint import write_whole
 from .config import TrainConfig
-from .judged import check_test, judge
+from .judged import check_images, judge, not_judged
+from .own_start import refuse_own_start
+from .run_folder import refuse_others, throw_away
 from .splits import read_lesions
 
 if TYPE_CHECKING:
@@ -71,22 +73,29 @@ def train_seeds(
         model, source, config, progress, device: as for `finetune`.
         seeds: of the runs, all different. They share the splits that the source gives.
         resamples: of the bootstrap.
-        **settings: other arguments of `finetune`, but neither `out` nor `seed`.
+        **settings: other arguments of `finetune`, but neither `out`, `seed` nor `ready`. What is overwritten are the runs
+            of `seeds`; those of other seeds stay.
 
     Returns:
         The result; None in the processes of a torchrun that write nothing.
 
     Raises:
-        ConfigError: no lesion is for training, validation or testing; no test lesion has a label; no seed, or one twice.
+        ConfigError: no lesion is for training, validation or testing; no test lesion of known class has an image that the
+            network reads; no seed, or one twice.
         ImageError: a test image cannot be read, unless `on_bad_image` leaves such lesions out.
         TrainingError, TrainingStopped, and others: see `finetune`.
     """
     lesions = lesions_with_split(read_lesions(source), seeds)
     folder, test = Path(out).expanduser(), lesions.split("test")
     known = {name: value for name, value in settings.items() if name in TrainConfig.__dataclass_fields__}
-    bad_image = settings_of(settings.get("recipe", "default"), config, known).on_bad_image
+    chosen = settings_of(settings.get("recipe", "default"), config, known)
+    bad_image, seed_runs = chosen.on_bad_image, {seed: folder / f"seed-{seed}" for seed in seeds}
+    refuse_own_start(seed_runs.values(), model, settings.get("backbone_weights"), chosen.teachers)
     if is_first():
-        check_test(test, bad_image)  # before hours are spent
+        _check_test(test)
+        check_images(test, bad_image)  # before hours are spent
+        for path in seed_runs.values():
+            refuse_others(path)
         if isinstance(model, PairNetwork) and model.untrained and len(seeds) > 1:
             logger.warning(
                 "all %d runs start from the values of the given network, the random ones of %s too, so that their spread leaves "
@@ -94,29 +103,33 @@ def train_seeds(
                 "gives one of yours a name)",
                 *(len(seeds), ", ".join(model.untrained)),
             )
+
+    def ready(network: PairNetwork) -> None:
+        _check_test(test, network.preprocess, bad_image)
         if settings.get("overwrite"):
-            for name in (LEADERBOARD_FILE, SCORES_FILE):  # of the runs that are thrown away
+            throw_away(list(seed_runs.values())[1:])
+            for name in (LEADERBOARD_FILE, SCORES_FILE):
                 (folder / name).unlink(missing_ok=True)
-    runs = {
-        seed: finetune(
-            model,
-            lesions,
-            out=folder / f"seed-{seed}",
-            config=config,
-            progress=progress,
-            device=device,
-            seed=seed,
-            **settings,
-        )
-        for seed in seeds
-    }
+
+    how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
+    # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
+    first, later = {**how, "ready": ready}, {**how, "overwrite": False}
+    runs: dict[int, FinetuneResult] = {}
+    for seed, path in seed_runs.items():
+        runs[seed] = finetune(model, lesions, out=path, seed=seed, **(later if runs else first))
     if not is_first():
         return None
-    how: dict[str, Any] = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
+    how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
     predicted = [judge(run.model, run.folder, test, **how) for run in runs.values()]
     scores = _scores(predicted, resamples)
     _write(folder, lesions, runs, predicted[0], scores)
     return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
+
+
+def _check_test(test: LesionSet, *how: Any) -> None:
+    """Raise ConfigError where no network can be judged on the test split. `how`: of `not_judged`."""
+    if why := not_judged(test, *how):
+        raise ConfigError(f"{why}, so nothing can be compared; give what is missing, or train one seed")
 
 
 def lesions_with_split(lesions: LesionSet, seeds: Sequence[int]) -> LesionSet:

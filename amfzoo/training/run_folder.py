@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..evaluation.cases import MODES
 from ..files import alone
 from ..folder import check_replaceable, recover
 from . import report
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 SPLIT_FILE, SHARED_CACHE = "split.csv", ".decoded"
+TEST_FILE = "test_{}.csv"  # answers to the test split, by mode, where several runs are judged by it
+TEST_FILES = tuple(map(TEST_FILE.format, MODES))
 _LOCK = ".lock"
 _WRITTEN = (CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_FILE)  # and split.csv
 
@@ -34,18 +37,18 @@ def only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
     """
     with ExitStack() as stack:
         if accelerator.is_main_process:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(alone(folder / _LOCK))
-            except BlockingIOError:
-                raise TrainingError(
-                    f"another run is training in {folder}; wait for its end, or name another folder"
-                ) from None
-            except OSError as error:
-                raise TrainingError(
-                    f"the run's folder {folder} cannot be written: {error.strerror or error}"
-                ) from error
+            _hold(folder, stack)
         yield
+
+
+def _hold(folder: Path, stack: ExitStack) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(alone(folder / _LOCK))
+    except BlockingIOError:
+        raise TrainingError(f"another run is training in {folder}; wait for its end, or name another folder") from None
+    except OSError as error:
+        raise TrainingError(f"the run's folder {folder} cannot be written: {error.strerror or error}") from error
 
 
 def open_folder(
@@ -59,9 +62,7 @@ def open_folder(
         WeightsError: its model folder holds other files, which would be lost.
     """
     if accelerator.is_main_process:
-        recover(folder / MODEL_FOLDER)
-        for left in folder.glob(f".{MODEL_FOLDER}.*.tmp"):  # of a run that was killed while it wrote
-            shutil.rmtree(left, ignore_errors=True)
+        _tidy(folder)
     accelerator.wait_for_everyone()
     check_replaceable(folder / MODEL_FOLDER, overwrite=True)
     files = {entry.name for entry in folder.iterdir()} - {SHARED_CACHE, _LOCK}
@@ -72,10 +73,7 @@ def open_folder(
         return None
     checkpoint = load_checkpoint(folder)
     if checkpoint is None:
-        if (others := sorted(files.intersection(_WRITTEN))) and not is_run(folder):
-            raise TrainingError(
-                f"{folder} has {', '.join(others)}, but no run that wrote them, and a run would overwrite them; name another folder"
-            )
+        refuse_others(folder)
         return None
     found = differences(json.loads(checkpoint["fingerprint"]), identity)
     if found:
@@ -86,15 +84,53 @@ def open_folder(
     return checkpoint
 
 
+def refuse_others(folder: Path) -> None:
+    """Raise TrainingError where a run would overwrite what none has written."""
+    others = [name for name in sorted((*_WRITTEN, MODEL_FOLDER)) if (folder / name).exists()]
+    if others and not is_run(folder):
+        raise TrainingError(
+            f"{folder} has {', '.join(others)}, but no run that wrote them, and a run would overwrite them; name another folder"
+        )
+
+
 def is_run(folder: Path) -> bool:
     """Whether a run was begun there, so that its files may be written again."""
     return (folder / FILE).exists() or report.is_config(folder / report.CONFIG_FILE)
 
 
+def throw_away(folders: Iterable[Path]) -> None:
+    """Remove the runs among these folders, or none of them where one cannot be; files of others, and folders that are no runs, stay.
+
+    Raises:
+        TrainingError: a run is training in one.
+        WeightsError: the model folder of one holds other files, which would be lost.
+    """
+    runs = [folder for folder in folders if is_run(folder)]
+    with ExitStack() as stack:
+        for folder in runs:
+            _hold(folder, stack)
+            _tidy(folder)
+            check_replaceable(folder / MODEL_FOLDER, overwrite=True)
+        for folder in runs:
+            clear(folder)
+            shutil.rmtree(folder / SHARED_CACHE, ignore_errors=True)
+    for folder in runs:
+        with suppress(OSError):  # it holds something else
+            folder.rmdir()
+
+
+def _tidy(folder: Path) -> None:
+    """Put right what a run that was killed left half written."""
+    recover(folder / MODEL_FOLDER)
+    for left in folder.glob(f".{MODEL_FOLDER}.*.tmp"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def clear(folder: Path) -> None:
-    """Remove what a run wrote, and nothing else; decoded pictures stay, of which the new one may have some already."""
+    """Remove what a run wrote, and what its network answered to the test split, and nothing else; decoded pictures stay, of which
+    the new one may have some already."""
     for name in (MODEL_FOLDER, report.BOARD_FOLDER):
         shutil.rmtree(folder / name, ignore_errors=True)
     # config.yaml last: by it a folder that was cleared by half is known as a run's
-    for name in sorted((FILE, SPLIT_FILE, *_WRITTEN), key=lambda name: name == report.CONFIG_FILE):
+    for name in sorted((FILE, SPLIT_FILE, *TEST_FILES, *_WRITTEN), key=lambda name: name == report.CONFIG_FILE):
         (folder / name).unlink(missing_ok=True)

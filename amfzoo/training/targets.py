@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..data.records import Lesion
 from ..errors import ConfigError
+from ..text_tables import listed
 
 Targets = dict[str, Tensor]  # task -> (N, C) bool, see `candidate_masks`
 
@@ -74,11 +75,25 @@ def class_weights(targets: Targets, tasks: Mapping[str, tuple[str, ...]], rule: 
     return weights
 
 
+def _of_yaml(name: str) -> str:
+    """What may have happened to a name that there is not."""
+    if name not in (str(True), str(False)):
+        return ""
+    return ". YAML reads a bare yes or no as true or false: write such names in quotes, {'yes': 3, 'no': 1}"
+
+
 def _given(tasks: Mapping[str, tuple[str, ...]], rule: Mapping[str, Mapping[str, float]]) -> dict[str, Tensor]:
     for task, named in rule.items():
-        wrong = [task] if task not in tasks else [name for name in named if name not in tasks[task]]
+        if task not in tasks:
+            raise ConfigError(
+                f"training setting class_weights: the data has no task {task!r}; it has {listed(tasks)}{_of_yaml(task)}"
+            )
+        wrong = [name for name in named if name not in tasks[task]]
         if wrong:
-            raise ConfigError(f"training setting class_weights: there is no {wrong[0]!r} in the labels of the data")
+            raise ConfigError(
+                f"training setting class_weights: the task {task!r} has no class {wrong[0]!r} in the labels of the data; it has "
+                f"{listed(tasks[task])}{_of_yaml(wrong[0])}"
+            )
     return {
         task: torch.tensor([float(rule.get(task, {}).get(name, 1.0)) for name in classes])
         for task, classes in tasks.items()

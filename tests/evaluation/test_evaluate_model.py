@@ -109,6 +109,16 @@ def test_labels_that_the_network_cannot_answer(lesions, caplog):
         evaluate_model(tiny_model(tasks=TASKS), lesions, modes=["all"])
 
 
+@pytest.mark.parametrize(
+    ("label", "why"),
+    [({"diagnosis": ("NV", "MEL")}, ", since the labels of 4 leave several classes open; "), ({}, "; label some")],
+)
+def test_labels_of_which_none_says_the_class(model, lesions, label, why):
+    unsure = replace(lesions, lesions=tuple(replace(lesion, labels=label) for lesion in lesions))
+    with pytest.raises(ConfigError, match=f"of 4 lesions of test none is of known class in diagnosis, streaks{why}"):
+        evaluate_model(model, unsure)
+
+
 def test_labels_in_another_case(lesions):
     model = tiny_model(tasks={"diagnosis": ("mel", "Nv", "vasc")})
     found = evaluate_model(model, lesions, modes=["both"])["both"]

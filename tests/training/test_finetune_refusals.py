@@ -14,7 +14,7 @@ from amfzoo import PairNetwork, create_model, register_model, registry
 from amfzoo.data.records import LesionSet
 from amfzoo.errors import ConfigError, ImageError
 from amfzoo.images import Preprocess
-from amfzoo.training import TrainingError, finetune, loop
+from amfzoo.training import TrainingError, TrainingStopped, finetune, loop
 from amfzoo.training.dataset import PairDataset
 from amfzoo.training.validate import scores_of
 
@@ -94,6 +94,25 @@ def test_bad_images_stop_a_run_or_are_skipped(tmp_path, tiny, caplog):
             **{**tiny, "epochs": 1, "on_bad_image": "skip"},
         )
     assert "'L2'" in caplog.text
+
+
+@pytest.mark.parametrize("lacking", ["image", "readable"])
+def test_held_out_lesions_that_cannot_be_used_are_told_of_and_training_goes_on_without(
+    data, tiny, tmp_path, caplog, lacking
+):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    given = {"clinical": tmp_path / "bad.png" if lacking == "readable" else None, "dermoscopy": None, "split": "valid"}
+    held_out = tuple(
+        replace(lesion, patient=None, **(given if number < 6 else {"split": "train"}))
+        for number, lesion in enumerate(data)
+    )
+    settings = {**tiny, "epochs": 1, "on_bad_image": "skip", "should_stop": lambda: True}
+    with pytest.raises(TrainingStopped):  # it trains
+        finetune(
+            "amf_test", replace(data, lesions=held_out), out=tmp_path / "run", device="cpu", progress=False, **settings
+        )
+    assert "valid: no lesion is left to use: none of 6 has a clinical or dermoscopy image" in caplog.text
+    assert "so no epoch is chosen and the probabilities are not calibrated" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data, tiny, tmp_path):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from amfzoo.errors import ConfigError
+from amfzoo.training.config import TrainConfig, parse_setting
 from amfzoo.training.loss import PairLoss, case_losses, partial_label_loss
 from amfzoo.training.targets import class_frequencies, class_weights
 
@@ -122,8 +123,21 @@ def test_class_weights_follow_frequencies_and_ignore_unknown_labels():
     found = class_weights({"t": masks}, {"t": tuple("abcd")}, "inverse_sqrt")["t"]
     torch.testing.assert_close(found, torch.tensor([0.6, 1.2, 1.2, 1.0]))
     assert class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"b": 3.0}})["t"].tolist() == [1, 3, 1, 1]
-    with pytest.raises(ConfigError, match="'z'"):
+    with pytest.raises(ConfigError, match="the task 't' has no class 'z' .* it has a, b, c, d$"):
         class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"z": 3.0}})
+    with pytest.raises(ConfigError, match="no task 'u'; it has t$"):
+        class_weights({"t": masks}, {"t": tuple("abcd")}, {"u": {"a": 3.0}})
+
+
+@pytest.mark.parametrize(("names", "right"), [("{yes: 3, no: 1}", False), ("{'yes': 3, 'no': 1}", True)])
+def test_classes_that_yaml_takes_for_true_and_false_are_told_of(names, right):
+    rule = TrainConfig.create(dict([parse_setting(f"class_weights={{bcc: {names}}}")])).class_weights
+    targets, tasks = {"bcc": _mask((0,), (1,), classes=2)}, {"bcc": ("no", "yes")}
+    if right:
+        assert class_weights(targets, tasks, rule)["bcc"].tolist() == [1, 3]
+    else:
+        with pytest.raises(ConfigError, match=r"it has no, yes\. YAML reads a bare yes .* \{'yes': 3, 'no': 1\}"):
+            class_weights(targets, tasks, rule)
 
 
 def test_class_weights_leave_the_frequencies_of_the_data_in_the_probabilities():

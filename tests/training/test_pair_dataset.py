@@ -99,12 +99,13 @@ def test_an_unreadable_image_stops_with_its_lesion_or_is_skipped(tmp_path, caplo
     data = squares(tmp_path, 8, gaps=False)
     data.lesions[3].dermoscopy.write_bytes(b"no image")
     data.lesions[5].clinical.unlink()
-    with pytest.raises(ImageError, match="'L[35]', (dermoscopy|clinical) image"):
+    with pytest.raises(ImageError, match="'L[35]', (dermoscopy|clinical) image: .* --set on_bad_image=skip leaves"):
         PairDataset(data, PREPROCESS, cache_gb=cache_gb).pixels(np.arange(8))
     with caplog.at_level(logging.WARNING):
         dataset = PairDataset(data, PREPROCESS, cache_gb=cache_gb, on_bad_image="skip")
     assert [lesion.id for lesion in dataset.lesions] == ["L0", "L1", "L2", "L4", "L6", "L7"]
     assert "'L3'" in caplog.text and "'L5'" in caplog.text
+    assert "on_bad_image" not in caplog.text  # which is what the user has set
     assert torch.equal(
         dataset[3]["pixels"]["clinical"], torch.from_numpy(PREPROCESS["clinical"].resized(data.lesions[4].clinical))
     )
@@ -115,7 +116,7 @@ def test_a_file_of_decoded_pictures_remembers_what_was_bad(tmp_path):
     data.lesions[2].clinical.write_bytes(b"no image")
     for _ in range(2):
         assert len(PairDataset(data, PREPROCESS, cache_dir=tmp_path / "cache", on_bad_image="skip")) == 3
-    with pytest.raises(ImageError, match="'L2'"):
+    with pytest.raises(ImageError, match="'L2'.* --set on_bad_image=skip leaves"):
         PairDataset(data, PREPROCESS, cache_dir=tmp_path / "cache")
 
 

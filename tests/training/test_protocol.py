@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +15,14 @@ from evaluation_cases import make_derm7pt
 
 from amfzoo import create_model
 from amfzoo.cli import exit_codes, main
+from amfzoo.data.records import SPLITS
 from amfzoo.data.sources import load_source
 from amfzoo.data.synthetic import draw_set
 from amfzoo.errors import ConfigError, ImageError
 from amfzoo.evaluation import Cases
 from amfzoo.evaluation.checklist import checklist_scores
 from amfzoo.folder_check import check_folder
-from amfzoo.training import protocol
+from amfzoo.training import TrainingStopped, finetune, protocol
 from amfzoo.training.protocol import train_seeds
 from amfzoo.training.recipes import RECIPES
 
@@ -169,6 +171,12 @@ def test_a_test_split_that_cannot_be_judged_is_refused_before_training(release, 
     )
     with pytest.raises(ConfigError, match="no test lesion has a label"):
         train_seeds("amf_test", unlabelled, out=tmp_path, seeds=[0])
+    open_ = {"diagnosis": ("MEL", "NEV"), "streaks": ("regular", "irregular")}
+    candidates = replace(
+        lesions, lesions=tuple(replace(one, labels=open_ if one.split == "test" else one.labels) for one in lesions)
+    )
+    with pytest.raises(ConfigError, match="every label of the test lesions leaves several classes open"):
+        train_seeds("amf_test", candidates, out=tmp_path, seeds=[0])
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     chosen = lesions.split("test").lesions[0].id
     damaged = replace(
@@ -197,3 +205,38 @@ def test_a_mean_of_one_image_is_told_where_there_is_one(release, tmp_path, monke
     told = f"With the clinical image alone the mean over the runs is AVG {100 * average:.2f} %.\n"
     assert text.endswith(told) if labelled else "image alone" not in text
     assert "nan" not in text.lower()
+
+
+@pytest.mark.parametrize("lacking", ["image", "readable"])
+def test_a_test_split_without_an_image_that_the_network_reads_is_refused_before_training(
+    release, tmp_path, tiny, lacking
+):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    lesions = load_source(f"derm7pt:{release}")
+    path = tmp_path / "bad.jpg" if lacking == "readable" else None
+    without = replace(
+        lesions, lesions=tuple(replace(one, dermoscopy=path) if one.split == "test" else one for one in lesions)
+    )
+    how = {"device": "cpu", "progress": False, "should_stop": lambda: pytest.fail("trained"), **tiny}
+    with pytest.raises(ConfigError, match="no test lesion of known class has a dermoscopy image"):
+        train_seeds(
+            "amf_test", without, out=tmp_path / "out", seeds=[0], network={"clinical": None}, on_bad_image="skip", **how
+        )
+
+
+def test_seeds_that_throw_others_away_go_on_where_they_were_stopped(data, tmp_path, tiny):
+    lesions = replace(data, lesions=tuple(replace(one, split=SPLITS[i % 3]) for i, one in enumerate(data)))
+    how = {"device": "cpu", "progress": False, **tiny, "epochs": 1}
+    with pytest.raises(TrainingStopped):
+        finetune("amf_test", lesions, out=tmp_path / "seed-0", should_stop=lambda: True, **{**how, "epochs": 2})
+    (tmp_path / "seed-0" / "test_both.csv").write_text("of the earlier one")
+    for seed in (1, 7):
+        shutil.copytree(tmp_path / "seed-0", tmp_path / f"seed-{seed}")
+    (tmp_path / "leaderboard.md").write_text("of the earlier ones")
+    with pytest.raises(TrainingStopped):
+        train_seeds("amf_test", lesions, out=tmp_path, seeds=[0, 1], overwrite=True, should_stop=lambda: True, **how)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["seed-0", "seed-7"]
+    assert not (tmp_path / "seed-0" / "test_both.csv").exists()
+    assert (tmp_path / "seed-7" / "test_both.csv").exists()  # which is no seed of this call
+    with pytest.raises(TrainingStopped, match="seed-1"):
+        train_seeds("amf_test", lesions, out=tmp_path, seeds=[0, 1], should_stop=(tmp_path / "seed-1").exists, **how)

@@ -187,6 +187,9 @@ def test_clearing_a_folder_leaves_what_is_not_of_the_run(tmp_path):
         "config.yaml",
         "history.csv",
         "summary.md",
+        "test_both.csv",
+        "test_clinical.csv",
+        "test_dermoscopy.csv",
         "notes.txt",
     ):
         (tmp_path / name).write_text("")
@@ -212,6 +215,17 @@ def test_a_run_is_thrown_away_only_for_one_that_can_begin(data, tiny, tmp_path):
     (tmp_path / "mine" / "validation.csv").write_text("mine")
     with pytest.raises(TrainingError, match="no run"):
         finetune("amf_test", data, overwrite=True, **{**go, "out": tmp_path / "mine"}, **settings)
+
+
+def test_settings_that_the_data_contradict_throw_nothing_away(data, tiny, tmp_path):
+    go = {"out": tmp_path, "device": "cpu", "progress": False, "should_stop": lambda: True, **tiny}
+    with pytest.raises(TrainingStopped):
+        finetune("amf_test", data, **go)
+    kept = (tmp_path / "checkpoint.pt").read_bytes()
+    for wrong in ({"class_weights": {"colour": {"pink": 3}}}, {"optimizer": "adamx"}, {"accumulate": 7}):
+        with pytest.raises(ConfigError):
+            finetune("amf_test", data, overwrite=True, **{**go, **wrong})
+        assert (tmp_path / "checkpoint.pt").read_bytes() == kept
 
 
 def test_names_that_no_table_of_predictions_can_hold(data, tiny, tmp_path):
@@ -250,6 +264,14 @@ def test_files_of_somebody_else_are_not_overwritten(data, tiny, tmp_path, name):
     with pytest.raises(TrainingError, match="no run that could be thrown away"):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, overwrite=True, **tiny)
     assert (tmp_path / name).read_text() == "epochs: 3\n"
+
+
+def test_a_model_that_no_run_wrote_is_not_replaced(data, tiny, tmp_path):
+    saved = amfzoo.create_model("amf_test", tasks=data.tasks).save_pretrained(tmp_path / "model")
+    before = (saved / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="has model, but no run"):
+        finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)
+    assert (saved / "model.safetensors").read_bytes() == before
 
 
 def test_a_folder_called_cache_and_another_split_stay(data, tiny, tmp_path):

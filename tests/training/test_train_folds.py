@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +16,14 @@ from networks import build
 from amfzoo import create_model
 from amfzoo.checks import UNCERTAIN_NOTE
 from amfzoo.cli import exit_codes, main
+from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.split_file import splits_in
+from amfzoo.errors import ConfigError, ImageError, WeightsError
 from amfzoo.evaluation import Cases, apply_temperatures, evaluate_model, fit_temperatures
 from amfzoo.evaluation.recalibration import cases_as_trained
+from amfzoo.files import alone
 from amfzoo.folder_check import check_folder
-from amfzoo.training import TrainConfig, TrainingError, finetune, folds, train_folds
+from amfzoo.training import TrainConfig, TrainingError, TrainingStopped, finetune, folds, train_folds
 from amfzoo.training.fold_files import write_summary
 from amfzoo.training.splits import folds_of
 
@@ -175,6 +181,110 @@ def test_fewer_folds_than_before_need_overwrite_and_leave_none_of_the_others(sta
     assert (tmp_path / "fold-2").exists() and (tmp_path / "model").exists()
     train_folds(start, lesions, out=tmp_path, **HOW, overwrite=True)
     assert sorted(path.name for path in tmp_path.glob("fold-*")) == ["fold-0", "fold-1"]
+
+
+@pytest.fixture(scope="module")
+def earlier(lesions, tmp_path_factory):
+    """Three folds of an earlier cross-validation, each stopped at once, and what such a one leaves beside them; to be copied."""
+    folder = tmp_path_factory.mktemp("earlier") / "out"
+    with pytest.raises(TrainingStopped):
+        finetune("amf_test", lesions, out=folder / "fold-0", **{**ONE_RUN, "epochs": 2}, should_stop=lambda: True)
+    for fold in (1, 2):
+        shutil.copytree(folder / "fold-0", folder / f"fold-{fold}")
+    build(tasks=lesions.tasks).save_pretrained(folder / "model")
+    for name in ("validation.csv", "summary.md", "test_both.csv", "fold-1/test_clinical.csv", "fold-1/notes.txt"):
+        (folder / name).write_text("of the earlier one")
+    return folder
+
+
+def test_folds_that_throw_others_away_go_on_where_they_were_stopped(lesions, earlier, tmp_path):
+    out = shutil.copytree(earlier, tmp_path / "out")
+    with pytest.raises(TrainingStopped):
+        train_folds("amf_test", lesions, out=out, overwrite=True, should_stop=lambda: True, **HOW)
+    assert sorted(path.name for path in out.iterdir()) == ["fold-0", "fold-1"]
+    assert [path.name for path in (out / "fold-1").iterdir()] == ["notes.txt"]  # which no run wrote
+    begun = [out / f"fold-{number}" / "checkpoint.pt" for number in range(2)]
+    before = begun[0].read_bytes()
+    with pytest.raises(TrainingStopped, match="fold-1"):
+        train_folds("amf_test", lesions, out=out, should_stop=lambda: (out / "fold-1" / "config.yaml").exists(), **HOW)
+    assert begun[0].read_bytes() != before and begun[1].exists()
+
+
+def test_folds_are_thrown_away_all_or_none(lesions, earlier, tmp_path):
+    out = shutil.copytree(earlier, tmp_path / "out")
+    precious = out / "fold-2" / "model" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    before = _files(out)
+    how = {**HOW, "overwrite": True, "should_stop": lambda: True}
+    with pytest.raises(WeightsError, match="precious.txt"):
+        train_folds("amf_test", lesions, out=out, **how)
+    assert _files(out) == before
+    precious.unlink()
+    del before[precious]
+    with alone(out / "fold-1" / ".lock"), pytest.raises(TrainingError, match="another run is training in .*fold-1"):
+        train_folds("amf_test", lesions, out=out, **how)
+    lost = _changed(lesions, lambda one: one.id == "L0", dermoscopy=tmp_path / "gone.jpg")
+    with pytest.raises(ImageError):
+        train_folds("amf_test", lost, out=out, **how)
+    assert _files(out) == before
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_test_split_that_judges_nothing_is_said_at_the_start(lesions, tmp_path, caplog):
+    no_class = _changed(lesions, lambda one: one.split == "test", labels={"colour": ("red", "blue")})
+    no_image = _changed(lesions, lambda one: one.split == "test", dermoscopy=None)
+    stop = {**HOW, "should_stop": lambda: True}
+    for number, (found, how, why) in enumerate(
+        (
+            (lesions, {}, None),
+            (no_class, {}, "every label of the test lesions leaves several classes open"),
+            (no_image, {"network": {"clinical": None}}, "no test lesion of known class has a dermoscopy image"),
+        )
+    ):
+        caplog.clear()
+        with pytest.raises(TrainingStopped):
+            train_folds("amf_test", found, out=tmp_path / str(number), **how, **stop)
+        told = [line for line in caplog.messages if "will not be judged" in line]
+        assert told == (
+            []
+            if why is None
+            else [f"squares-colour: {why}, so the mean of the folds' networks will not be judged on them"]
+        )
+
+
+def test_a_fold_that_cannot_be_measured_is_said_at_the_start(lesions, tmp_path):
+    held_out = {one.id for one in folds_of(lesions, 3, seed=0)[1].split("valid")}
+    lost = _changed(lesions, lambda one: one.id in held_out, dermoscopy=None)
+    how = {**HOW, "folds": 3, "network": {"clinical": None}, "should_stop": lambda: True}
+    with pytest.raises(
+        ConfigError, match=r"fold 1 would hold out no lesion of known class with an image .*\(dermoscopy\)"
+    ):
+        train_folds("amf_test", lost, out=tmp_path, **how)
+
+
+@pytest.mark.slow
+def test_lesions_that_are_skipped_are_not_counted_and_a_test_split_of_candidates_is_not_judged(
+    start, lesions, tmp_path
+):
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    found = _changed(lesions, lambda one: one.split == "test", labels={"colour": ("red", "blue")})
+    found = _changed(found, lambda one: one.id in ("L0", "L1"), clinical=tmp_path / "bad.png")
+    result = train_folds(start, found, out=tmp_path / "out", **HOW, on_bad_image="skip")
+    labelled = sum(bool(one.labels) for one in found if one.split != "test")
+    assert len(Cases.read(tmp_path / "out" / "validation.csv")) == labelled - 2
+    assert (
+        f": {labelled - 2} training lesions in 2 folds"
+        in result.runs[0].folder.parent.joinpath("model/README.md").read_text()
+    )
+    assert not list((tmp_path / "out").glob("test_*.csv"))
+
+
+def _changed(lesions: LesionSet, which: Callable[[Lesion], bool], **change) -> LesionSet:
+    return replace(lesions, lesions=tuple(replace(one, **change) if which(one) else one for one in lesions))
 
 
 def test_the_command_takes_folds_and_refuses_what_contradicts_them(tmp_path, monkeypatch, capsys):
