@@ -67,6 +67,7 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
             pixels, bits = _coloured(pixels, dataset)
         else:
             bits = dataset.BitsStored
+        _check_brightest(pixels, bits, name)
         picture = Image.fromarray(_to_bytes(pixels, 0, 2**bits - 1))
     except (MemoryError, ImageError):
         raise
@@ -155,6 +156,8 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
     from pydicom.pixels import as_pixel_options, get_decoder
     from pydicom.uid import RLELossless
 
+    if dataset.SamplesPerPixel > 1:  # always 0 in the standard; writers leave 1 in, over unsigned samples
+        dataset.PixelRepresentation = 0
     if "PlanarConfiguration" not in dataset:  # needed for colour; some writers take the usual one for granted
         dataset.PlanarConfiguration = 0
     options = as_pixel_options(dataset)
@@ -201,6 +204,16 @@ def _coloured(pixels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, int]:
     bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
     # entries of 8 bits may stand in the upper byte of 16
     return colours, 16 if colours.max() >= 2**bits else bits
+
+
+def _check_brightest(pixels: np.ndarray, bits: int, name: str) -> None:
+    """Refuse colours of fewer bits than declared, which would all become black. Black alone is as it should be."""
+    share = pixels.max() / (2**bits - 1)
+    if bits > 8 and 0 < share < _LEAST_SPREAD:
+        raise ImageError(
+            f"{name}: its colours reach {share:.1%} of the range that the DICOM header gives (BitsStored, or the palette's "
+            f"bits: {bits}), and would all become black; set the bits that the values have, or export the photo as PNG or JPEG"
+        )
 
 
 def _to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:
