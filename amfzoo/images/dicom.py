@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .dicom_frame import check_run_lengths, coded_shape
+from .dicom_tags import interpretation, mend_display
 from .source import MAX_PIXELS, check_size
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
             check_run_lengths(frame, dataset.Rows * dataset.Columns)
         elif coded_shape(frame) != (dataset.Columns, dataset.Rows, dataset.SamplesPerPixel):
             raise ValueError("the compressed frame has another size than the header")
+        else:
+            options["photometric_interpretation"] = interpretation(dataset, frame)
     pixels, found = get_decoder(syntax).as_array(dataset, index=0, **options)
     return pixels, str(found["photometric_interpretation"])
 
@@ -175,6 +178,7 @@ def _gray(pixels: np.ndarray, dataset: Dataset, name: str, *, inverted: bool) ->
     """(H, W) uint8 as it is meant to be seen (PS3.3 C.11.1, C.11.2)."""
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+    mend_display(dataset)
     if lut := dataset.get("ModalityLUTSequence"):
         low, high = 0.0, 2.0 ** lut[0].LUTDescriptor[2] - 1
     else:
