@@ -9,7 +9,17 @@ from pathlib import Path
 
 from .csv_mark import NO_NAME
 
-URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_DATA = re.compile(r"data:(image/|[^,\s]{0,80};base64,)", re.IGNORECASE)
+
+
+def not_a_path(text: str) -> str:
+    """What `text` is instead of a path, and what to do, up to "pass its path"; "" where it may be one."""
+    if _URL.match(text):
+        return "this is a URL, and URLs are not fetched; download the image and pass its path"
+    if _DATA.match(text):
+        return "this is a data: URI, and not a path; decode what follows its comma (base64.b64decode), save it and pass its path"
+    return ""
 
 
 def plain(name: str) -> str:
