@@ -36,12 +36,23 @@ def called(names: Iterable[str], columns: Sequence[str]) -> list[str]:
 
 
 def image_file(text: str, folder: Path) -> Path | None:
-    """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
-    if text in NO_NAME:
+    """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA.
+
+    Blanks around a name are none of its own, unless only a file with them is there.
+    """
+    name = text.strip()
+    if name in NO_NAME:
         return None
-    path = followed(folder / os.path.expanduser(text))
-    if "\\" in text and os.sep != "\\" and not os.path.lexists(path):  # written on Windows
-        path = followed(folder / os.path.expanduser(text.replace("\\", "/")))
+    path = _path(name, folder)
+    if name != text and not os.path.lexists(path) and os.path.lexists(padded := _path(text, folder)):
+        return padded
+    return path
+
+
+def _path(name: str, folder: Path) -> Path:
+    path = followed(folder / os.path.expanduser(name))
+    if "\\" in name and os.sep != "\\" and not os.path.lexists(path):  # written on Windows
+        path = followed(folder / os.path.expanduser(name.replace("\\", "/")))
     return path
 
 

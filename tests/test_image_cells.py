@@ -1,4 +1,4 @@
-"""Cells that name images: tables to predict and tables to train with say the same of what is missing."""
+"""Cells that name images: tables to predict and tables to train with find the same files, and say the same of what is missing."""
 
 from __future__ import annotations
 
@@ -23,11 +23,37 @@ def photo(path: Path, level: int = 90) -> Path:
     return path
 
 
+def parquet(path: Path, rows: list[tuple[str, ...]]) -> Path:
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow.parquet import write_table as write
+
+    write(arrow.table(dict(zip(COLUMNS, map(list, zip(*rows))))), path)
+    return path
+
+
 def answers(table: Path) -> list[str]:
     """The errors of the rows."""
     out = table.with_name("out.csv")
     predict_table(tiny_model(), table, out, overwrite=True)
     return [row["error"] for row in read_table(out)]
+
+
+def test_a_blank_may_be_of_the_name(tmp_path):
+    photo(tmp_path / " lead.jpg"), photo(tmp_path / "trail.jpg ", 91), photo(tmp_path / "plain.jpg", 92)
+    rows = [("a", " lead.jpg", ""), ("b", "trail.jpg ", ""), ("c", " plain.jpg ", ""), ("d", " gone.jpg", "")]
+    if not (tmp_path / "trail.jpg ").exists() or (tmp_path / "trail.jpg").exists():
+        pytest.skip("this file system leaves blanks out")
+    for table in (write_table(tmp_path / "t.csv", rows, COLUMNS), parquet(tmp_path / "t.parquet", rows)):
+        names = [lesion.clinical.name for lesion in read_csv(table)]
+        assert names == [" lead.jpg", "trail.jpg ", "plain.jpg", "gone.jpg"]
+    errors = answers(tmp_path / "t.csv")
+    assert errors[:3] == ["", "", ""] and f"{tmp_path / 'gone.jpg'}: there is no such file" in errors[3]
+
+
+def test_the_name_without_blanks_comes_first(tmp_path):
+    photo(tmp_path / " both.jpg"), photo(tmp_path / "both.jpg")
+    (lesion,) = read_csv(write_table(tmp_path / "t.csv", [("a", " both.jpg", "")], COLUMNS))
+    assert lesion.clinical == tmp_path / "both.jpg"
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: st
     if reason := not_a_path(text):
         log.add("bad-path", f"{row.where}, column {column!r}: {shorten(text)}: {reason}", lesion)
         return None
-    return image_file(text, folder)
+    return image_file(row.padded.get(column or "", text), folder)
 
 
 def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:
