@@ -9,7 +9,17 @@ from pathlib import Path
 
 from .csv_mark import NO_NAME
 
-URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+_DATA = re.compile(r"data:(image/|[^,\s]{0,80};base64,)", re.IGNORECASE)
+
+
+def not_a_path(text: str) -> str:
+    """What `text` is instead of a path, and what to do, up to "pass its path"; "" where it may be one."""
+    if _URL.match(text):
+        return "this is a URL, and URLs are not fetched; download the image and pass its path"
+    if _DATA.match(text):
+        return "this is a data: URI, and not a path; decode what follows its comma (base64.b64decode), save it and pass its path"
+    return ""
 
 
 def plain(name: str) -> str:
@@ -26,12 +36,23 @@ def called(names: Iterable[str], columns: Sequence[str]) -> list[str]:
 
 
 def image_file(text: str, folder: Path) -> Path | None:
-    """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA."""
-    if text in NO_NAME:
+    """The file that a cell names, relative to its table's folder; None if it is empty, or says so, such as NA.
+
+    Blanks around a name are none of its own, unless only a file with them is there.
+    """
+    name = text.strip()
+    if name in NO_NAME:
         return None
-    path = followed(folder / os.path.expanduser(text))
-    if "\\" in text and os.sep != "\\" and not os.path.lexists(path):  # written on Windows
-        path = followed(folder / os.path.expanduser(text.replace("\\", "/")))
+    path = _path(name, folder)
+    if name != text and not os.path.lexists(path) and os.path.lexists(padded := _path(text, folder)):
+        return padded
+    return path
+
+
+def _path(name: str, folder: Path) -> Path:
+    path = followed(folder / os.path.expanduser(name))
+    if "\\" in name and os.sep != "\\" and not os.path.lexists(path):  # written on Windows
+        path = followed(folder / os.path.expanduser(name.replace("\\", "/")))
     return path
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..errors import ImageError
 from .dicom_frame import check_run_lengths, coded_shape
+from .dicom_tags import interpretation, mend_display
 from .source import MAX_PIXELS, check_size
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
             pixels, bits = _coloured(pixels, dataset)
         else:
             bits = dataset.BitsStored
+        _check_brightest(pixels, bits, name)
         picture = Image.fromarray(_to_bytes(pixels, 0, 2**bits - 1))
     except (MemoryError, ImageError):
         raise
@@ -155,6 +157,8 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
     from pydicom.pixels import as_pixel_options, get_decoder
     from pydicom.uid import RLELossless
 
+    if dataset.SamplesPerPixel > 1:  # always 0 in the standard; writers leave 1 in, over unsigned samples
+        dataset.PixelRepresentation = 0
     if "PlanarConfiguration" not in dataset:  # needed for colour; some writers take the usual one for granted
         dataset.PlanarConfiguration = 0
     options = as_pixel_options(dataset)
@@ -164,6 +168,8 @@ def _pixels(dataset: Dataset, syntax: Any) -> tuple[np.ndarray, str]:
             check_run_lengths(frame, dataset.Rows * dataset.Columns)
         elif coded_shape(frame) != (dataset.Columns, dataset.Rows, dataset.SamplesPerPixel):
             raise ValueError("the compressed frame has another size than the header")
+        else:
+            options["photometric_interpretation"] = interpretation(dataset, frame)
     pixels, found = get_decoder(syntax).as_array(dataset, index=0, **options)
     return pixels, str(found["photometric_interpretation"])
 
@@ -172,6 +178,7 @@ def _gray(pixels: np.ndarray, dataset: Dataset, name: str, *, inverted: bool) ->
     """(H, W) uint8 as it is meant to be seen (PS3.3 C.11.1, C.11.2)."""
     from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
+    mend_display(dataset)
     if lut := dataset.get("ModalityLUTSequence"):
         low, high = 0.0, 2.0 ** lut[0].LUTDescriptor[2] - 1
     else:
@@ -201,6 +208,16 @@ def _coloured(pixels: np.ndarray, dataset: Dataset) -> tuple[np.ndarray, int]:
     bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
     # entries of 8 bits may stand in the upper byte of 16
     return colours, 16 if colours.max() >= 2**bits else bits
+
+
+def _check_brightest(pixels: np.ndarray, bits: int, name: str) -> None:
+    """Refuse colours of fewer bits than declared, which would all become black. Black alone is as it should be."""
+    share = pixels.max() / (2**bits - 1)
+    if bits > 8 and 0 < share < _LEAST_SPREAD:
+        raise ImageError(
+            f"{name}: its colours reach {share:.1%} of the range that the DICOM header gives (BitsStored, or the palette's "
+            f"bits: {bits}), and would all become black; set the bits that the values have, or export the photo as PNG or JPEG"
+        )
 
 
 def _to_bytes(values: np.ndarray, low: float, high: float) -> np.ndarray:

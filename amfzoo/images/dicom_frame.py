@@ -1,7 +1,8 @@
-"""What a compressed frame says about its own size, before a decoder believes it."""
+"""What a compressed frame says about itself, before a decoder believes it."""
 
 from __future__ import annotations
 
+import math
 import struct
 
 _JPEG2000 = b"\xff\x4f\xff\x51"
@@ -9,6 +10,7 @@ _JP2 = b"\x00\x00\x00\x0cjP  "  # boxes around a JPEG 2000 codestream, which the
 _JPEG = b"\xff\xd8"
 # SOF0 to SOF15 but for tables (C4, C8, CC), and JPEG-LS (F7)
 _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_MARKS = {0xE0, 0xEE}  # APP0 of JFIF, APP14 of Adobe
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 _RLE_HEADER, _MOST_SEGMENTS = 64, 15  # bytes; PS3.5 annex G
 
@@ -83,8 +85,29 @@ def _codestream(frame: bytes) -> int:
         place += length
 
 
+def is_subsampled_without_marker(frame: bytes) -> bool:
+    """Whether `frame`, whose `coded_shape` was found, is a JPEG of components 1, 2 and 3, the last two at less resolution
+    than the first, and neither JFIF nor Adobe says which colours they are."""
+    if not frame.startswith(_JPEG):
+        return False
+    before, place = _frame_header(frame)
+    if before & _MARKS or frame[place + 9] != 3:
+        return False
+    first, *others = ((frame[at], divmod(frame[at + 1], 16)) for at in range(place + 10, place + 19, 3))
+    sampled = math.prod(first[1])
+    return (first[0], *(kind for kind, _ in others)) == (1, 2, 3) and all(math.prod(of) < sampled for _, of in others)
+
+
 def _jpeg_shape(frame: bytes) -> tuple[int, int, int]:
+    _, place = _frame_header(frame)
+    height, width, samples = struct.unpack_from(">HHB", frame, place + 5)
+    return width, height, samples
+
+
+def _frame_header(frame: bytes) -> tuple[set[int], int]:
+    """The markers before the header of the frame of a JPEG, and where that begins."""
     place = len(_JPEG)
+    before: set[int] = set()
     while True:
         if frame[place] != 0xFF:
             raise ValueError("no marker where one should be")
@@ -93,8 +116,8 @@ def _jpeg_shape(frame: bytes) -> tuple[int, int, int]:
             place += 1
             continue
         if marker in _FRAME_HEADERS:
-            height, width, samples = struct.unpack_from(">HHB", frame, place + 5)
-            return width, height, samples
+            return before, place
         if marker in _WITHOUT_LENGTH:
             raise ValueError("a marker that cannot stand before a frame")
+        before.add(marker)
         place += 2 + struct.unpack_from(">H", frame, place + 2)[0]

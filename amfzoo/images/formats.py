@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from ..errors import ImageError
+from .encoded_text import base64_format
 
 SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF, BMP and DICOM"
 
@@ -62,6 +63,12 @@ def _reason(data: bytes) -> str:
         return "this seems to be DICOM without its preamble; save it as a DICOM file (PS3.10), or export the photo as PNG or JPEG"
     if data.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer and not the image; run `git lfs pull`"
+    if data[:5].lower() == b"data:" and _is_text(data):
+        return (
+            "this is a data: URI, text that holds an image; pass what base64.b64decode makes of what follows its comma"
+        )
+    if kind := base64_format(data):
+        return f"this is base64 text of a {kind}; decode it first (base64.b64decode)"
     if _is_text(data):
         return "the content is text and not an image (an error page saved by a download?); get the image itself"
     if not any(data):

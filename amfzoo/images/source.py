@@ -6,15 +6,15 @@ import errno
 import inspect
 import os
 import stat
-import unicodedata
-from functools import lru_cache
 from typing import BinaryIO, Union
 
 import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from ..image_cells import URL
+from ..image_cells import not_a_path
+from .missing import why_not
+from .names import shorten
 
 ImageSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray]
 
@@ -23,7 +23,6 @@ MAX_PIXELS = 1024**3 // 12  # 89 million: Pillow's own threshold for "decompress
 MAX_BYTES = 1024**3  # of one encoded file
 
 _CHUNK = 1 << 20
-_LONGEST_NAME = 200
 _LONGEST_PATH = 4096
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -58,13 +57,6 @@ def source_name(source: object) -> str:
         file = getattr(source, "name", None)
         return shorten(file) if isinstance(file, str) else "<file object>"
     return f"<{type(source).__name__}>"
-
-
-def shorten(text: str) -> str:
-    """`text` cut in the middle where it is too long for a message."""
-    if len(text) <= _LONGEST_NAME:
-        return text
-    return f"{text[: _LONGEST_NAME // 2]}...{text[-_LONGEST_NAME // 4 :]}"
 
 
 def is_encoded(source: object) -> bool:
@@ -123,10 +115,8 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
         text = os.fsdecode(path)
     except Exception as error:  # any object may stand behind `__fspath__`
         raise ImageError(f"{name}: it gives no path ({error}); pass the path of an image file as text") from error
-    if URL.match(text):
-        raise ImageError(
-            f"{name}: this is a URL, and URLs are not fetched; download the image and pass its path or its bytes"
-        )
+    if reason := not_a_path(text):
+        raise ImageError(f"{name}: {reason} or its bytes")
     if not text:
         raise ImageError("'': the path is empty; pass the path of an image file")
     try:
@@ -138,57 +128,14 @@ def _path_bytes(path: str | os.PathLike[str], name: str) -> bytes:
                 f"{name}: this is a pipe or a device, not a file; read it yourself, and pass its content as bytes"
             )
         with open(text, "rb") as stream:
-            return _stream_bytes(stream, name)
+            return _stream_bytes(stream, name, "check the disk, or copy the file again")
     except (OSError, ValueError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError(f"{name}: {_os_reason(error)}{_near(text, error)}") from error
+        raise ImageError(f"{name}: {why_not(text, error)}") from error
 
 
-def _os_reason(error: Exception) -> str:
-    # content decoded to text has zeros; in UTF-8 only what no file is named by cannot be written
-    if isinstance(error, UnicodeEncodeError) and error.encoding != "utf-8" and "\0" not in error.object:
-        return f"this process cannot write that name in its file-system encoding ({error.encoding}); set PYTHONUTF8=1"
-    number = getattr(error, "errno", None)
-    if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG) or isinstance(error, ValueError):
-        hint = (
-            ""
-            if number in (errno.ENOENT, errno.ENOTDIR)
-            else " (encoded image data must be passed as bytes, not as text)"
-        )
-        return f"there is no such file; check the path{hint}"
-    if number == errno.EISDIR:
-        return "this is a folder; pass the path of one image file"
-    if isinstance(error, PermissionError):
-        return "permission denied; make the file readable for this user"
-    return f"the file cannot be read ({error}); check the disk or copy the file again"
-
-
-def _near(path: str, error: Exception) -> str:
-    """That a missing file is there under a name that differs by case, or by how accents are stored, which look alike."""
-    if getattr(error, "errno", None) != errno.ENOENT:
-        return ""
-    folder, file = os.path.split(path)
-    try:
-        folder = os.path.abspath(folder)
-        names = _listing(folder, os.stat(folder).st_mtime_ns)
-    except OSError:
-        return ""
-    found = names.get(_alike(file))
-    return f" (there is {found!r}, which differs by case or by the form of its accents)" if found else ""
-
-
-@lru_cache(maxsize=8)
-def _listing(folder: str, changed: int) -> dict[str, str]:
-    """{`_alike` of a name: name}; of a long table whose every file is missing the folder is read once."""
-    return {_alike(name): name for name in os.listdir(folder)}
-
-
-def _alike(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _stream_bytes(stream: object, name: str) -> bytes:
+def _stream_bytes(stream: object, name: str, mend: str = "pass a file object that is open for reading") -> bytes:
     parts: list[bytes] = []
     total = 0
     # In pieces: `read(limit)` would first allocate the limit.
@@ -198,9 +145,7 @@ def _stream_bytes(stream: object, name: str) -> bytes:
         except MemoryError:
             raise
         except Exception as error:  # any object may stand behind `read`
-            raise ImageError(
-                f"{name}: reading failed ({error}); pass a file object that is open for reading"
-            ) from error
+            raise ImageError(f"{name}: reading failed ({error}); {mend}") from error
         if inspect.isawaitable(part):
             if inspect.iscoroutine(part):
                 part.close()

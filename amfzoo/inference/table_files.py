@@ -84,7 +84,7 @@ class PairTable:
 
     def pair(self, row: Row) -> tuple[str | Path | None, str | Path | None]:
         """The clinical and the dermoscopy image of a row, None where the cell is empty."""
-        clinical, dermoscopy = (self._image(row.cells[index].strip()) for index in self._images)
+        clinical, dermoscopy = (self._image(row.cells[index]) for index in self._images)
         return clinical, dermoscopy
 
     def _image(self, text: str) -> str | Path | None:

@@ -92,7 +92,7 @@ class ParquetPairs:
         """The clinical and the dermoscopy image of a row, None where the cell is empty."""
         held = row.images or (None, None)
         clinical, dermoscopy = (
-            image_path(cell.strip(), self.path.parent) if scalar is None else named_bytes(scalar.as_py(), cell)
+            image_path(cell, self.path.parent) if scalar is None else named_bytes(scalar.as_py(), cell)
             for cell, scalar in zip(row.cells, held)
         )
         return clinical, dermoscopy

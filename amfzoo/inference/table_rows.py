@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
-from ..image_cells import URL, called, image_file, plain
+from ..image_cells import called, image_file, not_a_path, plain
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
 ImageColumns = tuple[str | None, str | None]
@@ -90,4 +90,4 @@ def other_columns(columns: Iterable[str]) -> str:
 
 def image_path(text: str, folder: Path) -> str | Path | None:
     """As `image_file`; a URL stays one, and is refused by its own name."""
-    return text if URL.match(text) else image_file(text, folder)
+    return name if not_a_path(name := text.strip()) else image_file(text, folder)

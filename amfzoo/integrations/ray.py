@@ -126,7 +126,7 @@ class PairPredictor:
                 return None if text in NO_NAME else text
             from pathlib import Path
 
-            return image_path(text, Path(self._root))
+            return image_path(value, Path(self._root))
         # pandas and Arrow write NaN for a missing one
         is_nan = isinstance(value, (float, np.floating)) and np.isnan(value)
         return None if is_nan or type(value).__name__ in ("NAType", "NaTType") else value

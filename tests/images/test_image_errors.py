@@ -34,9 +34,10 @@ def test_missing_files(tmp_path):
     _fails(tmp_path / "plain" / "lesion.jpg", "no such file")
 
 
-def test_encoded_text_is_a_missing_file_and_the_message_stays_short():
+def test_encoded_text_is_no_path_and_the_message_stays_short():
     for text in ("data:image/png;base64," + "iVBORw0KGgo" * 2000, "/9j/4AAQSkZJRg" * 500):
-        assert len(_fails(text, "no such file", "passed as bytes")) < 500
+        assert len(_fails(text, "not a path", "b64decode", "bytes")) < 500
+    assert len(_fails("x" * 5000, "no such file", "passed as bytes")) < 500
 
 
 def test_folder_empty_file_and_text(tmp_path):

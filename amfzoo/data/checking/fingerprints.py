@@ -15,7 +15,8 @@ from PIL import Image
 
 from ...errors import ImageError
 from ...images import read_image
-from ...images.source import encoded_bytes, shorten
+from ...images.names import shorten
+from ...images.source import encoded_bytes
 
 _SIDE, _KEPT = 32, 16
 _BLOCK = 256  # rows of the table of all pairs that are held at once

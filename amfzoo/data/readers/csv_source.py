@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...csv_mark import METADATA_PREFIX, NO_NAME
 from ...errors import ConfigError
-from ...image_cells import URL, called, image_file
+from ...image_cells import called, image_file, not_a_path
+from ...images.names import shorten
 from ...labels import CHECKLIST, DIAGNOSIS, Schema
 from ..faults import FaultLog
 from ..records import MODALITIES, SPLIT_NAMES, SPLITS, Lesion, LesionSet
@@ -141,15 +142,10 @@ def _ids(table: Table, column: str | None, patient: str | None, log: FaultLog) -
 
 def _image(row: Row, column: str | None, folder: Path, log: FaultLog, lesion: str) -> Path | None:
     text = _cell(row, column)
-    if URL.match(text):
-        log.add(
-            "bad-path",
-            f"{row.where}, column {column!r}: {text} is a URL, and URLs are not fetched; "
-            "download the image and give its path",
-            lesion,
-        )
+    if reason := not_a_path(text):
+        log.add("bad-path", f"{row.where}, column {column!r}: {shorten(text)}: {reason}", lesion)
         return None
-    return image_file(text, folder)
+    return image_file(row.padded.get(column or "", text), folder)
 
 
 def _split(row: Row, column: str | None, log: FaultLog, lesion: str) -> str | None:

@@ -23,10 +23,17 @@ _DELIMITERS = ",;\t"
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it is, for messages, and its text by column, without outer blanks."""
+    """One row.
+
+    Attributes:
+        where: it is, for messages.
+        cells: text by column, without outer blanks.
+        padded: the text of those that have outer blanks, which may be of a file's name.
+    """
 
     where: str
     cells: Mapping[str, str]
+    padded: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,12 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
             continue
         # spreadsheets leave out empty cells at the end of a row
         texts = dict(zip(header, [*cells, *[""] * len(header)]))
-        rows.append(Row(where, {column: texts[column].strip() for column in columns}))
+        rows.append(Row(where, {column: texts[column].strip() for column in columns}, _padded(texts)))
     return Table(file, columns, tuple(rows))
+
+
+def _padded(texts: Mapping[str, str]) -> dict[str, str]:
+    return {column: text for column, text in texts.items() if text != text.strip()}
 
 
 def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
@@ -143,7 +154,11 @@ def _parquet(file: Path) -> Table:
     kept = content.select([name for name in content.column_names if name.strip() and name.strip() not in no_text])
     empty = dict.fromkeys(set(no_text) & set(columns), "")
     rows = [
-        Row(f"{file.name}, row {number}", {name.strip(): _text(value) for name, value in cells.items()} | empty)
+        Row(
+            f"{file.name}, row {number}",
+            {name.strip(): _text(value) for name, value in cells.items()} | empty,
+            _padded({name.strip(): value for name, value in cells.items() if isinstance(value, str)}),
+        )
         for number, cells in enumerate(kept.to_pylist(), start=1)
     ]
     return Table(file, columns, tuple(rows), no_text)
