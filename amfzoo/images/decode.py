@@ -19,6 +19,7 @@ from PIL import (
 )
 
 from ..errors import ImageError
+from . import damage
 from .dicom import dicom_image
 from .formats import detect_format
 from .sixteen_bits import load, white_is_zero
@@ -68,11 +69,12 @@ class _Stream(io.BytesIO):
         return data
 
 
-def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
-    """The first picture in `data`, loaded and upright, at reduced scale if that is allowed."""
+def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> tuple[Image.Image, str | None]:
+    """The first picture in `data`, loaded and upright, at reduced scale if that is allowed; and its `damage`."""
     kind = detect_format(data, name)
     if kind == "DICOM":
-        return dicom_image(data, name)
+        image = dicom_image(data, name)
+        return image, damage.find(image)
     try:
         try:
             image = _loaded(kind, data, name, min_size)
@@ -96,7 +98,7 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
             f"{name}: the {kind} data are {state} ({_short(error)}); copy or download the file again"
             + (", or save it as PNG or JPEG" if kind == "TIFF" else "")
         ) from error
-    return upright(image)
+    return upright(image), damage.find(image)
 
 
 def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
