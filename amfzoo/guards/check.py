@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..images.damage import GRAY, damage
+from ..images.damage import GRAY, ZEROS, damage
 from .detectors import Limits, Scores, bundled
 from .features import SIDE, describe, differences, stacked, thumbnail
 from .warning import InputWarning
@@ -29,7 +29,10 @@ Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
 _DOUBTFUL = ("uniform", "no_lesion", "far", "narrow", "damaged")
 _UNDECODED = 128  # in each colour: what decoders of JPEG leave where the data run out before the picture ends
-_ENDS = {GRAY: "ends in plain gray, as pictures do whose file is damaged; get the file again"}
+_ENDS = {
+    GRAY: "ends in plain gray, as pictures do whose file is damaged; get the file again",
+    ZEROS: "ends in zeros, as files do that were copied in part; get the file again",
+}
 _GRAY = 2  # levels that the colours of a gray picture may differ by
 _NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,6 +21,7 @@ from ..errors import ImageError
 from . import damage
 from .dicom import dicom_image
 from .formats import detect_format
+from .png import require_all_rows, require_sound_chunks, without_large_chunks
 from .sixteen_bits import load, white_is_zero
 from .source import check_size
 
@@ -49,7 +49,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LARGE_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _MARGIN = 3  # a reduced decode keeps at least this many times the pixels asked for, a side
 
 
@@ -81,7 +80,7 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> tuple[Im
         except ValueError as error:  # Pillow refuses texts and profiles of over a megabyte, which some programs write
             if kind != "PNG" or isinstance(error, ImageError):
                 raise
-            image = _loaded(kind, _without_large_chunks(data), name, min_size)
+            image = _loaded(kind, without_large_chunks(data), name, min_size)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
@@ -104,7 +103,7 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> tuple[Im
 def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
     stream = _Stream(data)
     if kind == "PNG":
-        _require_sound_chunks(data)
+        require_sound_chunks(data)
     image = _OPENERS[kind](stream, "")
     if kind == "TIFF":
         _seek_picture(image)
@@ -115,6 +114,8 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         _reduce(image, min_size)
     stream.strict = True
     load(image, name)
+    if kind == "PNG":
+        require_all_rows(image, data)
     if kind == "WEBP":
         _refuse_zeros(image, data)
     return image
@@ -207,31 +208,6 @@ def _riff_chunks(data: bytes, start: int) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"ANMF":
             yield from _riff_chunks(content, 16)
         start += 8 + size + size % 2
-
-
-def _require_sound_chunks(data: bytes) -> None:
-    """Check the checksums of a PNG's picture data, which Pillow skips, and its end."""
-    for kind, chunk in _chunks(data):
-        if kind[:1].isupper() and zlib.crc32(chunk[4:-4]).to_bytes(4, "big") != chunk[-4:]:  # needed for the picture
-            raise OSError(f"checksum of chunk {kind!r} is wrong")
-
-
-def _without_large_chunks(data: bytes) -> bytes:
-    """A PNG without its texts and profile."""
-    return data[:8] + b"".join(chunk for kind, chunk in _chunks(data) if kind not in _LARGE_CHUNKS)
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """(kind, all its bytes) of the chunks of a PNG, up to its end."""
-    view = memoryview(data)
-    start, kind = 8, b""
-    while kind != b"IEND":
-        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
-        if end > len(data):
-            raise OSError("the data end early")
-        kind = bytes(view[start + 4 : start + 8])
-        yield kind, view[start:end]
-        start = end
 
 
 def _short(error: Exception) -> str:

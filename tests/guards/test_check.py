@@ -109,6 +109,16 @@ def test_damage_of_any_side(pairs):
             assert ("damaged", ("clinical",)) in found({"clinical": read_image(turned)})
 
 
+def test_a_file_whose_room_was_taken_and_not_filled(pairs):
+    file = io.BytesIO()
+    pairs[0]["clinical"].save(file, "BMP")
+    data = file.getvalue()
+    broken = data[: len(data) * 4 // 5].ljust(len(data), b"\0")
+    (warning,) = (one for one in check_images({"clinical": read_image(broken)}) if one.code == "damaged")
+    assert "ends in zeros" in warning.message
+    assert found({"clinical": read_image(data)}) == []
+
+
 def test_shapes_of_photos_and_screens_are_no_strips(pairs):
     for width, height in ((640, 360), (360, 640), (840, 360), (512, 512)):
         codes = found({name: picture.resize((width, height)) for name, picture in pairs[0].items()})

@@ -99,7 +99,7 @@ def _unsound(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[
             elif files[path].damage is not None:
                 yield Fault(
                     "damaged-image",
-                    f"lesion {lesion.id}, {name}: {path} ends in plain {files[path].damage}, as pictures do whose file is "
+                    f"lesion {lesion.id}, {name}: {path} ends in {files[path].damage}, as pictures do whose file is "
                     "damaged; get the file again, or leave it out",
                     (lesion.id,),
                 )
