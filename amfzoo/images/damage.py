@@ -58,7 +58,8 @@ def _ends_in_gray(image: Image.Image) -> bool:
 
 def _undecoded(image: Image.Image, box: _Box) -> bool:
     low, high = _UNDECODED[image.mode]
-    return all(low <= darkest and brightest <= high for darkest, brightest in _ranges(image, box))
+    values = _values(image, box)
+    return bool(low <= values.min() and values.max() <= high)
 
 
 def _ends_in_zeros(image: Image.Image) -> bool:
@@ -102,10 +103,12 @@ def _stops(filled: np.ndarray) -> bool:
 
 def is_zero(image: Image.Image, box: _Box) -> bool:
     """Whether all that is stored of the pixels within `box` is zero."""
-    return all(low == high == 0 for low, high in _ranges(image, box))
+    return not _values(image, box).any()
 
 
-def _ranges(image: Image.Image, box: _Box) -> list[tuple[int, int]]:
-    """(lowest, highest) value of each channel within `box`, without a copy of the rest of the picture."""
-    part = image.crop(box)
-    return [part.getextrema()] if len(part.getbands()) == 1 else list(part.getextrema())
+def _values(image: Image.Image, box: _Box) -> np.ndarray:
+    """All that is stored of the pixels within `box`, without a copy of the others."""
+    left, top, right, bottom = box
+    part = Image.new(image.mode, (right - left, bottom - top))
+    part.paste(image, (-left, -top))  # `crop` refuses what a global of Pillow says, and getextrema some modes
+    return np.asarray(part)
