@@ -24,6 +24,7 @@ from .formats import detect_format
 from .png import require_all_rows, require_sound_chunks, without_large_chunks
 from .sixteen_bits import load, white_is_zero
 from .source import check_size
+from .tiff import seek_picture
 
 # Called directly rather than through Image.open, whose check against decompression
 # bombs warns, raises or is off depending on a global of Pillow.
@@ -36,8 +37,6 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
-_SUBFILE = 254  # tag of TIFF
-_PAGES = 16  # of a TIFF that are looked at for the picture itself
 _SCANS = 100
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # of JPEG, neither a stuffed zero nor a restart
 _UPRIGHT = {
@@ -106,7 +105,7 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         require_sound_chunks(data)
     image = _OPENERS[kind](stream, "")
     if kind == "TIFF":
-        _seek_picture(image)
+        seek_picture(image, name)
     check_size(image.size, name)
     if kind == "JPEG":
         _require_end(data, stream.tell())
@@ -119,20 +118,6 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     if kind == "WEBP":
         _refuse_zeros(image, data)
     return image
-
-
-def _seek_picture(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Go to the first page of a TIFF that is no reduced version of another."""
-    if not image.tag_v2.get(_SUBFILE, 0) & 1:
-        return
-    for page in range(1, _PAGES):
-        try:
-            image.seek(page)  # not n_frames, which walks along all pages, in time quadratic in their number
-        except EOFError:
-            break
-        if not image.tag_v2.get(_SUBFILE, 0) & 1:
-            return
-    image.seek(0)
 
 
 def _refuse_many_scans(data: bytes, start: int, name: str) -> None:

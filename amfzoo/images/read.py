@@ -15,6 +15,7 @@ from .colour import to_rgb
 from .decode import decode, upright
 from .sixteen_bits import load
 from .source import ImageSource, check_size, encoded_bytes, is_encoded, source_name
+from .tiff import refuse_raw
 
 # Two threads must not load one lazily opened image at once; several locks, so that
 # different images seldom wait for each other.
@@ -73,6 +74,7 @@ def _loaded(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     check_size(image.size, name)
     try:
         with _LOADING[id(image) // 64 % len(_LOADING)]:
+            refuse_raw(image, name)
             load(image, name)
             return upright(image), damage.find(image)  # reading its metadata changes it, too
     except (ImageError, MemoryError):
