@@ -94,6 +94,15 @@ def test_reduced_versions_of_a_picture_within_its_page(picture):
     assert np.array_equal(read_image(tiff(picture[::2], picture, subfile=(1, 0), more={330: [8]})), picture)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_signed_numbers_are_refused(picture, bits):
+    gray = picture[..., :1].astype(f"u{bits // 8}") << (bits - 8) >> 1
+    for source in ways(tiff(gray, more={339: [2]})):
+        with pytest.raises(ImageError, match=f"signed numbers of {bits} bits.*unsigned"):
+            read_image(source)
+    assert read_image(tiff(gray, more={339: [1]})).size == picture.shape[1::-1]
+
+
 def test_of_a_tiff_of_very_many_pages_only_the_first_are_looked_at(picture, monkeypatch):
     """Counting the pages takes a time that grows with the square of their number, hours of a file of 50 MB."""
     previews = [picture[:16, :16] + np.uint8(number) for number in range(40)]
