@@ -14,6 +14,7 @@ _KEY = "amfzoo_damage"  # in the `info` of a picture
 # Of each colour: what decoders of JPEG leave where the data run out before the picture ends, and for CMYK,
 # which is stored inverted, its complement.
 _UNDECODED = {"L": (128, 128), "RGB": (128, 128), "CMYK": (127, 128)}
+_BLOCK = 16  # pixels; of a small picture a few may be of that gray by chance
 _PLAIN = {"TIFF": ("raw",), "BMP": (0, 3)}  # formats whose pixels may be stored as they are: what Pillow calls that
 _LEAST = 1 / 40  # of the rows; less is lost within the margin of a lesion
 
@@ -51,9 +52,8 @@ def _ends_in_gray(image: Image.Image) -> bool:
     if image.mode not in _UNDECODED:
         return False
     width, height = image.size
-    return _undecoded(image, (width * 3 // 4, height - 1, width, height)) and not _undecoded(
-        image, (width * 3 // 4, 0, width, 1)
-    )
+    left = width - max(width // 4, _BLOCK)
+    return _undecoded(image, (left, height - 1, width, height)) and not _undecoded(image, (left, 0, width, 1))
 
 
 def _undecoded(image: Image.Image, box: _Box) -> bool:
