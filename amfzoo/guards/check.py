@@ -9,16 +9,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..images.damage import GRAY, ZEROS, damage
 from .detectors import Limits, Scores, bundled
 from .features import SIDE, describe, differences, stacked, thumbnail
 from .warning import InputWarning
 
 
 class Thumbnail(NamedTuple):
-    """pixels: as `thumbnail` makes them. ratio: the picture's longer side by its shorter one, which they do not show."""
+    """pixels: as `thumbnail` makes them. What they do not show: ratio of the picture's longer side by its shorter one, and
+    how its file looks damaged (`amfzoo.images.damage`)."""
 
     pixels: np.ndarray
     ratio: float
+    damage: str | None = None
 
 
 Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
@@ -26,6 +29,10 @@ Thumbnails = dict[str, Thumbnail]  # "clinical" and/or "dermoscopy"
 _NAMES = {"clinical": "clinical photo", "dermoscopy": "dermoscopy image"}
 _DOUBTFUL = ("uniform", "no_lesion", "far", "narrow", "damaged")
 _UNDECODED = 128  # in each colour: what decoders of JPEG leave where the data run out before the picture ends
+_ENDS = {
+    GRAY: "ends in plain gray, as pictures do whose file is damaged; get the file again",
+    ZEROS: "ends in zeros, as files do that were copied in part; get the file again",
+}
 _GRAY = 2  # levels that the colours of a gray picture may differ by
 _NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9
 
@@ -37,12 +44,21 @@ def check_images(pictures: Mapping[str, Image.Image | None]) -> tuple[InputWarni
         pictures: "clinical" and/or "dermoscopy" -> RGB picture of any size (`read_image`),
             or None where it is missing.
     """
-    return check_thumbnails([thumbnails({name: np.array(p) for name, p in pictures.items() if p is not None})])[0]
+    given = {name: picture for name, picture in pictures.items() if picture is not None}
+    return check_thumbnails([thumbnails({name: np.array(picture) for name, picture in given.items()}, given)])[0]
 
 
-def thumbnails(pixels: Mapping[str, np.ndarray]) -> Thumbnails:
-    """All that `check_thumbnails` needs of the images of one lesion, (H, W, 3) uint8 RGB each."""
-    return {name: Thumbnail(thumbnail(of), max(of.shape[:2]) / min(of.shape[:2])) for name, of in pixels.items()}
+def thumbnails(pixels: Mapping[str, np.ndarray], pictures: Mapping[str, Image.Image] | None = None) -> Thumbnails:
+    """All that `check_thumbnails` needs of the images of one lesion, (H, W, 3) uint8 RGB each.
+
+    Args:
+        pictures: the same as `read_image` gave them, which know more of their files than pixels tell.
+    """
+    damages = {name: damage(picture) for name, picture in (pictures or {}).items()}
+    return {
+        name: Thumbnail(thumbnail(of), max(of.shape[:2]) / min(of.shape[:2]), damages.get(name))
+        for name, of in pixels.items()
+    }
 
 
 def check_thumbnails(lesions: Sequence[Thumbnails]) -> list[tuple[InputWarning, ...]]:
@@ -109,11 +125,22 @@ def _file(name: str, thumb: Thumbnail) -> list[InputWarning]:
     if thumb.ratio > _NARROW:
         shape = f"is {thumb.ratio:.1f} times as long as wide, a strip; give the whole picture of the lesion"
         found.append(InputWarning("narrow", (name,), f"the {_NAMES[name]} {shape}"))
-    top, bottom = ((thumb.pixels[row, -SIDE // 4 :] == _UNDECODED).all() for row in (0, -1))
-    if bottom and not top:  # else it is a frame of that gray
-        end = "ends in plain gray, as pictures do whose file is damaged; get the file again"
-        found.append(InputWarning("damaged", (name,), f"the {_NAMES[name]} {end}"))
+    end = thumb.damage or (GRAY if _gray_edge(thumb.pixels) else None)
+    if end is not None:
+        found.append(InputWarning("damaged", (name,), f"the {_NAMES[name]} {_ENDS[end]}"))
     return found
+
+
+def _gray_edge(pixels: np.ndarray) -> bool:
+    """Whether one side is of the gray of missing data: of pictures that were turned, or given as arrays, it may be any."""
+    sides = [side == _UNDECODED for side in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])]
+    # the data end at one end of a side; a frame of that gray is on the opposite side as well
+    ends = [[side[part].all() for part in (slice(SIDE // 4), slice(-(SIDE // 4), None))] for side in sides]
+    return any(
+        one and not other
+        for first, second in (ends[:2], ends[2:])
+        for one, other in zip(first + second, second + first)
+    )
 
 
 def _quality(name: str, thumb: Thumbnail, scores: Scores, limits: Limits) -> list[InputWarning]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,10 +18,13 @@ from PIL import (
 )
 
 from ..errors import ImageError
+from . import damage
 from .dicom import dicom_image
 from .formats import detect_format
+from .png import require_all_rows, require_sound_chunks, without_large_chunks
 from .sixteen_bits import load, white_is_zero
 from .source import check_size
+from .tiff import seek_picture
 
 # Called directly rather than through Image.open, whose check against decompression
 # bombs warns, raises or is off depending on a global of Pillow.
@@ -35,8 +37,6 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
-_SUBFILE = 254  # tag of TIFF
-_PAGES = 16  # of a TIFF that are looked at for the picture itself
 _SCANS = 100
 _MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # of JPEG, neither a stuffed zero nor a restart
 _UPRIGHT = {
@@ -48,7 +48,6 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LARGE_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _MARGIN = 3  # a reduced decode keeps at least this many times the pixels asked for, a side
 
 
@@ -68,18 +67,19 @@ class _Stream(io.BytesIO):
         return data
 
 
-def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
-    """The first picture in `data`, loaded and upright, at reduced scale if that is allowed."""
+def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> tuple[Image.Image, str | None]:
+    """The first picture in `data`, loaded and upright, at reduced scale if that is allowed; and its `damage`."""
     kind = detect_format(data, name)
     if kind == "DICOM":
-        return dicom_image(data, name)
+        image = dicom_image(data, name)
+        return image, damage.find(image)
     try:
         try:
             image = _loaded(kind, data, name, min_size)
         except ValueError as error:  # Pillow refuses texts and profiles of over a megabyte, which some programs write
             if kind != "PNG" or isinstance(error, ImageError):
                 raise
-            image = _loaded(kind, _without_large_chunks(data), name, min_size)
+            image = _loaded(kind, without_large_chunks(data), name, min_size)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
@@ -96,16 +96,16 @@ def decode(data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Im
             f"{name}: the {kind} data are {state} ({_short(error)}); copy or download the file again"
             + (", or save it as PNG or JPEG" if kind == "TIFF" else "")
         ) from error
-    return upright(image)
+    return upright(image), damage.find(image)
 
 
 def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None) -> Image.Image:
     stream = _Stream(data)
     if kind == "PNG":
-        _require_sound_chunks(data)
+        require_sound_chunks(data)
     image = _OPENERS[kind](stream, "")
     if kind == "TIFF":
-        _seek_picture(image)
+        seek_picture(image, name)
     check_size(image.size, name)
     if kind == "JPEG":
         _require_end(data, stream.tell())
@@ -113,23 +113,11 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         _reduce(image, min_size)
     stream.strict = True
     load(image, name)
+    if kind == "PNG":
+        require_all_rows(image, data)
     if kind == "WEBP":
         _refuse_zeros(image, data)
     return image
-
-
-def _seek_picture(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Go to the first page of a TIFF that is no reduced version of another."""
-    if not image.tag_v2.get(_SUBFILE, 0) & 1:
-        return
-    for page in range(1, _PAGES):
-        try:
-            image.seek(page)  # not n_frames, which walks along all pages, in time quadratic in their number
-        except EOFError:
-            break
-        if not image.tag_v2.get(_SUBFILE, 0) & 1:
-            return
-    image.seek(0)
 
 
 def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
@@ -205,31 +193,6 @@ def _riff_chunks(data: bytes, start: int) -> Iterator[tuple[bytes, bytes]]:
         if kind == b"ANMF":
             yield from _riff_chunks(content, 16)
         start += 8 + size + size % 2
-
-
-def _require_sound_chunks(data: bytes) -> None:
-    """Check the checksums of a PNG's picture data, which Pillow skips, and its end."""
-    for kind, chunk in _chunks(data):
-        if kind[:1].isupper() and zlib.crc32(chunk[4:-4]).to_bytes(4, "big") != chunk[-4:]:  # needed for the picture
-            raise OSError(f"checksum of chunk {kind!r} is wrong")
-
-
-def _without_large_chunks(data: bytes) -> bytes:
-    """A PNG without its texts and profile."""
-    return data[:8] + b"".join(chunk for kind, chunk in _chunks(data) if kind not in _LARGE_CHUNKS)
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """(kind, all its bytes) of the chunks of a PNG, up to its end."""
-    view = memoryview(data)
-    start, kind = 8, b""
-    while kind != b"IEND":
-        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
-        if end > len(data):
-            raise OSError("the data end early")
-        kind = bytes(view[start + 4 : start + 8])
-        yield kind, view[start:end]
-        start = end
 
 
 def _short(error: Exception) -> str:

@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ConfigError, ImageError
+from . import damage
 from .array import array_image
 from .colour import to_rgb
 from .decode import decode, upright
 from .sixteen_bits import load
 from .source import ImageSource, check_size, encoded_bytes, is_encoded, source_name
+from .tiff import refuse_raw
 
 # Two threads must not load one lazily opened image at once; several locks, so that
 # different images seldom wait for each other.
@@ -41,7 +43,7 @@ def read_image(
         name: what to call the source in error messages.
 
     Returns:
-        A new picture of mode "RGB" without metadata.
+        A new picture of mode "RGB" without metadata; `amfzoo.images.damage` tells whether its file looks damaged.
 
     Files may be JPEG (also MPO), PNG, WebP, TIFF, GIF or BMP, or DICOM (extra `dicom`),
     told by their content; of several frames the first is read. EXIF orientation is applied.
@@ -58,20 +60,23 @@ def read_image(
         name = source_name(source)
     _check_min_size(min_size)
     if isinstance(source, Image.Image):
-        return to_rgb(_loaded(source, name), name)
+        image, found = _loaded(source, name)
+        return damage.mark(to_rgb(image, name), found)
     if isinstance(source, np.ndarray):
         return to_rgb(array_image(source, name), name)
     if is_encoded(source):
-        return to_rgb(decode(encoded_bytes(source, name), name, min_size), name)
+        image, found = decode(encoded_bytes(source, name), name, min_size)
+        return damage.mark(to_rgb(image, name), found)
     raise ImageError(f"{name}: {_wrong_type(source)}")
 
 
-def _loaded(image: Image.Image, name: str) -> Image.Image:
+def _loaded(image: Image.Image, name: str) -> tuple[Image.Image, str | None]:
     check_size(image.size, name)
     try:
         with _LOADING[id(image) // 64 % len(_LOADING)]:
+            refuse_raw(image, name)
             load(image, name)
-            return upright(image)  # reading its metadata changes it, too
+            return upright(image), damage.find(image)  # reading its metadata changes it, too
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data

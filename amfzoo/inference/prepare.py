@@ -96,7 +96,7 @@ def _read(model: Model, pair: Pair, guards: bool) -> tuple[Inputs, Thumbnails] |
         preprocess = model.preprocess[name]
         given = (pixels.get(name),) if isinstance(preprocess, QuickPreprocess) else ()
         inputs[name] = preprocess.fitted(picture, *given)
-    return inputs, thumbnails(pixels)
+    return inputs, thumbnails(pixels, there)
 
 
 def stacked(model: Model, items: Iterable[Prepared | AmfzooError]) -> Batch | None:

@@ -94,6 +94,31 @@ def test_a_jpeg_with_a_hole_in_its_middle(pairs):
     assert found({**pairs[0], "clinical": read_image(data)}) == []
 
 
+def test_damage_of_any_side(pairs):
+    """The picture may have been turned: by its orientation, or before it was given."""
+    photo = pairs[0]["clinical"]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=90, exif=exif)
+    assert ("damaged", ("clinical",)) in found({"clinical": read_image(file.getvalue()[:-9000] + b"\xff\xd9")})
+    pixels = np.array(photo)
+    pixels[300:] = 128
+    for turns in range(4):
+        for turned in (np.rot90(pixels, turns), np.rot90(pixels[:, ::-1], turns)):
+            assert ("damaged", ("clinical",)) in found({"clinical": read_image(turned)})
+
+
+def test_a_file_whose_room_was_taken_and_not_filled(pairs):
+    file = io.BytesIO()
+    pairs[0]["clinical"].save(file, "BMP")
+    data = file.getvalue()
+    broken = data[: len(data) * 4 // 5].ljust(len(data), b"\0")
+    (warning,) = (one for one in check_images({"clinical": read_image(broken)}) if one.code == "damaged")
+    assert "ends in zeros" in warning.message
+    assert found({"clinical": read_image(data)}) == []
+
+
 def test_shapes_of_photos_and_screens_are_no_strips(pairs):
     for width, height in ((640, 360), (360, 640), (840, 360), (512, 512)):
         codes = found({name: picture.resize((width, height)) for name, picture in pairs[0].items()})

@@ -16,11 +16,14 @@ from amfzoo.images import read_image
 from amfzoo.images.own import own_copy
 
 
-def tiff(*pages: np.ndarray, subfile: tuple[int, ...] = (), planes: bool = False) -> bytes:
-    """Uncompressed pages, (H, W, 3) uint8 or uint16 each; with `planes` one colour after the other."""
+def tiff(
+    *pages: np.ndarray, subfile: tuple[int, ...] = (), planes: bool = False, more: dict[int, list[int]] | None = None
+) -> bytes:
+    """Uncompressed pages, (H, W, 3) or (H, W, 1), uint8 or uint16 each; with `planes` one colour after the other, with
+    `more` tags."""
     data, link = bytearray(b"II*\0\0\0\0\0"), 4
     for number, page in enumerate(pages):
-        (height, width, _), bits = page.shape, page.dtype.itemsize * 8
+        (height, width, bands), bits = page.shape, page.dtype.itemsize * 8
         strips = [page[..., c] for c in range(3)] if planes else [page]
         offsets, counts = [], []
         for strip in strips:
@@ -28,8 +31,9 @@ def tiff(*pages: np.ndarray, subfile: tuple[int, ...] = (), planes: bool = False
             data += np.ascontiguousarray(strip).astype(f"<u{page.dtype.itemsize}").tobytes()
             counts.append(len(data) - offsets[-1])
         values = {
-            254: [subfile[number] if subfile else 0], 256: [width], 257: [height], 258: [bits] * 3, 259: [1], 262: [2],
-            273: offsets, 277: [3], 278: [height], 279: counts, 284: [2 if planes else 1],
+            254: [subfile[number] if subfile else 0], 256: [width], 257: [height], 258: [bits] * bands, 259: [1],
+            262: [2 if bands == 3 else 1], 273: offsets, 277: [bands], 278: [height], 279: counts,
+            284: [2 if planes else 1], **(more or {}),
         }  # fmt: skip
         entries = b""
         for tag, numbers in values.items():
@@ -72,6 +76,31 @@ def test_of_a_tiff_the_picture_is_read_and_not_its_preview(picture):
     assert np.array_equal(read_image(tiff(preview, picture, subfile=(1, 0))), picture)
     assert np.array_equal(read_image(tiff(picture, preview, subfile=(0, 1))), picture)
     assert np.array_equal(read_image(tiff(preview, subfile=(1,))), preview)
+
+
+@pytest.mark.parametrize("more", [{330: [8]}, {330: [8, 8]}, {33422: [0x02010100]}, {50706: [0x00000401]}])
+def test_camera_raw_is_not_answered_from_its_preview(picture, more):
+    preview = picture[::2, ::2]
+    for pages, subfile in (((preview,), (1,)), ((preview, preview[::2, ::2]), (1, 1))):
+        for source in ways(tiff(*pages, subfile=subfile, more=more)):
+            with pytest.raises(ImageError, match="camera raw.*export it as JPEG or PNG"):
+                read_image(source)
+
+
+def test_reduced_versions_of_a_picture_within_its_page(picture):
+    """As of microscopes."""
+    for source in ways(tiff(picture, more={330: [8, 8]})):
+        assert np.array_equal(read_image(source), picture)
+    assert np.array_equal(read_image(tiff(picture[::2], picture, subfile=(1, 0), more={330: [8]})), picture)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_signed_numbers_are_refused(picture, bits):
+    gray = picture[..., :1].astype(f"u{bits // 8}") << (bits - 8) >> 1
+    for source in ways(tiff(gray, more={339: [2]})):
+        with pytest.raises(ImageError, match=f"signed numbers of {bits} bits.*unsigned"):
+            read_image(source)
+    assert read_image(tiff(gray, more={339: [1]})).size == picture.shape[1::-1]
 
 
 def test_of_a_tiff_of_very_many_pages_only_the_first_are_looked_at(picture, monkeypatch):

@@ -31,6 +31,7 @@ FAULTS: Mapping[str, str] = {
     "leaking-patient": "lesions of one patient are in several splits",
 }
 WARNINGS: Mapping[str, str] = {
+    "damaged-image": "a picture ends before its file says",
     "near-duplicate": "two images look nearly the same",
     "shared-image": "lesions name the same file",
     "no-labels": "nothing is labelled",
@@ -73,7 +74,7 @@ def check(lesions: LesionSet, workers: int | None = None, progress: bool = False
     """
     start = time.monotonic()
     files = fingerprints((path for lesion in lesions for path in lesion.images.values()), workers, progress)
-    found = [*lesions.faults, *_missing(lesions, files), *_leaking_patients(lesions)]
+    found = [*lesions.faults, *_unsound(lesions, files), *_leaking_patients(lesions)]
     found += _copies(lesions, files)
     found += _near(lesions, files)
     found += [*_labelling(lesions), *_patients(lesions)]
@@ -82,7 +83,7 @@ def check(lesions: LesionSet, workers: int | None = None, progress: bool = False
     return Report(lesions.name, len(lesions), len(files), _counts(lesions), faults, warnings, time.monotonic() - start)
 
 
-def _missing(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fault]:
+def _unsound(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[Fault]:
     faulty = {name for fault in lesions.faults if fault.kind == "bad-path" for name in fault.lesions}
     for lesion in lesions:
         if not lesion.images and lesion.id not in faulty:
@@ -95,6 +96,13 @@ def _missing(lesions: LesionSet, files: Mapping[Path, Fingerprint]) -> Iterator[
             if files[path].problem is not None:
                 kind = "missing-file" if _is_gone(path) else "unreadable-image"
                 yield Fault(kind, f"lesion {lesion.id}, {name}: {files[path].problem}", (lesion.id,))
+            elif files[path].damage is not None:
+                yield Fault(
+                    "damaged-image",
+                    f"lesion {lesion.id}, {name}: {path} ends in {files[path].damage}, as pictures do whose file is "
+                    "damaged; get the file again, or leave it out",
+                    (lesion.id,),
+                )
 
 
 def _is_gone(path: Path) -> bool:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ...errors import ImageError
 from ...images import read_image
+from ...images.damage import damage
 from ...images.names import shorten
 from ...images.source import encoded_bytes
 
@@ -30,11 +31,13 @@ class Fingerprint:
         sha256: of the bytes; None if they cannot be read.
         look: see `perceptual_hash`; None if it is no image.
         problem: why not, for people.
+        damage: how the picture looks damaged, if it does; see `amfzoo.images.damage`.
     """
 
     sha256: str | None = None
     look: bytes | None = None
     problem: str | None = None
+    damage: str | None = None
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -44,7 +47,8 @@ def fingerprint(path: Path) -> Fingerprint:
     try:
         data = encoded_bytes(path, name)
         digest = hashlib.sha256(data).hexdigest()
-        return Fingerprint(digest, perceptual_hash(read_image(data, min_size=(_SIDE, _SIDE), name=name)))
+        picture = read_image(data, min_size=(_SIDE, _SIDE), name=name)
+        return Fingerprint(digest, perceptual_hash(picture), damage=damage(picture))
     except ImageError as error:
         return Fingerprint(digest, problem=str(error))
 

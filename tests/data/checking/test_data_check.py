@@ -67,6 +67,17 @@ def truncate(folder, name):
     (folder / name).write_bytes((folder / name).read_bytes()[:-200])
 
 
+def halve(folder, name, new):
+    """A JPEG that lies on its side and ends in gray."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(folder / name).save(folder / new, quality=90, exif=exif)
+    data = (folder / new).read_bytes()
+    start = data.rindex(b"\xff\xda")
+    (folder / new).write_bytes(data[: (start + len(data)) // 2].rstrip(b"\xff") + b"\xff\xd9")
+    return new
+
+
 # kind -> what plants it, given the rows and the folder; and the ids that the report must name
 PLANTS = {
     "bad-row": (lambda rows, folder: rows[1].update(lesion_id=""), ()),
@@ -77,6 +88,7 @@ PLANTS = {
     "no-image": (lambda rows, folder: rows[1].update(clinical="", dermoscopy=""), ("L1",)),
     "missing-file": (lambda rows, folder: (folder / "c1.png").unlink(), ("L1",)),
     "unreadable-image": (lambda rows, folder: truncate(folder, "c1.png"), ("L1",)),
+    "damaged-image": (lambda rows, folder: rows[1].update(clinical=halve(folder, "c1.png", "half.jpg")), ("L1",)),
     "same-image-twice": (lambda rows, folder: rows[1].update(clinical=copy(folder, "d1.png", "again.png")), ("L1",)),
     "duplicate-image": (
         lambda rows, folder: rows[1].update(clinical=copy(folder, "c3.png", "again.png")),
