@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +25,7 @@ from .graph import making, onnx_graph
 if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
+logger = logging.getLogger("amfzoo")
 _KEPT = 16  # graphs; the one that was not used for longest goes first
 
 
@@ -43,9 +46,20 @@ def cached_onnx_graph(network: PairNetwork) -> bytes:
             found = onnx_graph(network)
             folder = cache_folder()
             if folder is not None:
-                with contextlib.suppress(OSError):
+                try:
                     _store(folder / _name(key, found), found)
+                except OSError as error:
+                    _say_once(str(folder), error.strerror or str(error))
     return found
+
+
+@lru_cache
+def _say_once(folder: str, reason: str) -> None:
+    logger.warning(
+        "the graph cannot be kept in %s (%s), so it is made anew whenever it is wanted, which takes seconds: set AMFZOO_CACHE to "
+        "a folder that can be written",
+        *(folder, reason),
+    )
 
 
 def _kept(key: str) -> bytes | None:
@@ -53,7 +67,8 @@ def _kept(key: str) -> bytes | None:
         with contextlib.suppress(OSError):
             content = file.read_bytes()
             if file.name == _name(key, content):
-                os.utime(file)  # used now
+                with contextlib.suppress(OSError):  # a cache to be read alone
+                    os.utime(file)  # used now
                 return content
     return None
 

@@ -127,6 +127,28 @@ def test_few_graphs_are_kept_and_an_unusable_cache_is_no_error(tiny, monkeypatch
 
 
 @pytest.mark.skipif(os.name != "posix", reason="hides the home directory as POSIX has it")
+def test_a_graph_of_a_cache_that_can_only_be_read_is_taken(tiny, monkeypatch, tmp_path):
+    """As in the layers of an image that another user made: its use cannot be noted."""
+    made = []
+    monkeypatch.setattr(cache, "require", lambda *packages: None)
+    monkeypatch.setattr(cache, "onnx_graph", lambda network: made.append(network) or b"graph")
+    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "theirs"))
+    assert cache.cached_onnx_graph(tiny) == b"graph" and len(made) == 1
+    monkeypatch.setattr(cache.os, "utime", lambda file: (_ for _ in ()).throw(PermissionError(1, "not permitted")))
+    assert cache.cached_onnx_graph(tiny) == b"graph" and len(made) == 1
+
+
+def test_that_graphs_cannot_be_kept_is_said_once(tiny, monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(cache, "require", lambda *packages: None)
+    monkeypatch.setattr(cache, "onnx_graph", lambda network: b"graph")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("AMFZOO_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        assert cache.cached_onnx_graph(tiny) == b"graph"
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert str(tmp_path / "file") in told and "set AMFZOO_CACHE" in told
+
+
 @pytest.mark.parametrize("named", [None, "~no_such_user_here/cache"])
 def test_without_a_home_directory_graphs_are_made_and_not_kept(tiny, monkeypatch, tmp_path, named):
     def nobody(user):
