@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import torch
 
@@ -89,13 +89,16 @@ def _from_files(predictor: Predictor, files: Files, pairs: int, batch_size: int)
 
 
 def _decode(network: PairNetwork, files: Files, pairs: int) -> None:
-    def read(pair: tuple[Path, Path]) -> None:
-        for branch, file in zip(BRANCHES, pair):
-            if branch in network.preprocess:
-                network.preprocess[branch].read(file)
+    threads = torch.get_num_threads()
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        deque(pool.map(read, cycled(files, pairs)), maxlen=0)
+    def share(first: int) -> None:  # a loop for each thread: handing out pair by pair costs a third of the rate
+        for pair in itertools.islice(cycled(files, pairs), first, None, threads):
+            for branch, file in zip(BRANCHES, pair):
+                if branch in network.preprocess:
+                    network.preprocess[branch].read(file)
+
+    with ThreadPoolExecutor(threads) as pool:
+        deque(pool.map(share, range(threads)), maxlen=0)
 
 
 def _bare(predictor: Predictor, batch: Batch, batches: int) -> None:
