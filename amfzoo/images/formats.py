@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
+import re
 
 from ..errors import ImageError
-from .encoded_text import base64_format
 
 SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF, BMP and DICOM"
 
@@ -24,8 +25,26 @@ _OTHERS = {
 }
 
 
+_HEAD = 64  # characters of base64, of 6 bits; enough for the first bytes of every format but DICOM
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{%d}" % _HEAD)
+
+
 def detect_format(data: bytes, name: str) -> str:
     """The format of `data`: "DICOM" or Pillow's name; ImageError where it is not a supported one."""
+    found = _format(data)
+    if found is None:
+        raise ImageError(f"{name}: {_reason(data)}")
+    return found
+
+
+def base64_format(text: str | bytes) -> str | None:
+    """Which format the base64 `text` holds, as web pages and JSON carry images; None if it is something else."""
+    head = text[: 2 * _HEAD]
+    head = b"".join((head.encode("ascii", "replace") if isinstance(head, str) else head).split())[:_HEAD]
+    return _format(base64.b64decode(head)) if _BASE64.fullmatch(head) else None
+
+
+def _format(data: bytes) -> str | None:
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"  # also MPO: its first picture is a plain JPEG
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -40,7 +59,7 @@ def detect_format(data: bytes, name: str) -> str:
         return "BMP"
     if data[128:132] == b"DICM":
         return "DICOM"
-    raise ImageError(f"{name}: {_reason(data)}")
+    return None
 
 
 def _reason(data: bytes) -> str:

@@ -7,7 +7,7 @@ import os
 import unicodedata
 from functools import lru_cache
 
-from .encoded_text import base64_format
+from .formats import base64_format
 from .names import shorten
 
 _NONE = (errno.ENOENT, errno.ENOTDIR)
