@@ -108,7 +108,7 @@ def moved(model: PairNetwork, device: str | torch.device | None) -> PairNetwork:
 
 
 def copied_or_created(model: str | os.PathLike[str] | PairNetwork, **where: Any) -> PairNetwork:
-    """A copy of a network, or what `create_model` makes of a name, with weights; `where`: of its arguments.
+    """A copy of a network, named as what it is now (`settle_info`), or what `create_model` makes of a name, with weights; `where`: of its arguments.
 
     Raises:
         ConfigError: it is another module, or has no numbers; or as `create_model`.
@@ -116,7 +116,9 @@ def copied_or_created(model: str | os.PathLike[str] | PairNetwork, **where: Any)
     """
     if isinstance(model, PairNetwork):
         check_numbers(model)
-        return copy.deepcopy(model)
+        copied = copy.deepcopy(model)
+        copied.settle_info()  # what was just created is what it says
+        return copied
     if isinstance(model, torch.nn.Module):
         raise ConfigError(
             f"a {type(model).__name__} is no network of amfzoo: give the PairNetwork itself, which wrappers hold "

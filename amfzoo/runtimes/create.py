@@ -106,7 +106,6 @@ def create_predictor(
     precision = precision or (AUTO if runtime == AUTO else "fp32")
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     network = copied_or_created(model, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
-    network.settle_info()
     network.remove_auxiliary_heads()  # of use in training only
     network = moved(network.float().eval(), device)
     where = str(next(network.parameters()).device)

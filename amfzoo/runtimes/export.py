@@ -97,7 +97,6 @@ def export_model(
     if format != "int8" and pairs is not None:
         raise ConfigError(f"a calibration belongs to the format 'int8', not to {format!r}")
     network = copied_or_created(model)
-    network.settle_info()
     network = network.cpu().float().eval()
     network.remove_auxiliary_heads()
     with _new_folder(Path(folder)) as work:
