@@ -105,7 +105,7 @@ def add(commands: Any) -> None:
     option("--batch-size", metavar="N", type=positive, default=16, help="pairs per step (default: %(default)s)")
     option("--device", metavar="DEVICE", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
     add_cache(parser)
-    add_columns(parser, without=("split",))  # here --split names a split, not a column
+    add_columns(parser, split_is_column=False)
     parser.set_defaults(run=run, parser=parser)
 
 

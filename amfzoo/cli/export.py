@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
     )
     add_cache(parser)
     add_json(parser)
-    add_columns(parser, without=("split",))
+    add_columns(parser, split_is_column=False)
     parser.set_defaults(run=run, parser=parser)
 
 
@@ -53,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--format int8 and --calibration SOURCE go together: int8 is calibrated on real images")
     for name in (*args.table_columns, *_OF_CALIBRATION):
         if getattr(args, name) not in (None, args.parser.get_default(name)) and not args.calibration:
-            args.parser.error(f"--{name} is for --calibration: it says which images, and how they are read")
+            args.parser.error(
+                f"--{name.replace('_', '-')} is for --calibration: it says which images, and how they are read"
+            )
     apply_offline(args)
     from ..factory import create_model
     from ..runtimes import export_model

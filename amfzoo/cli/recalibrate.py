@@ -72,7 +72,7 @@ def add(commands: Any) -> None:
     option("-q", "--quiet", action="store_true", help="no progress and no notes; errors only")
     add_cache(parser)
     add_json(parser)
-    add_columns(parser, without=("split",))  # here --split names a split, not a column
+    add_columns(parser, split_is_column=False)
     parser.set_defaults(run=run, parser=parser)
 
 

@@ -16,18 +16,21 @@ LABELLED = (
     "labelled lesions: a table of images and labels, or READER:FOLDER, e.g. milk10k:FOLDER (readers: `amfzoo data check "
     "--help`); repeat it for several sources"
 )
-_COLUMNS = ("clinical", "dermoscopy", "id", "patient", "split")
-_MORE = {**dict.fromkeys(_COLUMNS[:2], " image"), "id": "; '' numbers the rows"}
+# {option of a reader: where its value is kept}; the split's under another name, for --split may name one of the splits
+_COLUMNS = {name: name for name in ("clinical", "dermoscopy", "id", "patient")} | {"split": "split_column"}
+_FLAGS = {"labels": "label", "split": "split-column"}
+_MORE = {"clinical": " image", "dermoscopy": " image", "id": "; '' numbers the rows"}
 
 
-def add_columns(parser: argparse.ArgumentParser, *, without: tuple[str, ...] = ()) -> None:
-    """Options that say how a table is to be read, less those whose name a command needs itself."""
-    names = tuple(column for column in _COLUMNS if column not in without)
+def add_columns(parser: argparse.ArgumentParser, *, split_is_column: bool = True) -> None:
+    """Options that say how a table is to be read; --split-column is --split, too, unless the command has another of that name."""
     columns = parser.add_argument_group("of a table of lesions")
-    parser.set_defaults(table_columns=names)
-    for column in names:
+    parser.set_defaults(table_columns=tuple(_COLUMNS.values()))
+    for column, kept in _COLUMNS.items():
+        names = [f"--{column}"] if column == kept else ["--split", "--split-column"][not split_is_column :]
         columns.add_argument(
-            f"--{column}",
+            *names,
+            dest=kept,
             metavar="COLUMN",
             help=f"column of the {column}{_MORE.get(column, '')}",
         )
@@ -57,9 +60,8 @@ def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) 
     from ..data.records import join
     from ..data.sources import load_source, options_of, parse_source
 
-    options: dict[str, Any] = {
-        name: value for name in (*args.table_columns, "schema") if (value := getattr(args, name)) is not None
-    }
+    kept = _COLUMNS | {"schema": "schema"}
+    options: dict[str, Any] = {name: value for name in kept if (value := getattr(args, kept[name])) is not None}
     if args.label:
         options["labels"] = dict(map(_label, args.label))
     known = {source: options_of(source) for source in sources}
@@ -67,7 +69,7 @@ def read_sources(args: argparse.Namespace, sources: Sequence[str], **more: Any) 
         if not any(name in names for names in known.values()):
             reader, _ = parse_source(sources[0])
             raise ConfigError(
-                f"--{'label' if name == 'labels' else name} is for tables of your own: the reader {reader!r} has no option "
+                f"--{_FLAGS.get(name, name)} is for tables of your own: the reader {reader!r} has no option "
                 f"{name!r}; leave it out, or see `amfzoo data check --help`"
             )
     fitting = {
@@ -94,7 +96,10 @@ def lesions_of(args: argparse.Namespace) -> LesionSet:
     if args.split:
         lesions = lesions.split(args.split)
         if not len(lesions):
-            raise TableError(f"{lesions.name}: no lesion is of the split {args.split!r}; give the splits with --splits")
+            raise TableError(
+                f"{lesions.name}: no lesion is of the split {args.split!r}; name their column with --split-column, or give "
+                "a file of splits with --splits"
+            )
     return lesions
 
 

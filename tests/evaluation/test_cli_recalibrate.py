@@ -83,6 +83,19 @@ def test_sets_that_the_lesions_are_too_few_for_are_dropped_and_it_is_said_how_ma
     assert not create_model(f"local-dir:{second}").config.conformal
 
 
+def test_the_column_of_the_splits_may_have_any_name(folder, capsys):
+    (folder / "fold.csv").write_text((folder / "ours.csv").read_text().replace(",split,", ",part,"))
+    name = f"local-dir:{folder / 'model'}"
+    of = ("--model", name, "--data", folder / "fold.csv", "--split", "valid")
+    code, text, _ = run(capsys, "recalibrate", *of, "--split-column", "part", "--out", folder / "mine", "--json")
+    assert code == 0 and json.loads(text)["tasks"]["diagnosis"]["lesions"] == 40
+    code, _, error = run(capsys, "recalibrate", *of, "--out", folder / "other")
+    assert code == 2 and "--split-column" in error
+    for option in ("--split", "--split-column"):  # where --split names no split
+        _, text, _ = run(capsys, "data", "check", folder / "fold.csv", option, "part")
+        assert ["diagnosis", "train", "valid"] in map(str.split, text.splitlines())
+
+
 def test_one_patient_alone_cannot_measure_the_new_temperature(folder, capsys):
     table = folder / "ours.csv"
     rows = [row.split(",") for row in table.read_text().splitlines()]
