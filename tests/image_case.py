@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+import pytest
+from PIL import Image, features
 
 from amfzoo.images import read_image
 
@@ -13,3 +14,6 @@ def rgb_pixels(source) -> np.ndarray:
     image = read_image(source)
     assert image.mode == "RGB" and type(image) is Image.Image and not image.info
     return np.asarray(image).astype(int)
+
+
+AVIF = pytest.param("AVIF", marks=pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF"))

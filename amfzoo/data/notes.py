@@ -13,7 +13,7 @@ from .spelling import as_spoken
 _CROWD, _CROWD_SHARE = 10, 0.2  # lesions, and their share, of one patient that are told of
 _LIKE_PATIENT = ("patient", "pat_", "patid", "pat-id", "proband", "subject", "person")
 _LESION_COLUMNS = ("lesionid", "lesion", "id")  # as `plain` writes them
-_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".dcm")
+_PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".heic", ".heif", ".avif", ".dcm")
 # What people write into a cell that they leave open, as `_word` gives it; readers know what programs write there. Neither
 # "absent" nor "none": they may be findings.
 _OPEN = {

@@ -27,7 +27,7 @@ _KEPT = 3600  # seconds that an uploaded image is kept
 _INTRODUCTION = (
     "<h1>amfzoo: two images of one skin lesion</h1>"
     "<p>Give a clinical photo and a dermoscopy image of the same lesion, or one of them. "
-    "JPEG, PNG, WebP, TIFF, GIF, BMP and DICOM are read.</p>"
+    "JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, HEIC and DICOM are read.</p>"
 )
 _WAITING = '<p class="muted">The answer will be here.</p>'
 

@@ -18,7 +18,7 @@ from PIL import (
 )
 
 from ..errors import ImageError
-from . import damage
+from . import damage, heif
 from .dicom import dicom_image
 from .formats import detect_format
 from .png import require_all_rows, require_sound_chunks, without_large_chunks
@@ -103,7 +103,7 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     stream = _Stream(data)
     if kind == "PNG":
         require_sound_chunks(data)
-    image = _OPENERS[kind](stream, "")
+    image = (_OPENERS.get(kind) or heif.opener(kind, name))(stream, "")
     if kind == "TIFF":
         seek_picture(image, name)
     check_size(image.size, name)
@@ -117,6 +117,8 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         require_all_rows(image, data)
     if kind == "WEBP":
         _refuse_zeros(image, data)
+    if kind in (heif.HEIC, heif.AVIF):
+        heif.refuse_zeros(data)
     return image
 
 

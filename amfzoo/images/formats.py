@@ -7,10 +7,10 @@ import codecs
 import re
 
 from ..errors import ImageError
+from .heif import container_format
 
-SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF, BMP and DICOM"
+SUPPORTED = "JPEG, PNG, WebP, TIFF, GIF, BMP, HEIC, AVIF and DICOM"
 
-_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _OTHERS = {
     b"%PDF": "PDF",
     b"%!PS": "PostScript",
@@ -30,7 +30,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]{%d}" % _HEAD)
 
 
 def detect_format(data: bytes, name: str) -> str:
-    """The format of `data`: "DICOM" or Pillow's name; ImageError where it is not a supported one."""
+    """The format of `data`: "DICOM", "HEIC" or Pillow's name; ImageError where it is not a supported one."""
     found = _format(data)
     if found is None:
         raise ImageError(f"{name}: {_reason(data)}")
@@ -59,17 +59,12 @@ def _format(data: bytes) -> str | None:
         return "BMP"
     if data[128:132] == b"DICM":
         return "DICOM"
-    return None
+    return container_format(data)
 
 
 def _reason(data: bytes) -> str:
     if data[4:8] == b"ftyp":
-        kind = "HEIC" if data[8:12] in _HEIF_BRANDS else "AVIF or video"
-        return (
-            f"{kind} is not read here; export the photo as JPEG (iPhone: Settings, Camera, "
-            "Formats, Most Compatible), or open it with a Pillow plugin such as "
-            "pillow-heif and pass the PIL image"
-        )
+        return "this seems to be a video; export a picture as JPEG or PNG"
     for start, kind in _OTHERS.items():
         if data.startswith(start):
             return f"{kind} is not read here; convert it to one of {SUPPORTED}"

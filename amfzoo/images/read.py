@@ -45,7 +45,7 @@ def read_image(
     Returns:
         A new picture of mode "RGB" without metadata; `amfzoo.images.damage` tells whether its file looks damaged.
 
-    Files may be JPEG (also MPO), PNG, WebP, TIFF, GIF or BMP, or DICOM (extra `dicom`),
+    Files may be JPEG (also MPO), PNG, WebP, TIFF, GIF, BMP or AVIF, HEIC (extra `heic`) or DICOM (extra `dicom`),
     told by their content; of several frames the first is read. EXIF orientation is applied.
     Transparency is laid over white. 16-bit gray is divided by 257; of 16-bit colour Pillow
     keeps the high byte. Of a DICOM file only pixels are taken, nothing of the patient. Colours are taken as sRGB unless an embedded RGB or CMYK profile (Display P3,

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from image_case import rgb_pixels
+from image_case import AVIF, rgb_pixels
 from PIL import Image, ImageCms
 
 from amfzoo.images import colour, read_image
@@ -95,11 +95,16 @@ def _profile(colorants: np.ndarray) -> bytes:
     return head.ljust(128, b"\0") + table + data
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "JPEG", "HEIC", AVIF])
 def test_display_p3_is_converted(encode, kind):
     for colour in ((210, 140, 120), (120, 60, 40), (250, 250, 250), (255, 0, 0), (30, 90, 60)):
         image = Image.new("RGB", (32, 32), colour)
-        options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+        options = {
+            "WEBP": {"lossless": True},
+            "JPEG": {"quality": 100, "subsampling": 0},
+            "HEIC": {"quality": 100},
+            "AVIF": {"quality": 100},
+        }
         source = encode(image, kind, icc_profile=_profile(P3_D50), **options.get(kind, {}))
         v = np.array(colour) / 255
         linear = np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)

@@ -70,9 +70,8 @@ def test_urls(url):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"\0\0\0\x18ftypheic" + bytes(64), ("HEIC", "JPEG", "pillow-heif")),
-        (b"\0\0\0\x18ftypmif1" + bytes(64), ("HEIC",)),
-        (b"\0\0\0\x18ftypavif" + bytes(64), ("AVIF", "JPEG")),
+        (b"\0\0\0\x18ftypqt  " + bytes(64), ("video", "JPEG")),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0isomavc1" + bytes(64), ("video",)),
         (b"%PDF-1.7" + bytes(64), ("PDF", "convert")),
         (b"8BPS" + bytes(64), ("Photoshop", "convert")),
         (b"PK\x03\x04" + bytes(64), ("ZIP",)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import ConfigError
 from ...image_cells import followed
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".dcm")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif", ".avif", ".dcm")
 
 
 def source_folder(path: str | os.PathLike[str], name: str) -> Path:

@@ -1,0 +1,83 @@
+"""HEIC, as iPhones store photos (needs the extra `heic`), and AVIF: one container of boxes, ISO/IEC 23008-12."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from PIL import Image
+
+from ..errors import ImageError
+
+HEIC, AVIF = "HEIC", "AVIF"
+_BRANDS = {
+    AVIF: {b"avif", b"avis"},
+    HEIC: {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"},
+}
+_BOX = 8  # bytes of a box before its content: length and kind
+
+
+def container_format(data: bytes) -> str | None:
+    """Which of the two `data` is, or None: what its first box says it may be read as."""
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4], "big"), 1024)
+    brands = {data[start : start + 4] for start in (8, *range(16, end, 4))}  # between them stands a version
+    return next((kind for kind, known in _BRANDS.items() if brands & known), None)
+
+
+def opener(kind: str, name: str) -> Callable[[IO[bytes], str], Image.Image]:
+    """What opens a file of this kind, its picture not decoded yet; it is called as Pillow's own plugins are.
+
+    Both tell the size before the pixels and the first of several pictures, turn a HEIC file upright, and leave the orientation of an AVIF
+    file in its EXIF data.
+
+    Raises:
+        ImageError: the package is not there.
+    """
+    if kind == AVIF:
+        try:
+            from PIL import AvifImagePlugin, features
+
+            if features.check("avif"):
+                return AvifImagePlugin.AvifImageFile
+        except ImportError:
+            pass
+        raise ImageError(
+            f"{name}: this Pillow does not read AVIF; install Pillow 11.3 or newer, or export the photo as JPEG"
+        )
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise ImageError(
+            f"{name}: reading HEIC needs pillow-heif: pip install 'amfzoo[heic]', or export the photo as JPEG (iPhone: "
+            "Settings, Camera, Formats, Most Compatible)"
+        ) from error
+    return HeifImageFile
+
+
+def refuse_zeros(data: bytes) -> None:
+    """Refuse a file whose picture data end in zeros, as what was copied in part does where the room was taken first.
+
+    Their decoders make up what is missing. What is behind the boxes is none of the picture.
+
+    Raises:
+        OSError: they do.
+    """
+    for kind, content in _boxes(data):
+        if kind == b"mdat" and len(content) - len(content.rstrip(b"\0")) > 64 + len(content) // 16:
+            raise OSError("the data end in zeros")
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(kind, content) of the outermost boxes."""
+    start = 0
+    while start + _BOX <= len(data):
+        size, head = int.from_bytes(data[start : start + 4], "big"), _BOX
+        if size == 1:  # the length is longer, and behind the kind
+            size, head = int.from_bytes(data[start + _BOX : start + 2 * _BOX], "big"), 2 * _BOX
+        end = start + size if size else len(data)
+        if end < start + head:
+            return
+        yield data[start + 4 : start + 8], data[start + head : end]
+        start = end
