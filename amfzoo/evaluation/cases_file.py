@@ -114,8 +114,8 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     file = io.StringIO(text[blank:], newline="")
     skip_mark(file)
     first = file.readline()
-    delimiter = max(",;\t", key=first.count)
     try:
+        delimiter = max(",;\t", key=lambda one: _fit(first, one))
         table = [row for _, row in csv_rows(file, delimiter, before=blank) if any(row)]
     except csv.Error as error:
         raise TableError(f"{path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
@@ -130,6 +130,13 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
             raise TableError(f"{path.name}, row {number}: {len(row)} cells, but the header has {len(columns)}")
         row += [""] * (len(columns) - len(row))
     return columns, table[1:]
+
+
+def _fit(header: str, delimiter: str) -> tuple[bool, int]:
+    """How well a delimiter goes with a header: whether the ids then have a column, and how often it is there. Names of classes
+    may have more commas than a table with semicolons has columns."""
+    cells = next(csv.reader([header], delimiter=delimiter), [])
+    return ID in map(str.strip, cells), header.count(delimiter)
 
 
 def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:

@@ -73,6 +73,18 @@ def test_delimiters_and_encodings(tmp_path, delimiter, encoding):
     assert lesion.id == "Ä1" and lesion.metadata == {"site": "Rücken"}
 
 
+def test_classes_with_commas_do_not_hide_semicolons(tmp_path):
+    """As a spreadsheet writes it that separates by semicolons, and so puts no quotation marks around commas."""
+    (lesion,) = read_csv(
+        write(tmp_path, "id;dermoscopy;d [nevus, flat|nevus, raised|other, benign]\n1;d.jpg;nevus, flat\n")
+    )
+    assert lesion.labels == {"d": "nevus, flat"}
+    (lesion,) = read_csv(
+        write(tmp_path, "id,dermoscopy,d [nevus; flat|nevus; raised|other; benign]\n1,d.jpg,nevus; flat\n")
+    )
+    assert lesion.labels == {"d": "nevus; flat"}
+
+
 def test_a_given_delimiter_wins(tmp_path):
     (lesion,) = read_csv(write(tmp_path, "id|dermoscopy|a,b,c,d\n1|d.jpg|x\n"), delimiter="|")
     assert lesion.metadata == {"a,b,c,d": "x"}
