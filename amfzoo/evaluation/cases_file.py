@@ -103,7 +103,7 @@ def read_cases(path: str | os.PathLike[str]) -> Cases:
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows; rows are filled up to the header's width."""
+    """Header and rows, without columns that have no name; rows are filled up to the header's width."""
     try:
         text = path.read_text(encoding=encoding_of(path))
     except UnicodeDecodeError as error:
@@ -122,14 +122,16 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     if len(table) < 2:
         raise TableError(f"{path.name} has no rows; it needs a header and one row per lesion")
     columns = [":".join(part.strip() for part in name.split(":", 1)) for name in table[0]]
-    for name in columns:
+    for name in filter(None, columns):
         if columns.count(name) > 1:
             raise TableError(f"{path.name} has the column {name!r} twice; rename or remove one")
     for number, row in enumerate(table[1:], 1):
         if any(row[len(columns) :]):
             raise TableError(f"{path.name}, row {number}: {len(row)} cells, but the header has {len(columns)}")
         row += [""] * (len(columns) - len(row))
-    return columns, table[1:]
+    # the others are the index that pandas writes, or were emptied in a spreadsheet, which goes on writing them
+    named = [i for i, name in enumerate(columns) if name]
+    return [columns[i] for i in named], [[row[i] for i in named] for row in table[1:]]
 
 
 def _fit(header: str, delimiter: str) -> tuple[bool, int]:

@@ -42,6 +42,12 @@ def test_names_of_classes_with_commas_do_not_hide_semicolons(tmp_path):
     assert cases.tasks == {"d": ("common, flat, small", "other, or more, of it")} and cases.labels["d"].tolist() == [0]
 
 
+def test_columns_without_a_name_are_left_out(tmp_path):
+    """Spreadsheets go on writing columns that were emptied."""
+    cases = read(tmp_path, ";lesion_id;d;d:a;d:b;sex;;\n0;x;a;0.7;0.3;f;;\n")
+    assert cases.ids == ("x",) and cases.metadata == {"sex": ("f",)}
+
+
 def test_plain_table(tmp_path):
     cases = read(tmp_path, TABLE)
     assert cases.ids == ("a", "b") and cases.mode == "both" and cases.groups == ("lesion:a", "lesion:b")
