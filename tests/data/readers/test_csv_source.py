@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -341,3 +342,12 @@ def test_several_pictures_of_one_lesion_can_be_numbered(tmp_path):
     with pytest.raises(ConfigError, match="'' to number the rows, and this column as the patient's"):
         read_csv(file)
     assert [(one.id, one.patient) for one in read_csv(file, id="", patient="lesion_id")] == [("1", "A"), ("2", "A")]
+
+
+def test_the_advice_on_ungraded_findings_names_the_column_that_there_is(tmp_path):
+    file = write(tmp_path, "id,dermoscopy,Pigment Network\n1,d.jpg,present\n2,e.jpg,absent\n")
+    advised = "pigment_network=Pigment Network:absent|present"
+    with pytest.raises(ConfigError, match=f"--label '{re.escape(advised)}'"):
+        read_csv(file)
+    lesions = read_csv(file, labels={"pigment_network": ("Pigment Network", ["absent", "present"])})  # what it says
+    assert [lesion.labels for lesion in lesions] == [{"pigment_network": "present"}, {"pigment_network": "absent"}]
