@@ -351,3 +351,10 @@ def test_the_advice_on_ungraded_findings_names_the_column_that_there_is(tmp_path
         read_csv(file)
     lesions = read_csv(file, labels={"pigment_network": ("Pigment Network", ["absent", "present"])})  # what it says
     assert [lesion.labels for lesion in lesions] == [{"pigment_network": "present"}, {"pigment_network": "absent"}]
+
+
+def test_metadata_that_comes_twice_is_not_lost_silently(tmp_path):
+    with pytest.raises(ConfigError, match="'sex' and 'metadata:sex' are read as the same"):
+        read_csv(write(tmp_path, "id,dermoscopy,sex,metadata:sex\n1,d.jpg,f,m\n"))
+    lesion = one(tmp_path, "id,dermoscopy,split,metadata:split\n1,d.jpg,train,no. 3\n")
+    assert lesion.split == "train" and lesion.metadata == {"split": "no. 3"}
