@@ -52,9 +52,12 @@ class Task:
                 if name not in self.classes:
                     raise ConfigError(f"task {self.name!r}: {kind} names {name!r}, which is not one of {self.classes}")
 
-    def group(self, text: str) -> str:
+    def group(self, text: str, column: str | None = None) -> str:
         """The class of a raw label string; ignores case, surplus blanks, and how accents are stored. Of two classes, absent and
         present, it also takes what tables say of a finding (`SAID_ABSENT`, `SAID_PRESENT`).
+
+        Args:
+            column: where it stands, for advice; default the column of the task's name.
 
         Raises:
             ConfigError: unknown string; the message names the nearest known one.
@@ -71,7 +74,7 @@ class Task:
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
         if key in ("present", *SAID_ABSENT, *SAID_PRESENT) and "absent" in known:
             hint += (
-                f". If it is recorded only as absent or present, say so with --label '{self.name}={self.name}:absent|present' "
+                f". If it is recorded only as absent or present, say so with --label '{self.name}={column or self.name}:absent|present' "
                 f"(and --label for the other tasks), or head the column '{self.name} [absent|present]'"
             )
         raise ConfigError(f"task {self.name!r}: unknown label {text!r}{hint}")

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, TableError
@@ -251,7 +252,12 @@ def note_own_lesions(args: argparse.Namespace, lesions: LesionSet) -> None:
         counts = Counter(splits.values())
         if counts["train"]:
             others = next(
-                (f", e.g. with --splits {run} --split {name}" for name in ("valid", "test") if counts[name]), ""
+                (
+                    f", e.g. with --splits {quote(str(run))} --split {name}"
+                    for name in ("valid", "test")
+                    if counts[name]
+                ),
+                "",
             )
             told = f"{counts['train']} of {len(lesions)} lesions trained this model ({run})"
             _say(args, f"note: {told}: their figures flatter. Judge it on others{others}")

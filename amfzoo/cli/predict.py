@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..processes import is_first
@@ -242,7 +243,7 @@ def _check_table_usage(args: argparse.Namespace) -> None:
         where = (
             "a folder: amfzoo predict {} --out ANSWERS/" if parquet else "a file: amfzoo predict {} --out ANSWERS.csv"
         )
-        args.parser.error("a table of answers goes to " + where.format(args.inputs[0]))
+        args.parser.error("a table of answers goes to " + where.format(quote(args.inputs[0])))
     if args.report and Path(args.report).resolve() in (Path(args.out).resolve(), Path(args.inputs[0]).resolve()):
         args.parser.error("--report is the file of the table or of the answers; name another")
 

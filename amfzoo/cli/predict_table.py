@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from ..errors import TableError
@@ -75,13 +76,18 @@ def _checked(source: Path, out: str, images: tuple[str | None, str | None]) -> C
         check_folder(out, open_pairs(source, images).path)
         return predict_shards
     if is_parquet(source) or Path(out).suffix.lower() in PARQUETS:
-        raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {Path(out).stem}/")
+        raise TableError(f"Parquet goes to a folder of shards, named with a slash at its end: --out {_folder_for(out)}")
     if several_processes():
         raise TableError(
-            f"several processes share a table only in a folder, named with a slash at its end: --out {Path(out).stem}/"
+            f"several processes share a table only in a folder, named with a slash at its end: --out {_folder_for(out)}"
         )
     check_output(PairTable(source, images), out)
     return predict_table
+
+
+def _folder_for(out: str) -> str:
+    """A folder for the answers where a file of that name was asked for, as a shell takes it."""
+    return quote(f"{Path(out).with_suffix('')}/")
 
 
 def _write_page(model: LoadedModel, source: Path, args: argparse.Namespace) -> None:

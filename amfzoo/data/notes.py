@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from shlex import quote
 
 from ..image_cells import plain
 from .records import Lesion, LesionSet
@@ -57,7 +58,7 @@ def patient_note(lesions: LesionSet) -> str | None:
     if unknown < len(lesions):
         return f"{unknown} of {len(lesions)} lesions have no patient; each of these counts as a patient of its own"
     column = patient_column(lesions)
-    hint = f"; is it in the column {column!r}? Then say --patient {column}" if column else ""
+    hint = f"; is it in the column {column!r}? Then say --patient {quote(column)}" if column else ""
     return f"no patient is known, so each lesion counts as a patient of its own{hint}"
 
 
@@ -170,7 +171,7 @@ def repeated_lesion(lesions: LesionSet) -> str | None:
             return (
                 f"{alone} rows without a patient share their {column!r} with others, but each counts as a patient of its own, so "
                 "pictures of one lesion may come to training and to validation; fill in the patient, or name the lesion as the "
-                f"patient (--patient {column})"
+                f"patient (--patient {quote(column)})"
             )
     return None
 
@@ -187,5 +188,5 @@ def overlooked_images(lesions: LesionSet) -> str | None:
                 and any(part in column.lower() for part in parts)
                 and all(text.endswith(_PICTURES) for text in cells)
             ):
-                return f"no lesion has a {kind} image; are they in the column {column!r}? Then say --{kind} {column}"
+                return f"no lesion has a {kind} image; are they in the column {column!r}? Then say --{kind} {quote(column)}"
     return None

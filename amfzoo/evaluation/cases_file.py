@@ -103,7 +103,7 @@ def read_cases(path: str | os.PathLike[str]) -> Cases:
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows; rows are filled up to the header's width."""
+    """Header and rows, without columns that have no name; rows are filled up to the header's width."""
     try:
         text = path.read_text(encoding=encoding_of(path))
     except UnicodeDecodeError as error:
@@ -114,22 +114,31 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     file = io.StringIO(text[blank:], newline="")
     skip_mark(file)
     first = file.readline()
-    delimiter = max(",;\t", key=first.count)
     try:
+        delimiter = max(",;\t", key=lambda one: _fit(first, one))
         table = [row for _, row in csv_rows(file, delimiter, before=blank) if any(row)]
     except csv.Error as error:
         raise TableError(f"{path.name} is not a well-formed CSV file: {error}; {advice(error)}") from error
     if len(table) < 2:
         raise TableError(f"{path.name} has no rows; it needs a header and one row per lesion")
     columns = [":".join(part.strip() for part in name.split(":", 1)) for name in table[0]]
-    for name in columns:
+    for name in filter(None, columns):
         if columns.count(name) > 1:
             raise TableError(f"{path.name} has the column {name!r} twice; rename or remove one")
     for number, row in enumerate(table[1:], 1):
         if any(row[len(columns) :]):
             raise TableError(f"{path.name}, row {number}: {len(row)} cells, but the header has {len(columns)}")
         row += [""] * (len(columns) - len(row))
-    return columns, table[1:]
+    # the others are the index that pandas writes, or were emptied in a spreadsheet, which goes on writing them
+    named = [i for i, name in enumerate(columns) if name]
+    return [columns[i] for i in named], [[row[i] for i in named] for row in table[1:]]
+
+
+def _fit(header: str, delimiter: str) -> tuple[bool, int]:
+    """How well a delimiter goes with a header: whether the ids then have a column, and how often it is there. Names of classes
+    may have more commas than a table with semicolons has columns."""
+    cells = next(csv.reader([header], delimiter=delimiter), [])
+    return ID in map(str.strip, cells), header.count(delimiter)
 
 
 def _parse(file: str, columns: list[str], rows: list[list[str]]) -> Cases:

@@ -44,6 +44,7 @@ def accuracy_range(
 
 def _drawn(top: np.ndarray, bins: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(R, bins) twice: each bin's part of the ECE, and its share correct, NaN where it is empty."""
+    top = np.sort(top)  # so that the same draws meet the same cases, in whatever order these come
     index = confidence_bins(top, bins)
     member = np.eye(bins)[index]
     counts, expected = member.sum(0), top @ member

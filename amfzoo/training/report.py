@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..text_tables import table
 from .checkpoint import write_whole
 from .targets import exact
 
@@ -162,13 +163,11 @@ def summary(
         "## Lesions with a known class",
         "",
     ]
-    lines += ["| task | class | training | validation |", "| --- | --- | --- | --- |"]
+    counts: list[tuple[object, ...]] = []
     for task, classes in train.tasks.items():
-        counts = zip(classes, known_counts(train, task), known_counts(valid, task) if valid else itertools.repeat(0))
-        lines += [
-            f"| {task} | {name} | {in_training} | {in_validation} |" for name, in_training, in_validation in counts
-        ]
-    lines += ["", "## Validation", ""]
+        held_out = known_counts(valid, task) if valid else itertools.repeat(0)
+        counts += [(task, *row) for row in zip(classes, known_counts(train, task), held_out)]
+    lines += [table(("task", "class", "training", "validation"), counts), "", "## Validation", ""]
     if not scores:
         return "\n".join([*lines, "None: no lesion was held out."]) + "\n"
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc", "loss")
@@ -177,19 +176,21 @@ def summary(
     else:
         lines.append("The network is that of the last epoch; its temperatures were fitted on these lesions.")
     lines += ["One image alone: the lesions that have it.", ""]
-    lines += [f"| images | task | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
-    for mode, found in scores.items():
-        for task in train.tasks:
-            cells = [_number(found.get(f"{task}/{name}", math.nan)) for name in names]
-            lines.append(f"| {mode} | {task} | {' | '.join(cells)} |")
+    rows = [
+        (mode, task, *(_number(found.get(f"{task}/{name}", math.nan)) for name in names))
+        for mode, found in scores.items()
+        for task in train.tasks
+    ]
+    lines.append(table(("images", "task", *names), rows))
     if called:
         lines += [
             "",
             "What is called goes by operating points, which were fitted on these lesions (`Prediction.called`):",
             "",
-            "| task | score of what is called | value |",
-            "| --- | --- | --- |",
-            *(f"| {task} | {name} | {_number(value)} |" for task, row in called.items() for name, value in row.items()),
+            table(
+                ("task", "score of what is called", "value"),
+                [(task, name, _number(value)) for task, row in called.items() for name, value in row.items()],
+            ),
         ]
     return "\n".join(lines) + "\n"
 

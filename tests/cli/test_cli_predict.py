@@ -233,8 +233,10 @@ def test_a_table_into_a_folder_of_shards(run, tiny, folder):
 )
 def test_parquet_goes_to_a_folder(run, tiny, folder, names):
     source = write_table(folder / names[0], ROWS)
-    ended = run("predict", source, "--out", folder / names[1], "--model", tiny)
-    assert ended.code == exit_codes.USAGE and "--out answers/" in ended.err and not list(folder.glob("answers*"))
+    place = folder / "my answers"  # which is advised as a shell takes it
+    place.mkdir()
+    ended = run("predict", source, "--out", place / names[1], "--model", tiny)
+    assert ended.code == exit_codes.USAGE and f"--out '{place / 'answers'}/'" in ended.err and not list(place.iterdir())
 
 
 def test_names_that_a_console_cannot_show(tiny, folder, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amfzoo.data.notes import notes
+from amfzoo.data.notes import notes, patient_note
 from amfzoo.data.records import Lesion, LesionSet, concat
 
 CLASSES = ("MEL", "NV")
@@ -87,3 +87,18 @@ def test_ids_that_a_spreadsheet_has_rounded_are_told_of(number):
 @pytest.mark.parametrize("name", ["1E14", "E+14", "12E+3", "1E+", "A1E+14", "100000000000000"])
 def test_other_ids_are_not(name):
     assert not told(lesions(id=lambda n: name if n == 3 else None))
+
+
+def test_what_is_advised_can_be_given_to_a_shell_as_it_stands():
+    rows = [
+        Lesion(
+            f"L{n}",
+            dermoscopy=f"{n}.jpg",
+            metadata={"Clinical photo": f"c{n}.jpg", "Patient no.": "1", "Lesion ID": "7"},
+        )
+        for n in range(2)
+    ]
+    data = LesionSet("table.csv", tuple(rows), {})
+    assert (patient_note(data) or "").endswith("Then say --patient 'Patient no.'")
+    assert told(data)["no-such-image"].endswith("Then say --clinical 'Clinical photo'")
+    assert told(data)["repeated-lesion"].endswith("(--patient 'Lesion ID')")

@@ -36,6 +36,18 @@ def test_file_gives_the_cases_back(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_names_of_classes_with_commas_do_not_hide_semicolons(tmp_path):
+    """As a spreadsheet writes it that separates by semicolons, and so puts no quotation marks around commas."""
+    cases = read(tmp_path, "lesion_id;d;d:common, flat, small;d:other, or more, of it\na;common, flat, small;0.7;0.3\n")
+    assert cases.tasks == {"d": ("common, flat, small", "other, or more, of it")} and cases.labels["d"].tolist() == [0]
+
+
+def test_columns_without_a_name_are_left_out(tmp_path):
+    """Spreadsheets go on writing columns that were emptied."""
+    cases = read(tmp_path, ";lesion_id;d;d:a;d:b;sex;;\n0;x;a;0.7;0.3;f;;\n")
+    assert cases.ids == ("x",) and cases.metadata == {"sex": ("f",)}
+
+
 def test_plain_table(tmp_path):
     cases = read(tmp_path, TABLE)
     assert cases.ids == ("a", "b") and cases.mode == "both" and cases.groups == ("lesion:a", "lesion:b")

@@ -47,6 +47,13 @@ def test_the_bars_hold_most_bins_and_are_undefined_where_there_is_no_case():
     assert np.mean((low <= accuracy)[used] & (accuracy <= high)[used]) > 0.7
 
 
+def test_the_order_of_the_cases_changes_nothing():
+    _, p = calibrated(4, 200)
+    turned = p[np.random.default_rng(0).permutation(len(p))]
+    assert ece_if_calibrated(turned) == ece_if_calibrated(p)
+    np.testing.assert_array_equal(accuracy_range(turned), accuracy_range(p))
+
+
 def test_a_certain_network_has_no_error_by_chance_and_no_cases_no_figure():
     chance = ece_if_calibrated(np.eye(3)[[0, 1, 2, 2]])
     assert (chance.value, chance.low, chance.high) == (0, 0, 0)

@@ -83,6 +83,11 @@ def read_csv(
     row_labels, tasks = read_labels(table, label_columns, log, ids)
     used = {*columns.values(), *(source.column for source in label_columns.values())}
     metadata = {column: column.removeprefix(METADATA_PREFIX) for column in table.columns if column not in used}
+    for key in metadata.values():
+        if key in metadata and METADATA_PREFIX + key in metadata:  # else one would be lost
+            raise ConfigError(
+                f"{table.path}: the columns {key!r} and {METADATA_PREFIX + key!r} are read as the same; rename or remove one"
+            )
     lesions = [
         Lesion(
             id=ids[index],

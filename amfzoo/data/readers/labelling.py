@@ -138,13 +138,11 @@ def read_labels(
     for number, row in enumerate(table.rows):
         labels: dict[str, str | tuple[str, ...]] = {}
         for name, task in tasks.items():
-            cell = row.cells[columns[name].column]
+            column = columns[name].column
             try:
-                labels[name] = tuple(task.group(part) for part in split_cell(cell, task.classes))
+                labels[name] = tuple(task.group(part, column) for part in split_cell(row.cells[column], task.classes))
             except ConfigError as error:
-                log.add(
-                    "unknown-label", f"{row.where}, column {columns[name].column!r}: {error}", *ids[number : number + 1]
-                )
+                log.add("unknown-label", f"{row.where}, column {column!r}: {error}", *ids[number : number + 1])
         rows.append(labels)
     return rows, {name: task.classes for name, task in tasks.items()}
 

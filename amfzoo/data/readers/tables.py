@@ -73,7 +73,7 @@ def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | 
 
     Args:
         log: takes rows with more cells than there are columns; they are left out.
-        delimiter: of the CSV file; default: the one that gives the header most columns.
+        delimiter: of the CSV file; default: the one that gives the header most columns, of those that cut no list of classes.
 
     Raises:
         ConfigError: no such file, not a table, no or repeated column names.
@@ -114,7 +114,7 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
     try:
         with open(file, encoding=encoding_of(file), newline="") as stream:
             if delimiter is None:
-                delimiter = max(_DELIMITERS, key=lambda one: len(_first_row(stream, one)))
+                delimiter = max(_DELIMITERS, key=lambda one: _fit(_first_row(stream, one)))
             return [(line, cells) for line, cells in csv_rows(stream, delimiter) if any(cell.strip() for cell in cells)]
     except UnicodeError as error:
         raise ConfigError(f"{file}: {not_text(error)}") from error
@@ -126,6 +126,12 @@ def _csv_lines(file: Path, delimiter: str | None) -> list[tuple[int, list[str]]]
 
 def _first_row(stream: Any, delimiter: str) -> Sequence[str]:
     return next((cells for _, cells in csv_rows(stream, delimiter, strict=False) if any(cells)), [])
+
+
+def _fit(header: Sequence[str]) -> tuple[bool, int]:
+    """How well a delimiter goes with a header: whether it leaves lists of classes whole, as in ``task [a, b|c, d]``, which a
+    table with semicolons has without quotation marks, then the columns that it gives."""
+    return all(name.count("[") == name.count("]") for name in header), len(header)
 
 
 def _columns(header: Sequence[str], file: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -71,6 +72,18 @@ def test_delimiters_and_encodings(tmp_path, delimiter, encoding):
     file = write(tmp_path, "\r\n".join(delimiter.join(row) for row in rows), encoding)
     (lesion,) = read_csv(file)
     assert lesion.id == "Ä1" and lesion.metadata == {"site": "Rücken"}
+
+
+def test_classes_with_commas_do_not_hide_semicolons(tmp_path):
+    """As a spreadsheet writes it that separates by semicolons, and so puts no quotation marks around commas."""
+    (lesion,) = read_csv(
+        write(tmp_path, "id;dermoscopy;d [nevus, flat|nevus, raised|other, benign]\n1;d.jpg;nevus, flat\n")
+    )
+    assert lesion.labels == {"d": "nevus, flat"}
+    (lesion,) = read_csv(
+        write(tmp_path, "id,dermoscopy,d [nevus; flat|nevus; raised|other; benign]\n1,d.jpg,nevus; flat\n")
+    )
+    assert lesion.labels == {"d": "nevus; flat"}
 
 
 def test_a_given_delimiter_wins(tmp_path):
@@ -329,3 +342,19 @@ def test_several_pictures_of_one_lesion_can_be_numbered(tmp_path):
     with pytest.raises(ConfigError, match="'' to number the rows, and this column as the patient's"):
         read_csv(file)
     assert [(one.id, one.patient) for one in read_csv(file, id="", patient="lesion_id")] == [("1", "A"), ("2", "A")]
+
+
+def test_the_advice_on_ungraded_findings_names_the_column_that_there_is(tmp_path):
+    file = write(tmp_path, "id,dermoscopy,Pigment Network\n1,d.jpg,present\n2,e.jpg,absent\n")
+    advised = "pigment_network=Pigment Network:absent|present"
+    with pytest.raises(ConfigError, match=f"--label '{re.escape(advised)}'"):
+        read_csv(file)
+    lesions = read_csv(file, labels={"pigment_network": ("Pigment Network", ["absent", "present"])})  # what it says
+    assert [lesion.labels for lesion in lesions] == [{"pigment_network": "present"}, {"pigment_network": "absent"}]
+
+
+def test_metadata_that_comes_twice_is_not_lost_silently(tmp_path):
+    with pytest.raises(ConfigError, match="'sex' and 'metadata:sex' are read as the same"):
+        read_csv(write(tmp_path, "id,dermoscopy,sex,metadata:sex\n1,d.jpg,f,m\n"))
+    lesion = one(tmp_path, "id,dermoscopy,split,metadata:split\n1,d.jpg,train,no. 3\n")
+    assert lesion.split == "train" and lesion.metadata == {"split": "no. 3"}
