@@ -1,8 +1,8 @@
-"""What storing the pictures once more, as JPEG or WebP, costs a network: same lesions, same size in pixels.
+"""What storing the pictures once more, as JPEG, WebP, AVIF or HEIC (extra `heic`), costs a network: same lesions, same size in pixels.
 
     python -m benchmarks.recompression amf_small.open --data open_joint.csv --splits split.csv
 
-Both images of each validation lesion, read as for prediction and stored again by Pillow's encoders. Macro-F1, AUROC and
+Both images of each validation lesion, read as for prediction and stored again by Pillow's encoders or pillow-heif's. Macro-F1, AUROC and
 accuracy of one task, how each way changes macro-F1, paired (95 % percentile bootstraps over patients or lesions), and the
 share of the lesions whose most probable class is another than for the pictures as they are.
 `--json` writes the figures to a file as well.
@@ -69,12 +69,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 def stored_again(lesions: LesionSet, way: str, folder: Path) -> LesionSet:
     """The lesions with their images stored as `way` says, "KIND QUALITY", in `folder`."""
     kind, quality = way.split()
+    if kind == "HEIC":
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
     moved = []
     for number, lesion in enumerate(lesions):
         paths = {}
         for branch, path in lesion.images.items():
             paths[branch] = folder / f"{number}_{branch}.{kind.lower()}"
-            read_image(path).save(paths[branch], kind, quality=int(quality))
+            read_image(path).save(paths[branch], {"HEIC": "HEIF"}.get(kind, kind), quality=int(quality))
         moved.append(replace(lesion, **paths))
     return replace(lesions, lesions=tuple(moved))
 
