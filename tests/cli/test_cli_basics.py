@@ -95,8 +95,9 @@ def test_a_full_disk_behind_the_output_is_one_line(tmp_path):
     assert done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: File too large\n"
 
 
-def test_a_closed_output_is_no_error():
-    command = f"{shlex.quote(sys.executable)} -m amfzoo list >&-"
+@pytest.mark.parametrize("arguments", ["list", "list --json"])
+def test_a_closed_output_is_no_error(arguments):
+    command = f"{shlex.quote(sys.executable)} -m amfzoo {arguments} >&-"
     done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr
 
