@@ -69,10 +69,7 @@ def create_model(
         raise ConfigError(f"pretrained is True or False; weights have a name of their own: '{name}.{pretrained}'")
     is_location = isinstance(name, os.PathLike) or name.startswith((HUB_PREFIX, LOCAL_PREFIX))
     if not is_location and ("/" in name or os.sep in name):
-        raise UnknownModelError(
-            f"there is no model named {name!r}; a folder is written '{LOCAL_PREFIX}{name}', "
-            f"a Hub repository '{HUB_PREFIX}{name}'"
-        )
+        raise UnknownModelError(f"there is no model named {name!r}; {hub.how_written(name)}")
     names_weights = is_location or "." in name
     if pretrained is None:
         pretrained = names_weights

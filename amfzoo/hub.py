@@ -19,7 +19,7 @@ from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import check_folder
 from .folder_check import OutOfReachError, missing_folder
-from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline, remember
+from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline, remember, server_name
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 
@@ -27,6 +27,8 @@ __all__ = ["HUB_PREFIX", "LOCAL_PREFIX", "Resolved", "download", "is_here", "pus
 
 HUB_PREFIX = "hf-hub:"
 LOCAL_PREFIX = "local-dir:"
+# the page of a model's repository, or of a file in it, on its server
+_PAGE = re.compile(r"(?!datasets/|spaces/)([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?(?:[/?#].*)?")
 
 _log = logging.getLogger("amfzoo")
 
@@ -77,9 +79,7 @@ def resolve(
         place = _place(repo, revision, cache_dir, local_files_only, token)
         return _from_hub(place, manifest.find_hub(repo, revision), manifest)
     if manifest.find(name) is None and (os.sep in name or "/" in name):
-        raise UnknownModelError(
-            f"No model named {name!r}. Write a folder as 'local-dir:{name}', a Hub repository as 'hf-hub:{name}'."
-        )
+        raise UnknownModelError(f"No model named {name!r}: {how_written(name)}.")
     record = manifest.entry(name)
     if record.source.type == "hub":
         place = _place(record.source.repo, record.source.revision, cache_dir, local_files_only, token)
@@ -104,6 +104,18 @@ def download(
     if found.place is not None and not found.place.offline:
         fetch_examples(found.place, found.folder)  # for `amfzoo verify`
     return found.folder
+
+
+def how_written(name: str) -> str:
+    """For messages: how the folder or repository is written that somebody named without its prefix. Only names that are taken."""
+    server = f"{server_name().rstrip('/')}/"
+    page = _PAGE.fullmatch(name.removeprefix(server)) if name.startswith(server) else None
+    if page and is_repo_id(page[1]):
+        return f"the repository of that page is written '{HUB_PREFIX}{page[1]}{f'@{page[2]}' if page[2] else ''}'"
+    if re.match("[A-Za-z][A-Za-z_-]+:", name):  # another address, or a misspelt prefix; a drive has one letter
+        return f"a folder is written '{LOCAL_PREFIX}/folder', a Hub repository '{HUB_PREFIX}organisation/name'"
+    repository = f", a Hub repository '{HUB_PREFIX}{name}'" if is_repo_id(name.partition("@")[0]) else ""
+    return f"a folder is written '{LOCAL_PREFIX}{name}'{repository}"
 
 
 def name_without_place(folder: str | os.PathLike[str]) -> str:

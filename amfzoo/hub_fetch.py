@@ -69,7 +69,8 @@ class Place:
         from huggingface_hub import try_to_load_from_cache
 
         found = try_to_load_from_cache(self.repo, file, cache_dir=self.cache_dir, revision=revision or self.revision)
-        return Path(found) if isinstance(found, str) else None
+        # HF_HUB_CACHE may be relative, and what is printed is used from elsewhere
+        return Path(found).absolute() if isinstance(found, str) else None
 
     def failure(self, file: str) -> str:
         return f"Cannot fetch {file} of {self.repo} (revision {self.revision}) from {server_name()}"

@@ -110,7 +110,9 @@ def test_folders(released, no_network, tmp_path, monkeypatch):
     assert same(PairNetwork.from_pretrained(str(folder)), released[1])
     monkeypatch.chdir(tmp_path)
     assert same(create_model("local-dir:elsewhere"), released[1])
-    for name in ("./elsewhere", "clinic/model", "clinic/model.v2"):  # a path or a repository must say which it is
+    with pytest.raises(UnknownModelError, match="'local-dir:./elsewhere'$"):
+        create_model("./elsewhere")
+    for name in ("clinic/model", "clinic/model.v2"):  # a path or a repository must say which it is
         with pytest.raises(UnknownModelError, match=f"'local-dir:{name}'.*'hf-hub:{name}'"):
             create_model(name)
     with pytest.raises(WeightsError, match="nowhere does not exist"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -280,3 +281,24 @@ def test_unknown_names_hint_at_the_prefix():
         hub.resolve("org/name")
     with pytest.raises(UnknownModelError):
         hub.resolve("no_such_model")
+
+
+@pytest.mark.parametrize(
+    ("name", "advised"),
+    [
+        ("./runs/model", ["local-dir:./runs/model"]),
+        ("a/b/c", ["local-dir:a/b/c"]),
+        ("org/name@v1", ["local-dir:org/name@v1", "hf-hub:org/name@v1"]),
+        ("https://hub.example/org/name", ["hf-hub:org/name"]),
+        ("https://hub.example/org/name/tree/v1.0", ["hf-hub:org/name@v1.0"]),
+        ("https://hub.example/datasets/org/name", ["local-dir:/folder", "hf-hub:organisation/name"]),
+        ("https://example.org/org/name", ["local-dir:/folder", "hf-hub:organisation/name"]),
+        ("hf_hub:org/name", ["local-dir:/folder", "hf-hub:organisation/name"]),
+    ],
+)
+def test_what_is_advised_for_a_name_without_prefix_is_taken(monkeypatch, name, advised):
+    """Not a repository 'hf-hub:./runs/model', nor a folder 'local-dir:https://...'."""
+    monkeypatch.setattr(constants, "ENDPOINT", "https://hub.example")
+    with pytest.raises(UnknownModelError) as caught:
+        hub.resolve(name)
+    assert re.findall(r"'([a-z-]+:[^']*)'", str(caught.value).replace(repr(name), "")) == advised

@@ -7,6 +7,7 @@ import os
 
 import pytest
 from hub_case import CONFIG, STATE, folder, pinned, published, server  # noqa: F401
+from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
@@ -52,3 +53,11 @@ def test_names_that_the_client_refuses_are_refused_before_it_is_asked(server, re
 def test_golden_outputs_that_are_none_do_not_hinder_a_download(server, tmp_path, golden):
     hostile = write_folder(tmp_path / "hostile", config=CONFIG, state=STATE, card="", examples={"golden.json": golden})
     assert hub.download(pinned(published(server, hostile))).name
+
+
+def test_a_relative_cache_gives_a_folder_that_can_be_used_from_elsewhere(server, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "cache")  # as the environment variable has it
+    commit = published(server, folder)
+    for offline in (False, True):
+        assert hub.resolve(pinned(commit), local_files_only=offline).folder.is_absolute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -58,8 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if sys.stderr is None:  # closed by whoever started this; print(file=None) would write errors among the answers
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # for as long as the process lasts
-    if getattr(sys.stdout, "errors", None) == "strict":  # a file name that the console cannot show is shown in escapes
+    # What the console cannot show is shown in escapes, such as a file name or a dagger. In the C locale Python lets the bytes
+    # of file names through as they are, and that alone.
+    if getattr(sys.stdout, "errors", None) == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+    elif getattr(sys.stdout, "errors", None) == "surrogateescape":
+        codecs.register_error("amfzoo", _bytes_or_escapes)
+        sys.stdout.reconfigure(errors="amfzoo")
     try:
         code = _run(arguments)
         if sys.stdout is not None:  # as it is where the output was closed
@@ -74,6 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _give_up_output()
         fail(f"the output cannot be written: {error.strerror}")
         return exit_codes.SOME_FAILED
+
+
+def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """For what an output cannot show: bytes that came with a file name as they are, else escapes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
 
 
 def _give_up_output() -> None:

@@ -35,7 +35,7 @@ def print_json(data: Any) -> None:
     """As it is, or with escapes where the console cannot show it (a file name, say)."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")  # there is no stdout where it was closed
     except UnicodeEncodeError:
         text = json.dumps(data, indent=2)
     print(text)

@@ -32,9 +32,10 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..hub import HUB_PREFIX, push
+    from ..hub import HUB_PREFIX, LOCAL_PREFIX, push
 
-    commit = push(args.folder, args.repo, private=args.private, commit_message=args.message, create=not args.no_create)
+    folder = args.folder.removeprefix(LOCAL_PREFIX)  # as every other command has it written
+    commit = push(folder, args.repo, private=args.private, commit_message=args.message, create=not args.no_create)
     print(f"{HUB_PREFIX}{args.repo}@{commit}")
     return exit_codes.OK
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import IO
 
+import PIL
 from PIL import Image
 
 from ..errors import ImageError
@@ -33,7 +34,7 @@ def opener(kind: str, name: str) -> Callable[[IO[bytes], str], Image.Image]:
     file in its EXIF data.
 
     Raises:
-        ImageError: the package is not there.
+        ImageError: the package is not there, or Pillow is too old for it.
     """
     if kind == AVIF:
         try:
@@ -53,6 +54,11 @@ def opener(kind: str, name: str) -> Callable[[IO[bytes], str], Image.Image]:
             f"{name}: reading HEIC needs pillow-heif: pip install 'amfzoo[heic]', or export the photo as JPEG (iPhone: "
             "Settings, Camera, Formats, Most Compatible)"
         ) from error
+    # pillow-heif asks for it, but Pillow may have been put back since; every photo would seem damaged then
+    if [int(part) for part in PIL.__version__.split(".")[:2]] < [11, 1]:
+        raise ImageError(
+            f"{name}: reading HEIC needs Pillow 11.1 or newer, here is {PIL.__version__}: pip install --upgrade pillow"
+        )
     return HeifImageFile
 
 

@@ -95,8 +95,9 @@ def test_a_full_disk_behind_the_output_is_one_line(tmp_path):
     assert done.returncode == 1 and done.stderr == "amfzoo: error: the output cannot be written: File too large\n"
 
 
-def test_a_closed_output_is_no_error():
-    command = f"{shlex.quote(sys.executable)} -m amfzoo list >&-"
+@pytest.mark.parametrize("arguments", ["list", "list --json"])
+def test_a_closed_output_is_no_error(arguments):
+    command = f"{shlex.quote(sys.executable)} -m amfzoo {arguments} >&-"
     done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr
 
@@ -109,3 +110,16 @@ def test_with_a_closed_error_output_errors_do_not_go_among_the_answers(arguments
     command = f"{shlex.quote(sys.executable)} -m amfzoo {arguments} 2>&-"
     done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, text=True)
     assert (done.returncode, done.stdout) == (code, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX locales")
+def test_the_c_locale_gets_escapes_for_what_it_cannot_show_and_file_names_as_they_are(tmp_path):
+    c_locale = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    c_locale.pop("PYTHONIOENCODING", None)
+    named = os.fsencode(tmp_path / "wéights")  # which holds the weights: no copy of megabytes
+    os.symlink(ROOT / "amfzoo" / "weights" / "amf_small.open", named)
+    command = [sys.executable, "-m", "amfzoo"]
+    done = subprocess.run([*command, "info", "amf_small.open"], env=c_locale, capture_output=True)
+    assert done.returncode == 0 and rb"\u2020" in done.stdout, done.stderr
+    done = subprocess.run([*command, "download", b"local-dir:" + named], env=c_locale, capture_output=True)
+    assert done.stdout.strip() == named, done.stderr

@@ -55,3 +55,9 @@ def test_what_cannot_be_pushed_is_said_in_one_line(run, server, folder, tmp_path
     alone = run("push", folder, "clinic/amf", "--no-create")
     assert alone.code == exit_codes.NO_WEIGHTS and "no such repository" in alone.err
     assert not server.repos
+
+
+def test_the_folder_may_be_named_as_for_the_other_commands(run, server, folder):
+    ended = run("push", f"local-dir:{folder}", "clinic/amf")
+    assert ended.code == exit_codes.OK, ended.err
+    assert server.repos["clinic/amf"].find(ended.out.strip().partition("@")[2])

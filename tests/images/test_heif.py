@@ -71,6 +71,13 @@ def test_too_large_is_told_before_its_pixels_are_decoded(encode, monkeypatch):
         read_image(data, name="a.heic")
 
 
+def test_with_a_pillow_that_is_too_old_for_it_the_photo_is_not_called_damaged(natural, encode, monkeypatch):
+    data = encode(natural(64, 48), "HEIC")
+    monkeypatch.setattr("PIL.__version__", "10.3.0")
+    with pytest.raises(ImageError, match=r"a\.heic: .*Pillow 11\.1 or newer, here is 10\.3\.0"):
+        read_image(data, name="a.heic")
+
+
 def test_without_the_package(natural, encode, monkeypatch):
     data = encode(natural(64, 48), "HEIC")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
