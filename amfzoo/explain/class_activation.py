@@ -45,7 +45,7 @@ def class_activation(
         odds = logits[0, label] - others.logsumexp(0)
         gradients = torch.autograd.grad(odds, used, retain_graph=True, allow_unused=True)
     shape = max((feature_map.shape[2:] for feature_map in used), key=lambda size: size[0] * size[1])
-    total = torch.zeros(shape, device="cpu")
+    total = torch.zeros(shape, dtype=torch.float32, device="cpu")  # whatever torch makes by default
     for feature_map, gradient in zip(used, gradients):
         if gradient is None:
             continue

@@ -11,12 +11,11 @@ from typing import Any
 from ..errors import TableError
 from ..images.source import named_bytes
 from .table_parquet_columns import check_pictures, image_kind, is_bytes
-from .table_rows import Block, ImageColumns, Row, image_columns, image_path, repeated_columns
+from .table_rows import IN_TABLE, Block, ImageColumns, Row, image_columns, image_path, repeated_columns
 
 MAGIC = b"PAR1"  # the first bytes of such a file, whatever it is called
 _READ = 1024  # rows at a time
 _HELD = 128 << 20  # bytes of pictures of a block, about
-_IN_TABLE = "in the table"  # instead of a path
 _NOT_TEXT = "the cell {!r} is no UTF-8 text; write the path of the image as UTF-8"
 
 
@@ -181,7 +180,7 @@ def _images(column: Any) -> Iterator[tuple[str, Any | None, str | None]]:
     paths = _member(column, "path")
     texts = [("", None)] * len(column) if paths is None else _texts(paths)
     for scalar, (text, problem) in zip(held, texts):
-        yield (text or _IN_TABLE, scalar, None) if scalar.is_valid else (text, None, problem)
+        yield (text or IN_TABLE, scalar, None) if scalar.is_valid else (text, None, problem)
 
 
 def _texts(column: Any) -> Iterator[tuple[str, str | None]]:

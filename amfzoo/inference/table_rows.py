@@ -12,6 +12,7 @@ from ..image_cells import called, image_file, not_a_path, plain
 
 IMAGE_COLUMNS = ("clinical", "dermoscopy")
 ImageColumns = tuple[str | None, str | None]
+IN_TABLE = "in the table"  # what a picture is called that a table itself holds, without a path
 
 
 @dataclass(frozen=True)

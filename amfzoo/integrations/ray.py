@@ -27,11 +27,12 @@ import numpy as np
 
 from ..csv_mark import NO_NAME
 from ..errors import ConfigError
+from ..images.source import named_bytes
 from ..inference.batch import BRANCHES
 from ..inference.predictor import predict_stream
 from ..inference.table_batch import fitting_batch_size
 from ..inference.table_columns import AnswerColumns
-from ..inference.table_rows import image_path
+from ..inference.table_rows import IN_TABLE, image_path
 from ..runtimes import create_predictor
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ Columns = dict[str, np.ndarray]
 class PairPredictor:
     """Columns of pairs in, the same columns and the answers out; for `Dataset.map_batches`.
 
-    A column of images holds paths, the bytes of image files, or uint8 arrays; None, NaN or
-    "" is a missing image. Added are the columns that `predict_table` adds to a table:
-    `model`, for each task the class that is called and the probabilities of all (float64),
-    `missing`, `warnings`, `error` and, where the weights give them, prediction sets and
-    `seven_point_score` (float64). Of a pair that cannot be answered the texts are empty but
-    for `error`, and the numbers NaN.
+    A column of images holds paths, the bytes of image files, structs of ``bytes`` and ``path`` as
+    Hugging Face `datasets` writes them, or uint8 arrays; None, NaN or "" is a missing image. Added
+    are the columns that `predict_table` adds to a table: `model`, for each task the class that is
+    called and the probabilities of all (float64), `missing`, `warnings`, `error` and, where the
+    weights give them, prediction sets and `seven_point_score` (float64). Of a pair that cannot be
+    answered the texts are empty but for `error`, and the numbers NaN.
 
     Args:
         model: what `create_model` takes, with weights; each actor must be able to load it.
@@ -90,8 +91,13 @@ class PairPredictor:
         """Answer one batch: columns of equal length in, all rows in the same order out.
 
         Raises:
-            ConfigError: a column of images is not there, or one to be added is.
+            ConfigError: the batch is of another format, a column of images is not there, or one to be added is.
         """
+        if not isinstance(batch, Mapping):
+            raise ConfigError(
+                f"the batch is a {type(batch).__name__}, and not columns as arrays; leave out batch_format= of "
+                'map_batches, or say batch_format="numpy"'
+            )
         self._check(batch)
         count = len(next(iter(batch.values())))
         sides = [self._side(batch[name], count) if name else [None] * count for name in self._images.values()]
@@ -120,6 +126,10 @@ class PairPredictor:
         return [self._image(values[i]) for i in range(count)]
 
     def _image(self, value: Any) -> ImageSource | str | Path | None:
+        if isinstance(value, Mapping) and "bytes" in value:  # a row of a column of structs
+            held, value = value["bytes"], value.get("path")
+            if held is not None:
+                return named_bytes(held, value or IN_TABLE)
         if isinstance(value, str):
             text = value.strip()
             if self._root is None or text in NO_NAME:

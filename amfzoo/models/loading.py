@@ -32,6 +32,7 @@ _INITIALISERS = ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "ka
 _building = threading.local()
 _installing = threading.Lock()
 _threads_building = 0
+_installed: dict[str, tuple[Callable[..., torch.Tensor], Callable[..., torch.Tensor]]] = {}
 
 
 @contextlib.contextmanager
@@ -47,7 +48,7 @@ def without_random_values() -> Iterator[None]:
     with _installing:
         if not _threads_building:
             for name in _INITIALISERS:
-                setattr(nn.init, name, _unless_building(getattr(nn.init, name)))
+                _install(name)
         _threads_building += 1
     _building.depth = getattr(_building, "depth", 0) + 1
     try:
@@ -57,16 +58,21 @@ def without_random_values() -> Iterator[None]:
         with _installing:
             _threads_building -= 1
             if not _threads_building:
-                for name in _INITIALISERS:
-                    setattr(nn.init, name, getattr(nn.init, name).__wrapped__)
+                for name, (wrapper, initialise) in _installed.items():
+                    # another library that loads a model in another thread may have put its own there, or the first one back
+                    if getattr(nn.init, name) is wrapper:
+                        setattr(nn.init, name, initialise)
 
 
-def _unless_building(initialise: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+def _install(name: str) -> None:
+    initialise = getattr(nn.init, name)
+
     @functools.wraps(initialise)
     def wrapper(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return tensor if getattr(_building, "depth", 0) else initialise(tensor, *args, **kwargs)
 
-    return wrapper
+    _installed[name] = wrapper, initialise
+    setattr(nn.init, name, wrapper)
 
 
 def as_source(source: str | os.PathLike[str]) -> str | Path:

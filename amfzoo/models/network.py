@@ -195,12 +195,13 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
         """
         tasks = as_tasks(tasks)
         where = next(self.heads.parameters())
-        with torch.inference_mode(False):  # as `_apply`
+        # as `_apply`, and whatever `torch.set_default_device` says
+        with torch.inference_mode(False), torch.device("cpu"):
             self.heads = make_heads(self.num_features, tasks).to(where)
+            for name, parts in self.auxiliary.items():
+                parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
         self.mark_untrained(tasks)
         self.config = self.config.unfitted(tasks=tasks, info=licence_of(self.config.info))
-        for name, parts in self.auxiliary.items():
-            parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
 
     def remove_auxiliary_heads(self) -> None:
         """Drop the per-branch heads, which only training needs."""

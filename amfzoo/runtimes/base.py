@@ -95,7 +95,7 @@ def imported(package: str, extra: str) -> ModuleType:
         ) from error
     finally:
         if hidden:
-            del sys.modules["openvino_telemetry"]
+            sys.modules.pop("openvino_telemetry", None)  # another thread may have done so
 
 
 def missing(packages: Iterable[str]) -> list[str]:

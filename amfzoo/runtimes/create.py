@@ -39,6 +39,7 @@ _FEW_PAIRS = 32  # figures of released weights are with 96
 _CHECKED = (3,)  # rows: a whole pair, and one without each image
 
 
+@torch.inference_mode(False)  # torch refuses to compute with some of what is made in it
 def create_predictor(
     model: str | os.PathLike[str] | PairNetwork,
     runtime: str = AUTO,

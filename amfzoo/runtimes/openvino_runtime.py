@@ -28,13 +28,21 @@ _WORTH = 32
 _NOT_PINNED = {"ENABLE_CPU_PINNING": False}
 
 
-@lru_cache(maxsize=1)
+_making = threading.Lock()
+
+
 def core() -> Any:
     """OpenVINO's `Core`, one for the process and never freed.
 
     Where the processor has AMX, each one gives the thread a stack for its signal handlers and takes it away
     with itself; with two, the next signal after both are gone finds freed memory and ends the program.
     """
+    with _making:  # of two threads that ask for the first one, a cache alone lets both make one
+        return _core()
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
     return imported("openvino", OpenVinoRuntime.extra).Core()
 
 

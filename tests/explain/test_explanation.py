@@ -145,6 +145,17 @@ def test_works_where_gradients_are_off():
             np.testing.assert_array_equal(explain(network, noise(), noise()).class_map("dermoscopy").cells, expected)
 
 
+def test_works_whatever_numbers_torch_makes_by_default():
+    network = settle(build(tasks=TASKS, **SMALL))
+    expected = explain(network, noise(), noise()).class_map("dermoscopy").cells
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = explain(network, noise(), noise()).class_map("dermoscopy").cells
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_the_same_picture_in_any_form():
     network = settle(build(tasks=TASKS, temperatures={"diagnosis": 2.0}, **SMALL))
     clinical, dermoscopy = example_pair()

@@ -81,6 +81,28 @@ def test_bytes_arrays_and_missing_images(folder, options):
     np.testing.assert_allclose(found["amf_diagnosis:MEL"], paths["diagnosis:MEL"], atol=1e-6)
 
 
+def test_structs_of_pictures_as_the_library_datasets_writes_them(folder, options):
+    """As the columns of a Parquet table, which `amfzoo predict` answers."""
+    clinical = [{"bytes": (folder / "c0.jpg").read_bytes(), "path": None}, {"bytes": None, "path": "c1.jpg"}]
+    clinical += [{"bytes": None, "path": None}, {"bytes": b"broken", "path": "x.jpg"}]
+    batch = columns([(str(i), struct, "d0.jpg") for i, struct in enumerate(clinical)])
+    found = PairPredictor(**options)(batch)
+    paths = PairPredictor(**options)(columns([("0", "c0.jpg", "d0.jpg"), ("1", "c1.jpg", "d0.jpg")]))
+    np.testing.assert_array_equal(found["diagnosis:MEL"][:2], paths["diagnosis:MEL"])
+    assert list(found["missing"]) == ["", "", "clinical", ""]
+    assert list(found["error"])[:3] == ["", "", ""] and found["error"][3].startswith("clinical image, x.jpg: ")
+
+
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow"])
+def test_a_batch_of_another_format_is_refused_by_name(options, kind):
+    if kind == "pandas":
+        batch = pytest.importorskip("pandas").DataFrame(columns(ROWS[:2]))
+    else:
+        batch = pytest.importorskip("pyarrow").table({name: list(cells) for name, cells in columns(ROWS[:2]).items()})
+    with pytest.raises(ConfigError, match=f'{type(batch).__name__}.*batch_format="numpy"'):
+        PairPredictor(**options)(batch)
+
+
 @pytest.mark.parametrize(("rooted", "empty"), [(True, "NA"), (False, "NA"), (True, "None"), (False, "None")])
 def test_na_is_a_missing_image_and_no_path(folder, options, rooted, empty):
     batch = columns(ROWS[:1])

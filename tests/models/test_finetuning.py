@@ -269,3 +269,11 @@ def test_absent_rows_do_not_enter_batch_statistics(branch):
     expected, found = running_means(alone, branch), running_means(batch, branch)
     assert expected.norm() > 0.01  # they start at zero
     assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def test_heads_that_are_reset_in_the_callers_modes_can_be_trained():
+    network = build(auxiliary_heads=True)
+    with torch.inference_mode(), torch.device("meta"):  # as set_default_device
+        network.reset_heads({"a": ["x", "y"]})
+    weights = [*network.heads.parameters(), *network.auxiliary.parameters()]
+    assert all(weight.device.type == "cpu" and not weight.is_inference() for weight in weights)

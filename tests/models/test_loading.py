@@ -40,6 +40,28 @@ def test_initialisers_come_back_after_an_error():
     assert nn.init.normal_(torch.zeros(4)).any()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_another_library_may_replace_initialisers_meanwhile(monkeypatch, first):
+    """As some do while they load a model, here in another thread: its scope begins or ends within this one."""
+    usual = nn.init.normal_
+
+    def theirs(tensor, *args, **kwargs):
+        return tensor
+
+    monkeypatch.setattr(nn.init, "normal_", usual)
+    if first:
+        nn.init.normal_ = theirs
+    with without_random_values():
+        before, nn.init.normal_ = nn.init.normal_, usual if first else theirs
+    if not first:
+        assert nn.init.normal_ is theirs
+        nn.init.normal_ = before  # what they found
+    assert nn.init.normal_(torch.zeros(4)).any()
+    with without_random_values():
+        assert not nn.init.normal_(torch.zeros(4)).any()
+    assert nn.init.normal_(torch.zeros(4)).any()
+
+
 @pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.complex64])
 def test_numbers_of_another_kind_are_refused(kind):
     layer = nn.Linear(3, 2)

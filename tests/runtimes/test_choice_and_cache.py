@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from networks import TASKS, build
-from runtime_case import needs
+from runtime_case import PAIRS, needs
 
 from amfzoo import ConfigError, WeightsError, create_predictor
 from amfzoo.runtimes import RUNTIMES, cache, create
@@ -167,3 +167,12 @@ def test_without_a_home_directory_graphs_are_made_and_not_kept(tiny, monkeypatch
     assert cache.cached_onnx_graph(tiny) == b"graph"
     cache.forget(tiny)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictors_are_made_in_the_callers_inference_mode_too(tiny):
+    """Channels last is what "auto" takes of torch on a CPU: there normalisation is folded, which makes new weights."""
+    outside = create_predictor(tiny, "torch", channels_last=True)
+    with torch.inference_mode():
+        inside = create_predictor(tiny, "torch", channels_last=True)
+    assert inside.predict(*PAIRS[0]).probabilities == outside.predict(*PAIRS[0]).probabilities
+    assert not any(weight.is_inference() for weight in inside.runtime.network.parameters())
