@@ -17,10 +17,10 @@ from amfzoo.cli import exit_codes
 from amfzoo.inference import table_batch
 
 LIGHT = """
-import json, sys, time
+import json, sys
 from amfzoo.cli import main
 code = main(sys.argv[1:])
-print(json.dumps([code, time.process_time(), sorted(m for m in sys.modules if "." not in m)]), file=sys.stderr)
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 
 
@@ -32,10 +32,10 @@ def test_light_commands_import_nothing_heavy(arguments, released):
     ended = subprocess.run(
         [sys.executable, "-c", LIGHT, *arguments], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    code, seconds, modules = json.loads(ended.stderr)
+    code, modules = json.loads(ended.stderr)
     assert code == 0 and ended.stdout.strip()
     assert not {"torch", "timm", "numpy", "PIL", "huggingface_hub", "safetensors", "tqdm"} & set(modules)
-    assert seconds < 0.3
+    assert len(modules) < 260  # about 200, most of them Python's own, where numpy alone would bring a hundred
 
 
 def test_help_says_what_there_is(run):
