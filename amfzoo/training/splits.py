@@ -84,8 +84,8 @@ def folds_of(lesions: LesionSet, folds: int, seed: int) -> list[LesionSet]:
         for split in ("train", "valid"):
             if not len(labelled(found[-1].split(split))):
                 raise ConfigError(
-                    f"{lesions.name}: {len(part)} lesions of {len(groups(part))} patients are too few for {folds} folds: fold "
-                    f"{fold} has none with an image and a label {'to hold out' if split == 'valid' else 'to learn from'}; take fewer folds"
+                    f"{lesions.name}: {len(part)} lesions of {len(groups(part))} patients, {len(labelled(part))} of them with an "
+                    f"image and a label, are too few for {folds} folds: fold {fold} has none with an image and a label {'to hold out' if split == 'valid' else 'to learn from'}; take fewer folds"
                 )
     return found
 
