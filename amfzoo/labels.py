@@ -71,7 +71,8 @@ class Task:
         if set(self.classes) == {"absent", "present"} and key in SAID_ABSENT + SAID_PRESENT:
             return "present" if key in SAID_PRESENT else "absent"
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.8)  # "absent" is no misspelt "present"
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+        names = {**{text: text for text in known}, **{_plain(name): name for name in self.classes}}
+        hint = f"; did you mean {names[near[0]]!r}?" if near else f"; known: {', '.join(map(names.get, sorted(known)))}"
         if key in ("present", *SAID_ABSENT, *SAID_PRESENT) and "absent" in known:
             hint += (
                 f". If it is recorded only as absent or present, say so with --label '{self.name}={column or self.name}:absent|present' "

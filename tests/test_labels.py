@@ -95,6 +95,10 @@ def test_unknown_string_names_the_nearest():
         DERM7PT.tasks["pigmentation"].group("diffuse iregular")
     with pytest.raises(ConfigError, match="streaks.*'x'; known: absent, irregular, regular"):
         DERM7PT.tasks["streaks"].group("x")
+    with pytest.raises(ConfigError, match="'xx'; known: AKIEC, BCC, .*, VASC$"):  # as they are called
+        MILK10K.tasks["diagnosis"].group("xx")
+    with pytest.raises(ConfigError, match="'BEN_OTT'; did you mean 'BEN_OTH'"):
+        MILK10K.tasks["diagnosis"].group("BEN_OTT")
 
 
 @pytest.mark.parametrize(

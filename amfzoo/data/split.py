@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from ..errors import ConfigError
@@ -36,7 +36,7 @@ def make_split(
     or on the machine.
 
     Where the classes have so few lesions that a part would be empty, cutting each by itself, the parts are dealt out
-    over all of them, class after class.
+    over all of them, class after class. So are folds of which one would have no lesion with an image and a class.
 
     Args:
         valid, test: fractions, of lesions, in each stratum.
@@ -51,7 +51,7 @@ def make_split(
         ConfigError: a fraction, fold or task does not fit.
     """
     _check(lesions, valid, test, stratify, folds, fold)
-    split_of: dict[str, str] = {}
+    part_of: dict[str, str | int] = {}  # a number: of the fold
     strata = _strata(lesions, stratify, seed, together)
     for stratum, line in strata.items():
         total, before = sum(len(group.members) for group in line), 0
@@ -60,16 +60,38 @@ def make_split(
         for group in line:
             middle = (before + len(group.members) / 2) / total
             before += len(group.members)
-            if folds is None:
-                held_out = middle < test + valid
-            else:
-                held_out = (int((middle - test) / (1 - test) * folds) + turn) % folds == fold
-            name = "test" if middle < test else "valid" if held_out else "train"
-            split_of.update(dict.fromkeys(group.members, name))
+            part: str | int = "valid" if middle < test + valid else "train"
+            if folds is not None:
+                part = (int((middle - test) / (1 - test) * folds) + turn) % folds
+            part_of.update(dict.fromkeys(group.members, "test" if middle < test else part))
+    whole = [group for _, line in sorted(strata.items()) for group in line]
     wanted = {"train", *(["test"] if test else []), *(["valid"] if valid else [])}
-    if folds is None and not wanted <= set(split_of.values()):
-        split_of = _dealt([group for _, line in sorted(strata.items()) for group in line], valid, test)
+    if folds is None:
+        split_of = part_of if wanted <= set(part_of.values()) else _dealt(whole, valid, test)
+    else:
+        if test and "test" not in part_of.values():
+            part_of.update((one, part) for one, part in _dealt(whole, 0.0, test).items() if part == "test")
+        telling = {one.id for one in lesions if one.images and (stratify is None or one.candidates(stratify))}
+        if len({part for one, part in part_of.items() if one in telling} - {"test"}) < folds:
+            part_of.update(
+                _dealt_folds([group for group in whole if part_of[group.members[0]] != "test"], folds, telling)
+            )
+        split_of = {one: {"test": "test", fold: "valid"}.get(part, "train") for one, part in part_of.items()}
     return replace(lesions, lesions=tuple(replace(lesion, split=split_of[lesion.id]) for lesion in lesions))
+
+
+def _dealt_folds(line: list[Group], folds: int, telling: Set[str]) -> dict[str, int]:
+    """Id -> fold: along the line each group goes to the fold with the fewest lesions so far.
+
+    First those with lesions that are `telling`: where there are as many of them as folds, no fold is without.
+    """
+    found: dict[str, int] = {}
+    sizes = [0] * folds
+    for group in sorted(line, key=lambda group: telling.isdisjoint(group.members)):
+        fold = sizes.index(min(sizes))
+        sizes[fold] += len(group.members)
+        found.update(dict.fromkeys(group.members, fold))
+    return found
 
 
 def _dealt(line: list[Group], valid: float, test: float) -> dict[str, str]:

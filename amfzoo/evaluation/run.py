@@ -131,9 +131,14 @@ def _check_labels(model: PairNetwork, lesions: LesionSet, ignore_other_classes: 
                 + (f", since the labels of {several} leave several classes open" if several else "")
                 + "; label some with one class each"
             )
+        task = next(iter(model.tasks))
         raise ConfigError(
             f"nothing to score: {lesions.name} has labels for {_listed(lesions.tasks) or 'no task'}, the network answers {_listed(model.tasks)}; "
-            "write the labels as the network's classes are called"
+            + (
+                "write the labels as the network's classes are called"
+                if counts
+                else f"of a table name the column of the labels, e.g. --label '{task}=COLUMN' (in Python labels={{'{task}': 'COLUMN'}} of load_source)"
+            )
         )
     for task, count in counts.items():
         other = {name: n for name, n in count.items() if n and name not in model.tasks[task]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, takewhile
 from pathlib import Path
@@ -81,6 +81,7 @@ class Answers:
             raise TableError(f"there are no answers at {out}; make them first, e.g. with predict_table")
         self._names = [name[len(prefix) :] for name in self.columns.names]
         self.task = DIAGNOSIS if DIAGNOSIS in model.tasks else next(iter(model.tasks))
+        self._classes = model.tasks[self.task]
         self.counted = "row" if isinstance(self.table, ParquetPairs) else "line"
 
     def __iter__(self) -> Iterator[Answer]:
@@ -99,11 +100,16 @@ class Answers:
                 pair=self.table.pair(row),
                 label=label,
                 p=_number(answer, f"{self.task}:{label}", float),
-                classes=tuple(classes.split(SET_SEPARATOR)) if classes else None,
+                classes=self._set(classes, answer) if classes else None,
                 score=_number(answer, "seven_point_score", int),
                 warnings=tuple(filter(None, answer.get(WARNINGS, "").split(";"))),
                 error=answer["error"],
             )
+
+    def _set(self, text: str, answer: Mapping[str, str]) -> tuple[str, ...]:
+        """The classes of a set, whose names may hold the separator: they stand with the most probable one first."""
+        probable = sorted(self._classes, key=lambda name: -float(answer[f"{self.task}:{name}"]))
+        return _parted(text, probable) or tuple(text.split(SET_SEPARATOR))
 
     def _added(self) -> Iterator[list[str]]:
         """The cells of the answers alone."""
@@ -113,6 +119,18 @@ class Answers:
             return chain.from_iterable(map(folder.answers, numbers))
         records = EarlierAnswers(self.table, self.columns).records(self._out)
         return (cells[len(self.table.columns) :] for cells in records)
+
+
+def _parted(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names that are joined to this text, each once, the first ones preferred; () if it cannot be."""
+    for name in names:
+        if text == name:
+            return (name,)
+        if text.startswith(name + SET_SEPARATOR):
+            rest = _parted(text[len(name + SET_SEPARATOR) :], [other for other in names if other != name])
+            if rest:
+                return (name, *rest)
+    return ()
 
 
 def _number(answer: Mapping[str, str], name: str, kind: type) -> float | int | None:

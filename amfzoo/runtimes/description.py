@@ -42,10 +42,12 @@ _NOTES = {
 }
 
 
-_OPENVINO = (
-    "Compile with {'INFERENCE_PRECISION_HINT': 'f32'}: left to itself, OpenVINO computes in bf16 where the processor can, "
-    "which moves probabilities by some hundredths."
-)
+_OF_FORMAT = {
+    "openvino": "Compile with {'INFERENCE_PRECISION_HINT': 'f32'}: left to itself, OpenVINO computes in bf16 where the processor can, "
+    "which moves probabilities by some hundredths.",
+    "torch-export": "torch.export.load('model.pt2').module() takes clinical, dermoscopy and present by name, None for an image that is "
+    "not among the inputs here, and gives a dictionary of logits.",
+}
 
 
 def describe(
@@ -72,14 +74,14 @@ def describe(
         "files": {file.name: {"sha256": sha256_of(file), "bytes": file.stat().st_size} for file in files},
         "inputs": {**inputs, PRESENT: {"dtype": "bool", "shape": ["batch", len(BRANCHES)], "columns": list(BRANCHES)}},
         "preprocessing": {name: prepared.to_dict() for name, prepared in config.preprocess.items()},
-        "tasks": {task: _task(config, task, classes) for task, classes in config.tasks.items()},
+        "tasks": {task: _task(config, format, task, classes) for task, classes in config.tasks.items()},
         "prediction_sets": {task: sets.to_dict() for task, sets in config.conformal.items()},
         "operating_points": {
             task: {"classes": dict(points), "needs": ["dermoscopy"] if task in CHECKLIST else []}
             for task, points in config.operating_points.items()
             if task not in CHECKLIST or "dermoscopy" in config.preprocess  # else it never holds
         },
-        "notes": _NOTES | ({"openvino": _OPENVINO} if format == "openvino" else {}),
+        "notes": _NOTES | {name: note for name, note in _OF_FORMAT.items() if name == format},
         "parity": {
             "reference": "fp32 torch",
             "largest_difference_of_a_probability": {str(size): value for size, value in parity.items()},
@@ -90,10 +92,10 @@ def describe(
     }
 
 
-def _task(config: NetworkConfig, task: str, classes: tuple[str, ...]) -> dict[str, Any]:
+def _task(config: NetworkConfig, format: str, task: str, classes: tuple[str, ...]) -> dict[str, Any]:
     titles = class_titles(classes) if task == DIAGNOSIS else {}
     return {
-        "output": output_name(task),
+        "output": task if format == "torch-export" else output_name(task),  # the key of the dictionary that it gives
         "classes": list(classes),
         "titles": {name: titles.get(name, name) for name in classes},
         "temperature": config.temperatures.get(task, 1.0),

@@ -25,7 +25,7 @@ from .config import TrainConfig
 from .judged import check_images, judge, not_judged
 from .own_start import refuse_own_start
 from .run_folder import refuse_others, throw_away
-from .splits import read_lesions
+from .splits import read_lesions, task_to_learn
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -80,7 +80,7 @@ def train_seeds(
         The result; None in the processes of a torchrun that write nothing.
 
     Raises:
-        ConfigError: no lesion is for training, validation or testing; no test lesion of known class has an image that the
+        ConfigError: nothing is labelled, or no lesion is for training, validation or testing; no test lesion of known class has an image that the
             network reads; no seed, or one twice.
         ImageError: a test image cannot be read, unless `on_bad_image` leaves such lesions out.
         TrainingError, TrainingStopped, and others: see `finetune`.
@@ -136,8 +136,9 @@ def lesions_with_split(lesions: LesionSet, seeds: Sequence[int]) -> LesionSet:
     """Without those of no split, which every seed would put elsewhere.
 
     Raises:
-        ConfigError: none is for training, validation or testing; no seed, or one twice.
+        ConfigError: none is for training, validation or testing, or nothing is labelled; no seed, or one twice.
     """
+    task_to_learn(lesions)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds must be at least one, and all different, got {list(seeds)}")
     kept = lesions.select(lambda lesion: lesion.split is not None)

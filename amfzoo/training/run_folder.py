@@ -88,6 +88,10 @@ def refuse_others(folder: Path) -> None:
     """Raise TrainingError where a run would overwrite what none has written."""
     others = [name for name in sorted((*_WRITTEN, MODEL_FOLDER)) if (folder / name).exists()]
     if others and not is_run(folder):
+        if any(map(is_run, folder.glob("fold-*"))):
+            raise TrainingError(
+                f"{folder} holds a cross-validation, which a run without folds would overwrite; name another folder"
+            )
         raise TrainingError(
             f"{folder} has {', '.join(others)}, but no run that wrote them, and a run would overwrite them; name another folder"
         )

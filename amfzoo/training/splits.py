@@ -43,7 +43,7 @@ def split_lesions(lesions: LesionSet, valid: float, seed: int) -> LesionSet:
         ConfigError: no task is labelled.
     """
     free = {lesion.id for lesion in lesions if lesion.split is None}
-    stratify = _main_task(lesions)
+    stratify = task_to_learn(lesions)
     _tell(lesions, free)
     if not any(lesion.split == "valid" for lesion in lesions):
         free |= {lesion.id for lesion in lesions if lesion.split == "train"}
@@ -70,7 +70,7 @@ def folds_of(lesions: LesionSet, folds: int, seed: int) -> list[LesionSet]:
     if folds < 2:
         raise ConfigError(f"folds must be at least 2, got {folds}")
     free = {lesion.id for lesion in lesions if lesion.split != "test"}
-    stratify = _main_task(lesions)
+    stratify = task_to_learn(lesions)
     _tell(lesions, free)
     test = {lesion.id for lesion in lesions} - free | _company(lesions, free).keys()
     part = lesions.select(lambda lesion: lesion.id not in test)
@@ -84,13 +84,13 @@ def folds_of(lesions: LesionSet, folds: int, seed: int) -> list[LesionSet]:
         for split in ("train", "valid"):
             if not len(labelled(found[-1].split(split))):
                 raise ConfigError(
-                    f"{lesions.name}: {len(part)} lesions of {len(groups(part))} patients are too few for {folds} folds: fold "
-                    f"{fold} has none with an image and a label {'to hold out' if split == 'valid' else 'to learn from'}; take fewer folds"
+                    f"{lesions.name}: {len(part)} lesions of {len(groups(part))} patients, {len(labelled(part))} of them with an "
+                    f"image and a label, are too few for {folds} folds: fold {fold} has none with an image and a label {'to hold out' if split == 'valid' else 'to learn from'}; take fewer folds"
                 )
     return found
 
 
-def _main_task(lesions: LesionSet) -> str:
+def task_to_learn(lesions: LesionSet) -> str:
     """See `main_task`; ConfigError where nothing is labelled."""
     task = main_task(lesions)
     if task is None:

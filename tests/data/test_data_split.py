@@ -216,3 +216,21 @@ def test_rare_classes_are_spread_over_the_folds(of_each):
     )
     sizes = [len(make_split(rare, folds=5, fold=fold).split("valid")) for fold in range(5)]
     assert sum(sizes) == len(rare) and 4 * of_each <= min(sizes) and max(sizes) <= 14 * of_each
+
+
+@pytest.mark.parametrize(("test", "names"), [(0.0, 8), (0.0, 4), (0.2, 10)])
+def test_no_fold_is_empty_where_there_are_lesions_for_all(test, names):
+    """Whatever the seed: so few classes of one lesion each may all have come to the same folds."""
+    classes = tuple(f"class {n}" for n in range(names))
+    labelled = tuple(lesion(n, None, name) for n, name in enumerate(classes))
+    rest = tuple(lesion(n, f"P{n // 6}") for n in range(100, 130))  # of no class, in patients of six
+    for lesions in (labelled, labelled + rest):
+        for seed in range(20):
+            found = [
+                make_split(LesionSet("few", lesions, {"diagnosis": classes}), test=test, seed=seed, folds=4, fold=fold)
+                for fold in range(4)
+            ]
+            held_out = [one for split in found for one in split.split("valid")]
+            assert len({one.id for one in held_out}) == len(held_out) == len(lesions) - len(found[0].split("test"))
+            assert all(any(one.labels for one in split.split("valid")) for split in found)
+            assert bool(test) == bool(len(found[0].split("test")))

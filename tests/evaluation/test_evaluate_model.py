@@ -103,8 +103,12 @@ def test_labels_that_the_network_cannot_answer(lesions, caplog):
         "2 lesions of classes that the network does not have are left out of the figures, which flatter: MEL 2"
         in caplog.text
     )
-    with pytest.raises(ConfigError, match="nothing to score"):
+    with pytest.raises(ConfigError, match="nothing to score.* write the labels as the network's classes are called"):
         evaluate_model(tiny_model(tasks={"diagnosis": ("x", "y")}), lesions, ignore_other_classes=True)
+    with pytest.raises(
+        ConfigError, match="nothing to score.* name the column of the labels, e.g. --label 'size=COLUMN'"
+    ):
+        evaluate_model(tiny_model(tasks={"size": ("x", "y")}), lesions)
     with pytest.raises(ConfigError, match="unknown mode 'all'"):
         evaluate_model(tiny_model(tasks=TASKS), lesions, modes=["all"])
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from cli_case import read_table, write_table
+from cli_case import read_table, tiny_model, write_table
 from html_pages import Page
 
 from amfzoo import ConfigError, TableError
+from amfzoo.inference.sets import ConformalSets
 from amfzoo.inference.table import predict_table
 from amfzoo.inference.table_shards import predict_shards
 from amfzoo.report import write_table_report
+from amfzoo.report.answers import Answers
 
 HOSTILE = "<script>alert(1)</script>"
 HEADER = ("id", "clinical", "dermoscopy", "<i>note</i>")
@@ -125,3 +127,18 @@ def test_columns_of_images_may_be_written_otherwise(network, folder):
     write_table_report(network, folder / "t.html", source, folder / "o.csv")
     (row,) = read(folder / "t.html").rows("One row for each lesion")
     assert row[-3:] == ["c0.jpg", "d0.jpg", "a"]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.75, 0.99])
+def test_classes_of_a_set_may_hold_what_joins_them(folder, threshold):
+    names = ("nevus", "keratosis", "nevus;keratosis", "carcinoma; basal cell")
+    sets = {"diagnosis": ConformalSets("lac", 0.9, dict.fromkeys(names, threshold), dict.fromkeys(names, 30))}
+    model = tiny_model(tasks={"diagnosis": names})
+    model.config = model.config.replace(conformal=sets)
+    source = write_table(folder / "p.csv", ROWS[3:], HEADER)
+    predict_table(model, source, folder / "o.csv")
+    (row,) = read_table(folder / "o.csv")
+    p = {name: float(row[f"diagnosis:{name}"]) for name in names}
+    (answer,) = Answers(model, source, folder / "o.csv")
+    assert answer.classes == sets["diagnosis"].set_of(p)
+    assert len(answer.classes) == {0.5: 1, 0.75: 2, 0.99: 4}[threshold]

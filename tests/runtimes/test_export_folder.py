@@ -53,6 +53,26 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     assert ("INFERENCE_PRECISION_HINT" in description["notes"].get("openvino", "")) == (format == "openvino")
 
 
+@pytest.mark.parametrize("settings", [{}, {"clinical": None}])
+def test_a_pt2_file_is_used_as_its_description_says(settings, tmp_path):
+    torch.manual_seed(0)
+    network = create_model("amf_test", tasks={"diagnosis": ["nv", "mel"], "streaks": ["absent", "present"]}, **settings)
+    network.eval().mark_untrained(())
+    folder = export_model(network, "torch-export", tmp_path / "model").folder
+    description = json.loads((folder / "model.json").read_text())
+    assert "by name, None for an image" in description["notes"]["torch-export"]
+    given = dict(zip(("clinical", "dermoscopy"), example_pair()))
+    rows = {name: torch.from_numpy(network.preprocess[name](given[name]))[None] for name in network.preprocess}
+    assert [*rows, "present"] == list(description["inputs"])
+    program = torch.export.load(folder / "model.pt2").module()
+    present = torch.tensor([["clinical" in rows, True]])
+    found = program(clinical=rows.get("clinical"), dermoscopy=rows["dermoscopy"], present=present)
+    expected = network.predict(**{name: given[name] for name in rows}).probabilities
+    for task, told in description["tasks"].items():
+        row = (found[told["output"]] / told["temperature"]).softmax(1)[0].tolist()
+        assert dict(zip(told["classes"], row)) == pytest.approx(dict(expected[task]), abs=1e-5)
+
+
 def test_weights_may_be_named(tiny, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder, pairs: seen.append(network) or Wrong())

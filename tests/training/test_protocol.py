@@ -117,6 +117,14 @@ def test_what_cannot_be_compared_is_said_before_training(release, tmp_path, seed
     assert not (tmp_path / "out").exists()
 
 
+def test_lesions_without_any_label_are_refused_in_words(release, tmp_path):
+    lesions = load_source(f"derm7pt:{release}")
+    lesions = replace(lesions, lesions=tuple(replace(one, labels={}) for one in lesions), tasks={})
+    with pytest.raises(ConfigError, match="nothing is labelled.*--label TASK=COLUMN"):
+        train_seeds("amf_test", lesions, out=tmp_path / "out", seeds=[0, 1])
+    assert not (tmp_path / "out").exists()
+
+
 def test_model_and_folder_may_be_left_to_the_recipe(release, tmp_path, monkeypatch, capsys):
     seen = {}
     monkeypatch.chdir(tmp_path)

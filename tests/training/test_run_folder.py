@@ -20,7 +20,7 @@ from amfzoo.training import TrainConfig, TrainingError, TrainingStopped, finetun
 from amfzoo.training.checkpoint import load_checkpoint, save_checkpoint
 from amfzoo.training.identity import differences, fingerprint
 from amfzoo.training.report import BOARD_FOLDER
-from amfzoo.training.run_folder import clear
+from amfzoo.training.run_folder import clear, refuse_others
 
 
 def test_the_same_call_again_finds_the_run_finished(data, tiny, tmp_path, monkeypatch):
@@ -310,3 +310,14 @@ def test_a_model_folder_between_its_two_names_is_put_back(data, tiny, tmp_path):
     (tmp_path / ".model.0123.tmp").mkdir()
     assert finetune("amf_test", data, **go).metrics == first.metrics
     assert not (tmp_path / ".model.0123.tmp").exists() and not (tmp_path / ".model.previous").exists()
+
+
+def test_a_cross_validation_is_called_so(tmp_path):
+    for name in ("validation.csv", "fold-0/checkpoint.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(TrainingError, match="holds a cross-validation, which a run without folds would overwrite"):
+        refuse_others(tmp_path)
+    (tmp_path / "fold-0/checkpoint.pt").unlink()
+    with pytest.raises(TrainingError, match="has validation.csv, but no run that wrote them"):
+        refuse_others(tmp_path)

@@ -66,7 +66,14 @@ def test_each_fold_holds_out_other_patients_until_all_were_and_no_test_lesion():
 
 
 @pytest.mark.parametrize(
-    ("folds", "says"), [(1, "at least 2"), (12, "18 lesions of 9 patients are too few for 12 folds: .* fewer folds")]
+    ("folds", "says"),
+    [
+        (1, "at least 2"),
+        (
+            12,
+            "18 lesions of 9 patients, 18 of them with an image and a label, are too few for 12 folds: .* fewer folds",
+        ),
+    ],
 )
 def test_folds_that_the_lesions_do_not_give_are_refused(folds, says):
     with pytest.raises(ConfigError, match=says):

@@ -166,7 +166,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(lesions, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_runs_with_and_without_folds_do_not_overwrite_each_other(result, lesions, tmp_path):
-    with pytest.raises(TrainingError, match="no run that wrote them"):
+    with pytest.raises(TrainingError, match="holds a cross-validation"):
         finetune("amf_test", lesions, out=result.folder, **ONE_RUN)
     finetune("amf_test", lesions, out=tmp_path, **ONE_RUN)
     with pytest.raises(TrainingError, match="holds a run without folds"):
