@@ -120,3 +120,11 @@ def test_the_kind_of_new_tensors_does_not_round_the_weights(named_folder, kind):
     for name, tensor in found.state_dict().items():
         assert tensor.dtype == expected[name].dtype and torch.equal(tensor, expected[name]), name
     assert {tensor.dtype for tensor in fresh.parameters()} == {torch.float32}
+
+
+def test_in_double_precision_they_are_the_same_weights(named_folder, caplog):
+    network = create_model(named_folder).double()
+    network.settle_info()
+    assert network.config.info["name"] == "ours.one" and not caplog.text
+    network.bfloat16().settle_info()
+    assert "name" not in network.config.info and "no longer that of" in caplog.text
