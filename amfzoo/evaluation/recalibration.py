@@ -60,6 +60,7 @@ def recalibrate(
 
 def cases_as_trained(network: PairNetwork, lesions: LesionSet, **options: Any) -> Cases:
     """What the network answers with every image of a lesion, without the temperatures that it has; `options` of `evaluate_model`."""
+    network.settle_info()  # before what it is called is put aside, which is no change of the network
     before = network.config
     network.config = before.unfitted()
     try:

@@ -40,7 +40,8 @@ def evaluate_model(
 
     Mode "both" gives the network every image that a lesion has; "clinical" and
     "dermoscopy" give it this one alone, for the lesions that have it. Labels may differ from the network's classes by upper
-    and lower case ("mel" for "MEL").
+    and lower case ("mel" for "MEL"). A network that was changed since it was loaded loses its name first, see
+    `PairNetwork.settle_info`.
 
     Args:
         model: the network itself, not one behind another runtime; it answers on its own device.
@@ -74,6 +75,8 @@ def evaluate_model(
         raise ConfigError(
             f"no lesion of {lesions.name} has an image that the network reads ({' or '.join(model.preprocess)})"
         )
+    if hasattr(model, "settle_info"):  # the figures of other weights are not those of the name they were loaded by
+        model.settle_info()
     lesions = spelled_as(lesions, model.tasks)
     _check_labels(model, lesions, ignore_other_classes)
     _note_own_data(model, lesions)

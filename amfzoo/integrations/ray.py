@@ -65,6 +65,7 @@ class PairPredictor:
         runtime, device, precision, local_files_only, cache_dir: as for `create_predictor`.
 
     Raises:
+        ConfigError: both images are to come from one column, or from none.
         As `create_predictor`.
     """
 
@@ -81,6 +82,12 @@ class PairPredictor:
         batch_size: int | None = None,
         **options: Any,
     ) -> None:
+        # of a pair of twice the same picture the answer would be no error, but wrong
+        if clinical == dermoscopy:
+            what = "names no column" if clinical is None else f"is {clinical!r}, which cannot be both images"
+            raise ConfigError(
+                f"clinical= and dermoscopy=: each {what}; name a column for each, or None for the one that is not there"
+            )
         self._model = create_predictor(model, **options)
         self._images = dict(zip(BRANCHES, (clinical, dermoscopy)))
         self._root, self._keep_images = root, keep_images

@@ -53,7 +53,8 @@ def origin_of(network: PairNetwork, config: NetworkConfig, source: str) -> Origi
 def checksum(network: PairNetwork) -> int:
     """A number that changes with the weights, in a few hundredths of the time that loading them takes.
 
-    The sum of their bits as whole numbers: whatever order they are added in, and wherever, it is the same.
+    The sum of their bits as whole numbers: whatever order they are added in, and wherever, it is the same. In double
+    precision they are the same weights, of which single precision is what is kept.
     """
     return _bits(tensor for name, tensor in network.state_dict().items() if not name.startswith("auxiliary."))
 
@@ -68,6 +69,7 @@ def _bits(tensors: Iterable[Tensor]) -> int:
     small: dict[torch.dtype, list[Tensor]] = {}
     found: list[Tensor] = []
     for tensor in map(Tensor.detach, tensors):
+        tensor = tensor.float() if tensor.dtype == torch.float64 else tensor
         if tensor.ndim < 2:  # hundreds, which take less time together
             small.setdefault(tensor.dtype, []).append(tensor.reshape(-1))
         else:

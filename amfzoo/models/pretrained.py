@@ -79,7 +79,7 @@ class Pretrained:
         another network now; their licence stays. If only temperatures, prediction sets or operating points are other ones,
         the name says so ("..., refitted 1a2b3c4d"), and the figures that held for those before are left out.
 
-        Saving, exporting, `create_predictor`, `recalibrate` and bulk prediction do so first.
+        Saving, exporting, `create_predictor`, `evaluate_model`, `recalibrate` and bulk prediction do so first.
         """
         settle_info(self)
 

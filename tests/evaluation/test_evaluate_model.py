@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -189,3 +190,13 @@ def test_a_network_on_the_data_that_it_was_trained_on_is_told_of(lesions, caplog
     some = replace(lesions, name=name, lesions=tuple(replace(lesion, split=split) for lesion in lesions.lesions[:1]))
     evaluate_model(network, some, modes=["both"])
     assert ("says that it was trained on lesions of m" in caplog.text) == warned
+
+
+def test_other_weights_are_not_evaluated_under_the_name_they_were_loaded_by(model, lesions, tmp_path):
+    named = copy.deepcopy(model)
+    named.config = named.config.replace(info={"name": "ours.one"})
+    loaded = create_model(named.save_pretrained(tmp_path / "model"))
+    assert evaluate_model(loaded, lesions, modes=["both"])["both"].model == "ours.one"
+    for tta in (False, True):
+        rounded = create_model(tmp_path / "model").bfloat16()
+        assert "ours.one" not in evaluate_model(rounded, lesions, modes=["both"], tta=tta)["both"].model

@@ -129,6 +129,14 @@ def test_columns_that_do_not_fit(options):
     assert list(alone["missing"]) == ["clinical"]
 
 
+def test_one_column_is_not_both_images(options):
+    """As in a table: it would be answered, and wrongly."""
+    with pytest.raises(ConfigError, match="'dermoscopy', which cannot be both images"):
+        PairPredictor(**options, clinical="dermoscopy")
+    with pytest.raises(ConfigError, match="names no column"):
+        PairPredictor(**options, clinical=None, dermoscopy=None)
+
+
 @pytest.fixture(scope="module")
 def ray():
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -98,3 +98,33 @@ def test_of_preprocessing_a_part_may_be_named(tmp_path, caplog):
     assert (again.mean, again.fit, again.border) == (half["mean"], "pad", 0.1)
     fresh = create_model("amf_small", pretrained=False, clinical_preprocess={"size": (64, 64)}).config
     assert fresh.clinical_preprocess.mean == half["mean"] and fresh.dermoscopy_preprocess.mean != half["mean"]
+
+
+@pytest.fixture
+def named_folder(tmp_path):
+    """Weights that have a name, of which another network is not to be called."""
+    network = build(tasks=TASKS)
+    network.config = network.config.replace(info={"name": "ours.one", "license": "MIT"})
+    return network.save_pretrained(tmp_path / "named")
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_the_kind_of_new_tensors_does_not_round_the_weights(named_folder, kind):
+    expected = create_model(named_folder).state_dict()
+    torch.set_default_dtype(kind)
+    try:
+        found = create_model(named_folder)
+        fresh = create_model(named_folder, auxiliary_heads=True, tasks={"site": ["arm", "leg"]})
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name, tensor in found.state_dict().items():
+        assert tensor.dtype == expected[name].dtype and torch.equal(tensor, expected[name]), name
+    assert {tensor.dtype for tensor in fresh.parameters()} == {torch.float32}
+
+
+def test_in_double_precision_they_are_the_same_weights(named_folder, caplog):
+    network = create_model(named_folder).double()
+    network.settle_info()
+    assert network.config.info["name"] == "ours.one" and not caplog.text
+    network.bfloat16().settle_info()
+    assert "name" not in network.config.info and "no longer that of" in caplog.text
