@@ -123,9 +123,7 @@ def build_loaded(
     # where the tensors of the file are, whatever `torch.set_default_device` says
     with contextlib.nullcontext() if fresh_auxiliary else without_random_values(), torch.device("cpu"):
         model = build(config.replace(**changes))
-    if (
-        torch.get_default_dtype() != torch.float32
-    ):  # which would round the weights, under the name and figures of others
+    if torch.get_default_dtype() != torch.float32:  # it would round the weights, under the name and figures of others
         model.float()
     load_weights(model, loaded.state, found.description, fresh_auxiliary=fresh_auxiliary)
     model.mark_untrained(untrained_tasks(config.info))
