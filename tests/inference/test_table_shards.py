@@ -92,6 +92,7 @@ table_shards.predict_shards(tiny_model(), {source!r}, {out!r}, shard_rows=2)
 """
 
 
+@pytest.mark.slow
 def test_killed_between_writing_and_renaming(model, folder, source):
     out, wanted = folder / "out", 4
     code = KILLED.format(tests=str(Path(__file__).parents[1]), wanted=wanted, source=str(source), out=str(out))

@@ -58,7 +58,8 @@ def test_onnx_with_any_batch_size(network, tmp_path):
             assert_same(outputs, network(*inputs(batch)))
 
 
-@pytest.mark.parametrize("training", [False, True])
+# in evaluation mode every export of a network asks for it, too
+@pytest.mark.parametrize("training", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_whole_network_is_one_graph(network, training):
     torch.compiler.reset()
     fresh = copy.deepcopy(network).train(training)

@@ -53,7 +53,7 @@ def test_a_folder_holds_all_that_an_answer_needs(format, tiny, tmp_path):
     assert ("INFERENCE_PRECISION_HINT" in description["notes"].get("openvino", "")) == (format == "openvino")
 
 
-@pytest.mark.parametrize("settings", [{}, {"clinical": None}])
+@pytest.mark.parametrize("settings", [pytest.param({}, marks=pytest.mark.slow), {"clinical": None}])
 def test_a_pt2_file_is_used_as_its_description_says(settings, tmp_path):
     torch.manual_seed(0)
     network = create_model("amf_test", tasks={"diagnosis": ["nv", "mel"], "streaks": ["absent", "present"]}, **settings)
