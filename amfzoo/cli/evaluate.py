@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, TableError
 from . import exit_codes
 from .options import NAMES, add_cache, add_json, apply_offline, count, positive, usage_errors
-from .sources import LABELLED, add_columns, lesions_of
+from .sources import LABELLED, TABLE_COLUMNS, add_columns, lesions_of
 
 if TYPE_CHECKING:
     from ..data.records import LesionSet
@@ -148,7 +148,7 @@ def _check_usage(args: argparse.Namespace) -> None:
         error("give tables of predictions, or --model NAME with --data SOURCE")
     if bool(args.model) != bool(args.data):
         error("--model and --data go together")
-    for name in (*args.table_columns, *_OF_MODELS):
+    for name in (*TABLE_COLUMNS, *_OF_MODELS):
         if getattr(args, name) not in (None, False, args.parser.get_default(name)) and not args.model:
             error(f"--{name.replace('_', '-')} is for --model and --data")
     if args.folds and args.model:

@@ -8,7 +8,7 @@ from typing import Any
 from ..text_tables import columns
 from . import exit_codes
 from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
-from .sources import add_columns, read_sources, with_splits
+from .sources import TABLE_COLUMNS, add_columns, read_sources, with_splits
 
 FORMATS = ("onnx", "openvino", "torch-export", "int8")
 _OF_CALIBRATION = ("pairs", "label", "schema", "splits")  # and the columns
@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     if (args.format == "int8") != bool(args.calibration):
         args.parser.error("--format int8 and --calibration SOURCE go together: int8 is calibrated on real images")
-    for name in (*args.table_columns, *_OF_CALIBRATION):
+    for name in (*TABLE_COLUMNS, *_OF_CALIBRATION):
         if getattr(args, name) not in (None, args.parser.get_default(name)) and not args.calibration:
             args.parser.error(
                 f"--{name.replace('_', '-')} is for --calibration: it says which images, and how they are read"

@@ -18,6 +18,7 @@ LABELLED = (
 )
 # {option of a reader: where its value is kept}; the split's under another name, for --split may name one of the splits
 _COLUMNS = {name: name for name in ("clinical", "dermoscopy", "id", "patient")} | {"split": "split_column"}
+TABLE_COLUMNS = tuple(_COLUMNS.values())  # names of the arguments
 _FLAGS = {"labels": "label", "split": "split-column"}
 _MORE = {"clinical": " image", "dermoscopy": " image", "id": "; '' numbers the rows"}
 
@@ -25,9 +26,10 @@ _MORE = {"clinical": " image", "dermoscopy": " image", "id": "; '' numbers the r
 def add_columns(parser: argparse.ArgumentParser, *, split_is_column: bool = True) -> None:
     """Options that say how a table is to be read; --split-column is --split, too, unless the command has another of that name."""
     columns = parser.add_argument_group("of a table of lesions")
-    parser.set_defaults(table_columns=tuple(_COLUMNS.values()))
     for column, kept in _COLUMNS.items():
-        names = [f"--{column}"] if column == kept else ["--split", "--split-column"][not split_is_column :]
+        names = [f"--{kept.replace('_', '-')}"]
+        if column == "split" and split_is_column:
+            names.insert(0, "--split")
         columns.add_argument(
             *names,
             dest=kept,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 
 import numpy as np
 from PIL import (
@@ -21,6 +20,7 @@ from ..errors import ImageError
 from . import damage, heif
 from .dicom import dicom_image
 from .formats import detect_format
+from .padding import refuse_zeros
 from .png import require_all_rows, require_sound_chunks, without_large_chunks
 from .sixteen_bits import load, white_is_zero
 from .source import check_size
@@ -115,10 +115,7 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
     load(image, name)
     if kind == "PNG":
         require_all_rows(image, data)
-    if kind == "WEBP":
-        _refuse_zeros(image, data)
-    if kind in (heif.HEIC, heif.AVIF):
-        heif.refuse_zeros(data)
+    refuse_zeros(kind, image, data)
     return image
 
 
@@ -168,33 +165,6 @@ def _require_end(data: bytes, scan: int) -> None:
     """
     if data.find(b"\xff\xd9", scan) < 0:
         raise OSError("there is no end-of-image marker")
-
-
-def _refuse_zeros(image: Image.Image, data: bytes) -> None:
-    """Refuse a WebP whose picture data end in zeros, as what was copied in part does where the room was taken first.
-
-    It would decode to other colours. A lossy picture of one colour ends so, too, for a twentieth of its length, and a
-    lossless one of any kind with a black bar below for much of it; of what is missing the last row is never one colour.
-    """
-    for kind, payload in _riff_chunks(data, 12):
-        zeros = len(payload) - len(payload.rstrip(b"\0"))
-        if kind == b"VP8 " and zeros > 64 + len(payload) // 16:
-            raise OSError("the data end in zeros")
-        if kind == b"VP8L" and zeros > 64 + len(payload) // 8 and np.ptp(np.asarray(image)[-1], axis=0).any():
-            raise OSError("the data end in zeros")
-        if kind in (b"VP8 ", b"VP8L"):  # of an animation the first picture counts
-            return
-
-
-def _riff_chunks(data: bytes, start: int) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, content) of the chunks of a WebP as far as there are any, those within a frame of an animation as well."""
-    while start + 8 <= len(data):
-        size = int.from_bytes(data[start + 4 : start + 8], "little")
-        kind, content = data[start : start + 4], data[start + 8 : start + 8 + size]
-        yield kind, content
-        if kind == b"ANMF":
-            yield from _riff_chunks(content, 16)
-        start += 8 + size + size % 2
 
 
 def _short(error: Exception) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import IO
 
 import PIL
@@ -15,7 +15,6 @@ _BRANDS = {
     AVIF: {b"avif", b"avis"},
     HEIC: {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"},
 }
-_BOX = 8  # bytes of a box before its content: length and kind
 
 
 def container_format(data: bytes) -> str | None:
@@ -60,30 +59,3 @@ def opener(kind: str, name: str) -> Callable[[IO[bytes], str], Image.Image]:
             f"{name}: reading HEIC needs Pillow 11.1 or newer, here is {PIL.__version__}: pip install --upgrade pillow"
         )
     return HeifImageFile
-
-
-def refuse_zeros(data: bytes) -> None:
-    """Refuse a file whose picture data end in zeros, as what was copied in part does where the room was taken first.
-
-    Their decoders make up what is missing. What is behind the boxes is none of the picture.
-
-    Raises:
-        OSError: they do.
-    """
-    for kind, content in _boxes(data):
-        if kind == b"mdat" and len(content) - len(content.rstrip(b"\0")) > 64 + len(content) // 16:
-            raise OSError("the data end in zeros")
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, content) of the outermost boxes."""
-    start = 0
-    while start + _BOX <= len(data):
-        size, head = int.from_bytes(data[start : start + 4], "big"), _BOX
-        if size == 1:  # the length is longer, and behind the kind
-            size, head = int.from_bytes(data[start + _BOX : start + 2 * _BOX], "big"), 2 * _BOX
-        end = start + size if size else len(data)
-        if end < start + head:
-            return
-        yield data[start + 4 : start + 8], data[start + head : end]
-        start = end
