@@ -64,7 +64,8 @@ def stack(rows: Sequence[Inputs], preprocess: Mapping[str, Preprocess]) -> Batch
         column = BRANCHES.index(name)
         present[:, column] = [row[name] is not None for row in rows]
         if len(rows) == 1 and present[0, column]:
-            arrays[name] = rows[0][name][None]  # one pair has nothing to be copied together with
+            # one pair has nothing to be copied together with; with [None] its stride were 0, which torch.compile takes for another kind
+            arrays[name] = rows[0][name].reshape(1, 3, *prepared.size)
             continue
         pixels = arrays[name] = np.empty((len(rows), 3, *prepared.size), np.float32)
         for i, row in enumerate(rows):

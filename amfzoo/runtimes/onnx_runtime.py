@@ -14,6 +14,7 @@ from ..errors import WeightsError
 from ..inference.batch import Batch, Logits
 from .base import Runtime, imported, taking_turns
 from .graph import feed, output_name
+from .parts import in_parts, pairs_a_part
 
 
 class OnnxRuntime(Runtime):
@@ -36,7 +37,8 @@ class OnnxRuntime(Runtime):
 
     def __init__(self, graph: bytes | str | os.PathLike[str], tasks: Iterable[str]) -> None:
         self._graph = graph if isinstance(graph, bytes) else os.fspath(graph)
-        self._session = self._started(torch.get_num_threads())
+        self._threads = torch.get_num_threads()
+        self._session = self._started(self._threads)
         self._outputs = {task: output_name(task) for task in tasks}
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         self._of_lanes: dict[tuple[int, int], Callable[[Batch], Logits]] = {}
@@ -47,7 +49,7 @@ class OnnxRuntime(Runtime):
         return type(self), (self._graph, tuple(self._outputs))
 
     def logits(self, batch: Batch) -> Logits:
-        return self._run(self._session, batch)
+        return self._run(self._session, self._threads, batch)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with self._lock:
@@ -57,12 +59,15 @@ class OnnxRuntime(Runtime):
 
     def _lanes(self, count: int, threads: int) -> Callable[[Batch], Logits]:
         """Callers of one session share its threads, but each brings one of its own, which is enough where it shall be one."""
-        one = partial(self._run, self._started(threads))
+        one = partial(self._run, self._started(threads), threads)
         if threads == 1:
             return one
-        return taking_turns([one, *(partial(self._run, self._started(threads)) for _ in range(count - 1))])
+        return taking_turns([one, *(partial(self._run, self._started(threads), threads) for _ in range(count - 1))])
 
-    def _run(self, session: Any, batch: Batch) -> Logits:
+    def _run(self, session: Any, threads: int, batch: Batch) -> Logits:
+        return in_parts(partial(self._run_part, session), batch, pairs_a_part(len(batch.present), threads))
+
+    def _run_part(self, session: Any, batch: Batch) -> Logits:
         values = session.run(list(self._outputs.values()), feed(batch, self._inputs))
         return dict(zip(self._outputs, values))
 

@@ -19,6 +19,7 @@ from ..inference.batch import Batch, Logits
 from .base import Runtime, imported, taking_turns
 from .graph import feed, output_name
 from .openvino_split import InTwo, caller, in_two
+from .parts import in_parts, pairs_a_part
 
 _KEPT = 4  # batch sizes compiled on their own; a stream has two, the last batch being smaller
 _KEPT_LANES = 2  # two streams of other batch sizes in turn compile nothing
@@ -89,10 +90,11 @@ class OpenVinoRuntime(Runtime):
         self._cut = precision == "bf16"
         # beside int8, whose rounding is the larger one, fp32 would cost a third of the speed and spare little
         self._rest = "bf16" if self._cut or (precision == "int8" and self.accelerates("bf16")) else "f32"
+        self._threads = torch.get_num_threads()
         self._settings = {
             **_NOT_PINNED,
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_NUM_THREADS": self._threads,
         }
         try:
             if isinstance(graph, tuple):
@@ -118,9 +120,12 @@ class OpenVinoRuntime(Runtime):
         return partial(type(self), precision=self._precision), (graph, tuple(self._outputs))
 
     def logits(self, batch: Batch) -> Logits:
-        arrays = feed(batch, self._inputs)
         with self._lock:
-            return self._answers(self._for_size(arrays), arrays)
+            return in_parts(self._part, batch, pairs_a_part(len(batch.present), self._threads))
+
+    def _part(self, batch: Batch) -> Logits:
+        arrays = feed(batch, self._inputs)
+        return self._answers(self._for_size(arrays), arrays)
 
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with self._lock:
@@ -134,9 +139,11 @@ class OpenVinoRuntime(Runtime):
     def _lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits]:
         """What computes batches of one size, `count` at a time."""
         settings = {**_NOT_PINNED, "NUM_STREAMS": count, "INFERENCE_NUM_THREADS": count * threads}
-        compiled = self._compiled(self._fixed(pairs), settings)
+        size = pairs_a_part(pairs, threads)
+        compiled = self._compiled(self._fixed(size), settings)
         calls = [caller(compiled) for _ in range(count)]
-        return taking_turns([lambda batch, call=call: self._answers(call, feed(batch, self._inputs)) for call in calls])
+        parts = [lambda batch, call=call: self._answers(call, feed(batch, self._inputs)) for call in calls]
+        return taking_turns([partial(in_parts, part, size=size) for part in parts])
 
     def _answers(self, call: Callable[..., Any], arrays: dict[str, np.ndarray]) -> Logits:
         """The logits of what `feed` gave, by a compiled graph."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
@@ -22,7 +24,8 @@ class TorchRuntime(Runtime):
         precision: "fp32", or "bf16" for weights, activations and arithmetic.
         channels_last: keep maps as (B, H, W, C) in memory, which convolutions on a CPU
             are faster with; the same numbers but for rounding.
-        compile: `torch.compile`; needs a C++ compiler, and minutes for a large network.
+        compile: `torch.compile`, the first time that a single pair and that several are asked for; needs a C++
+            compiler, and minutes for a large network.
         cuda_graphs: see `CudaGraphs`; for few pairs a step, which a card answers faster than
             Python can ask.
         tf32: let fp32 convolutions on CUDA round, as torch does by itself; see `exact_convolutions`.
@@ -58,9 +61,10 @@ class TorchRuntime(Runtime):
         if fold:
             fold_norms(network)  # before bf16 rounds
         self.network = network.to(dtype, memory_format=self.memory_format).eval()  # folding put new modules in
-        if compile:
-            self.network.compile(dynamic=True)  # one graph for every batch size
         self.forward = CudaGraphs(self.network) if cuda_graphs else self.network
+        if compile:
+            self.network.compile()
+            self.forward = partial(_of_any_batch_size, self.network)
 
     def logits(self, batch: Batch) -> Logits:
         return self.start(batch).logits()
@@ -72,3 +76,14 @@ class TorchRuntime(Runtime):
     def lanes(self, count: int, threads: int, pairs: int) -> Callable[[Batch], Logits] | None:
         with without_autocast(self.network):
             return self.logits if may_leave_thread(self.network) else None
+
+
+def _of_any_batch_size(network: torch.nn.Module, *inputs: Tensor | None) -> Mapping[str, Tensor]:
+    """Call a compiled network so that one graph does for all batches but those of one pair.
+
+    `compile(dynamic=True)` leaves height and width open as well, and is not done with `amf_small` after seven minutes.
+    """
+    for tensor in inputs:
+        if tensor is not None:
+            torch._dynamo.maybe_mark_dynamic(tensor, 0)
+    return network(*inputs)

@@ -166,6 +166,14 @@ def test_compiled(tiny):
     torch.compiler.reset()
     predictor = create_predictor(tiny, "torch", compile=True)
     assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
+    pairs = [PAIRS[0]] * 20
+    for count in (1, 3, 20):
+        predictor.predict(*map(list, zip(*pairs[:count])), batch_size=20)
+    with torch.compiler.set_stance("fail_on_recompile"):  # a graph for one pair, for several, for many
+        for count in (1, 5, 18):
+            found = predictor.predict(*map(list, zip(*pairs[:count])), batch_size=20)
+            assert_same(found, tiny.predict(*map(list, zip(*pairs[:count]))))
+        assert_same([predictor.predict(PAIRS[0][0])], [tiny.predict(PAIRS[0][0])])
 
 
 @pytest.mark.parametrize("wrapped", [lambda model: torch.compile(model, backend="eager"), torch.nn.Sequential])
