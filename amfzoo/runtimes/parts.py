@@ -1,7 +1,6 @@
 """Large batches in equal parts, one after another: what a layer hands to the next then stays in the caches of a CPU.
 
-With 192 x 192 pixels on two cores, `amf_small` in parts of 8 instead of 32 pairs answers 16 % more pairs a second behind OpenVINO in fp32,
-9 % in bf16 and 10 % behind ONNX Runtime (single trials; `results/speed.md` has what batches of 8 to 256 reach).
+`results/speed.md` has what it gives: up to a sixth with `amf_small`, nothing with `amf_base`, whose layers compute for longer.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import numpy as np
 
 from ..inference.batch import Batch, Logits
 
-_LEAST = 8  # pairs; fewer are slower again
-_OF_A_THREAD = 4  # of more threads, each wants its share
+_LEAST = 16  # pairs; with 8, amf_base loses 3 %
+_OF_A_THREAD = 8  # of more threads, each wants its share
 
 
 def pairs_a_part(pairs: int, threads: int) -> int:

@@ -24,8 +24,8 @@ class TorchRuntime(Runtime):
         precision: "fp32", or "bf16" for weights, activations and arithmetic.
         channels_last: keep maps as (B, H, W, C) in memory, which convolutions on a CPU
             are faster with; the same numbers but for rounding.
-        compile: `torch.compile`, the first time that a single pair and that several are asked for; needs a C++
-            compiler, and minutes for a large network.
+        compile: `torch.compile`, the first time that one pair, that several and that 16 or more are asked for; needs a
+            C++ compiler, and a minute or more.
         cuda_graphs: see `CudaGraphs`; for few pairs a step, which a card answers faster than
             Python can ask.
         tf32: let fp32 convolutions on CUDA round, as torch does by itself; see `exact_convolutions`.

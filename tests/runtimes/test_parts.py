@@ -19,14 +19,14 @@ from amfzoo.runtimes.parts import in_parts, pairs_a_part
     [
         (0, 2, 0),
         (1, 2, 1),
-        (8, 2, 8),
-        (15, 2, 15),
-        (16, 2, 8),
+        (16, 2, 16),
         (31, 2, 31),
+        (32, 2, 16),
         (34, 2, 17),
-        (100, 2, 10),
-        (256, 1, 8),
-        (256, 16, 64),
+        (47, 2, 47),
+        (100, 2, 20),
+        (256, 1, 16),
+        (256, 16, 128),
     ],
 )
 def test_parts_are_equal_and_neither_small_nor_large(pairs, threads, expected):
