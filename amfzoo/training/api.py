@@ -150,7 +150,7 @@ def finetune(
         check_leaks(lesions)
         train, valid = datasets(lesions, made, settings, folder, accelerator, progress)
         if valid is not None:
-            check_metric(settings.metric, valid)
+            check_metric(settings.metric, valid.targets)
             for task, label in only_class(valid):
                 logger.warning(
                     "%s: the validation lesions of known class are all %r in the task %r, so its figures say nothing of other "

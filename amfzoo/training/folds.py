@@ -34,6 +34,8 @@ from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
 from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away
 from .splits import folds_of, read_lesions
+from .targets import candidate_masks
+from .validate import check_metric
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -118,11 +120,15 @@ def train_folds(
         nonlocal judged
         judged = judged and _can_be_judged(test, network.preprocess, chosen.on_bad_image)
         for number, part in enumerate(parts):
-            if not scorable(part.split("valid"), network.preprocess, chosen.on_bad_image):
+            held_out = part.split("valid")
+            if not scorable(held_out, network.preprocess, chosen.on_bad_image):
                 raise ConfigError(
                     f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
                     f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
                 )
+            _check_metric(
+                chosen.metric, held_out.select(lambda one: not network.preprocess.keys().isdisjoint(one.images)), number
+            )
         if overwrite:
             _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
 
@@ -168,6 +174,14 @@ def _can_be_judged(test: LesionSet, *how: Any) -> bool:
     if why := not_judged(test, *how):
         logger.warning("%s, so the mean of the folds' networks will not be judged on them", why)
     return not why
+
+
+def _check_metric(metric: str, held_out: LesionSet, number: int) -> None:
+    """Raise ConfigError where the fold of that number could not choose its epoch, before the folds before it are trained."""
+    try:
+        check_metric(metric, candidate_masks(labelled(held_out), held_out.tasks))
+    except ConfigError as error:
+        raise ConfigError(f"{held_out.name}, fold {number}: {error}, e.g. of fewer folds") from None
 
 
 def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:

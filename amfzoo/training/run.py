@@ -66,7 +66,7 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
             if valid is not None:
                 with trainer.accelerator.autocast():  # in the precision of training: it only chooses the epoch
                     logits = logits_of(trainer.averaged, valid, trainer.accelerator, config.eval_batch_size)
-                row.update({f"valid/{name}": value for name, value in scores_of(logits, valid).items()})
+                row.update({f"valid/{name}": value for name, value in scores_of(logits, valid.targets).items()})
             row["seconds"] = progress.seconds
             best = _note(trainer, row, valid)
             board.add({name: value for name, value in row.items() if name != "epoch"}, progress.step)
@@ -102,11 +102,11 @@ def finish(
         size = trainer.config.eval_batch_size
         with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
             logits = logits_of(network, valid, accelerator, size)
-            scores["both"] = scores_of(logits, valid)
+            scores["both"] = scores_of(logits, valid.targets)
             if len(network.preprocess) == 2:
                 for branch, having in zip(BRANCHES, valid.has.unbind(1)):
                     alone = logits_of(network, valid, accelerator, size, only=branch)
-                    scores[branch] = scores_of(alone, valid, having)
+                    scores[branch] = scores_of(alone, valid.targets, having)
         network.config = network.config.unfitted()
         seen = {branch: valid.has[:, BRANCHES.index(branch)].numpy() for branch in network.preprocess}
         fitted = calibration(_cases(logits, valid, network), seen)

@@ -257,12 +257,12 @@ def test_means_are_over_the_tasks_that_have_a_score_and_the_lesions_that_count(d
     more = replace(data, tasks={**data.tasks, "other": ("a", "b")})
     dataset = PairDataset(more, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0)
     logits = {"colour": torch.randn(48, 3, generator=torch.Generator().manual_seed(0)), "other": torch.zeros(48, 2)}
-    found = scores_of(logits, dataset)
+    found = scores_of(logits, dataset.targets)
     assert math.isnan(found["other/loss"])
     assert all(found[name] == found[f"colour/{name}"] for name in ("loss", "accuracy", "macro_f1"))
     first = PairDataset(replace(data, lesions=data.lesions[:9]), dataset.preprocess, cache_gb=0)
-    expected = scores_of({"colour": logits["colour"][:9]}, first)
-    part = scores_of({"colour": logits["colour"]}, dataset, torch.arange(48) < 9)
+    expected = scores_of({"colour": logits["colour"][:9]}, first.targets)
+    part = scores_of({"colour": logits["colour"]}, dataset.targets, torch.arange(48) < 9)
     assert {name: part[name] for name in expected} == pytest.approx(expected)
 
 

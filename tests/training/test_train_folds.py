@@ -264,6 +264,14 @@ def test_a_fold_that_cannot_be_measured_is_said_at_the_start(lesions, tmp_path):
         ConfigError, match=r"fold 1 would hold out no lesion of known class with an image .*\(dermoscopy\)"
     ):
         train_folds("amf_test", lost, out=tmp_path, **how)
+    rare = replace(
+        lesions,
+        lesions=tuple(
+            replace(one, labels={"colour": "blue" if n in (1, 5) else "red"}) for n, one in enumerate(lesions)
+        ),
+    )
+    with pytest.raises(ConfigError, match="fold 1: training setting metric: auroc is not defined on .* of fewer folds"):
+        train_folds("amf_test", rare, out=tmp_path, **{**how, "network": None, "metric": "auroc"})
 
 
 @pytest.mark.slow
