@@ -153,7 +153,7 @@ def train_folds(
             "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
             lesions.name,
         )
-    cases, metrics = described(mean, runs, whole, held_out, resamples)
+    cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.keep)
     if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
         logger.warning(
             "%s: the mean of the folds' networks answers the lesions worse than these answered those that they had not seen, so it "
