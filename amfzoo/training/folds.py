@@ -30,12 +30,11 @@ from .errors import TrainingError
 from .fold_files import FOLD, described, write_folds, write_summary
 from .judged import check_images, judge, not_judged, place, scorable
 from .own_start import refuse_own_start
+from .refusals import check_fold
 from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
 from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away
 from .splits import folds_of, read_lesions
-from .targets import candidate_masks
-from .validate import check_metric
 
 if TYPE_CHECKING:
     from ..evaluation.cases import Cases
@@ -126,9 +125,7 @@ def train_folds(
                     f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
                     f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
                 )
-            _check_metric(
-                chosen.metric, held_out.select(lambda one: not network.preprocess.keys().isdisjoint(one.images)), number
-            )
+            check_fold(chosen, held_out, network.preprocess, number)
         if overwrite:
             _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
 
@@ -174,14 +171,6 @@ def _can_be_judged(test: LesionSet, *how: Any) -> bool:
     if why := not_judged(test, *how):
         logger.warning("%s, so the mean of the folds' networks will not be judged on them", why)
     return not why
-
-
-def _check_metric(metric: str, held_out: LesionSet, number: int) -> None:
-    """Raise ConfigError where the fold of that number could not choose its epoch, before the folds before it are trained."""
-    try:
-        check_metric(metric, candidate_masks(labelled(held_out), held_out.tasks))
-    except ConfigError as error:
-        raise ConfigError(f"{held_out.name}, fold {number}: {error}, e.g. of fewer folds") from None
 
 
 def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:
