@@ -96,6 +96,9 @@ def write_summary(
         data: name of the lesions.
         metrics: as `described` gave them.
     """
+    from ..evaluation.cases import whole_mode
+    from ..evaluation.report import MODE_TITLES
+
     name, count = called(runs[0].model.config), len(runs)
     network = f"{MODEL_FOLDER}/, the mean of the weights of the {count} networks" if mean else "none: see the folds'"
     chosen = (
@@ -121,7 +124,8 @@ def write_summary(
     ]
     judged = mean.config.info["metrics"] if mean else metrics
     if judged != metrics:
-        lines += ["", "## The mean on the test split, with both images", "", *_table_of(judged)]
+        images = MODE_TITLES[whole_mode(runs[0].model.preprocess)]
+        lines += ["", f"## The mean on the test split, with {images}", "", *_table_of(judged)]
     write_text(folder / SUMMARY_FILE, "\n".join(lines) + "\n")
 
 

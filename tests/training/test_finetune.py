@@ -14,6 +14,7 @@ import amfzoo
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError, WeightsError
+from amfzoo.evaluation import Cases
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainConfig, finetune, load_config, run
 from amfzoo.training.checkpoint import load_checkpoint
@@ -151,6 +152,18 @@ def test_training_of_one_branch_without_validation(data, tiny, tmp_path):
     )
     assert found.metrics == {} and "valid/loss" not in found.history[0]
     assert list(found.model.preprocess) == ["dermoscopy"]
+
+
+def test_answers_of_a_network_of_one_branch_are_said_to_be_of_that_image(data, tiny, tmp_path):
+    settings = {**tiny, "epochs": 1}
+    found = finetune(
+        "amf_test", data, out=tmp_path, device="cpu", progress=False, network={"clinical": None}, **settings
+    )
+    assert Cases.read(tmp_path / "validation.csv").mode == "dermoscopy"  # as `amfzoo evaluate --model` says
+    assert "| dermoscopy | colour | " in (tmp_path / "summary.md").read_text()
+    assert found.metrics["colour/accuracy"] == next(
+        row["value"] for row in found.model.config.info["metrics"] if row["name"] == "accuracy"
+    )
 
 
 @pytest.mark.slow
