@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import UNCERTAIN, UNCERTAIN_NOTE, figures, is_number, is_plain_name, untrained_tasks
+from .data.records import MODALITIES
 from .text_tables import UNKNOWN, cell, listed, table
 
 # Licences that the Hub knows by these identifiers; any other is shown as "other".
@@ -33,7 +34,7 @@ def render_card(config: Mapping[str, Any], record_fields: Mapping[str, Any] | No
     fields.setdefault("name", config.get("architecture", "model"))
     sections = [
         ("What it is", _what(config, fields)),
-        ("How to use it", _usage(fields)),
+        ("How to use it", _usage(config, fields)),
         ("Tasks and classes", _tasks(config)),
         ("Training data", _text(fields.get("training_data")) + _refitted(fields.get("refitted_from"))),
         ("Metrics", _metrics(fields.get("metrics") or ())),
@@ -72,20 +73,33 @@ def _front_matter(fields: Mapping[str, Any]) -> str:
 def _what(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
     count = fields.get("parameters")
     size = f", {count / 1e6:.2f} million parameters" if isinstance(count, (int, float)) else ""
-    return (
-        f"An amfzoo network (architecture `{cell(config.get('architecture'))}`{size}) that reads "
+    images = (
         "a pair of photographs of one skin lesion, a clinical one and a dermoscopic one, of which one may be missing, "
+    )
+    if alone := _only_branch(config):
+        images = f"the {alone} image of a skin lesion alone, "
+    return (
+        f"An amfzoo network (architecture `{cell(config.get('architecture'))}`{size}) that reads {images}"
         "and gives a probability for every class of every task below."
     )
 
 
-def _usage(fields: Mapping[str, Any]) -> str:
+def _only_branch(config: Mapping[str, Any]) -> str:
+    """The image that a network of one branch reads; "" of one that reads both."""
+    network = config.get("network") or {}
+    read = [branch for branch in MODALITIES if network.get(branch, "") is not None]
+    return read[0] if len(read) == 1 else ""
+
+
+def _usage(config: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    alone = _only_branch(config)
+    images = f'{alone}="{alone}.jpg"' if alone else '"clinical.jpg", "dermoscopy.jpg"'
     name = json.dumps(str(fields.get("load_as") or PLACEHOLDER), ensure_ascii=False)
     code = (
         "```python\n"
         "import amfzoo\n"
         f"model = amfzoo.create_model({name}, pretrained=True)\n"
-        'print(model.predict("clinical.jpg", "dermoscopy.jpg"))\n'
+        f"print(model.predict({images}))\n"
         "```"
     )
     listed = ":" not in name
@@ -196,7 +210,9 @@ def _value(metric: Mapping[str, Any]) -> str:
 
 
 def _preprocessing(config: Mapping[str, Any]) -> str:
-    text = json.dumps(config.get("preprocessing") or {}, indent=2, ensure_ascii=False)
+    alone = _only_branch(config)
+    read = {branch: how for branch, how in (config.get("preprocessing") or {}).items() if alone in ("", branch)}
+    text = json.dumps(read, indent=2, ensure_ascii=False)
     words = "Part of the model; amfzoo applies it by itself, after EXIF orientation and conversion to RGB."
     return f"{words}\n\n```json\n{text}\n```"
 

@@ -78,6 +78,13 @@ def test_sections():
     assert "2407.09999" in found["Citation"] and "reimplementation of the published idea" in found["Citation"]
 
 
+def test_the_card_of_a_network_of_one_branch_speaks_of_that_image_alone():
+    found = sections(render_card({**CONFIG, "network": {"clinical": None, "dermoscopy": "mobilenetv2_100"}}))
+    assert "the dermoscopy image of a skin lesion alone" in found["What it is"] and "pair" not in found["What it is"]
+    assert 'predict(dermoscopy="dermoscopy.jpg")' in found["How to use it"]
+    assert "384" in found["Preprocessing"] and "224" not in found["Preprocessing"]
+
+
 def test_operating_points_are_said():
     config = {
         **CONFIG,

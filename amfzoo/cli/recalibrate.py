@@ -120,12 +120,13 @@ def run(args: argparse.Namespace) -> int:
         print("-: one patient has all the lesions, so there are no others to measure the new temperature on")
     if kept := [task.replace("_", " ") for task in network.tasks if task not in after]:
         print(f"too few lesions of known class, or all of one, so as before: {', '.join(kept)}")
-    if lost:
-        names = ", ".join(task.replace("_", " ") for task in lost)
-        least = least_for_sets(args.coverage)
-        print(
-            f"prediction sets dropped, which held for the old temperature: {names}; new ones need {least} lesions with every image"
-        )
+    least = least_for_sets(args.coverage)
+    for instead, why in (
+        (False, f"new ones need {least} lesions with every image"),
+        (True, "an operating point takes their place"),
+    ):
+        if names := [task.replace("_", " ") for task in lost if (task in config.operating_points) is instead]:
+            print(f"prediction sets dropped, which held for the old temperature: {', '.join(names)}; {why}")
     if not args.quiet:
         print(f"wrote {out}; use it as local-dir:{out}", file=sys.stderr)
     return exit_codes.OK

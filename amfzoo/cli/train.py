@@ -199,11 +199,11 @@ def _end_communication() -> None:
 def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any]) -> int:
     from ..evaluation.cases_file import check_task_names
     from ..models.parts import parameters
-    from ..training.dataset import labelled
     from ..training.device import make_accelerator
     from ..training.estimate import seconds_per_epoch
     from ..training.optimizer import make_optimizer
     from ..training.prepare import build_model, task_names, with_advice, with_start_share
+    from ..training.refusals import check_fold, check_run, usable
     from ..training.splits import folds_of, split_lesions
 
     lesions = _lesions(args)
@@ -211,8 +211,8 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
         from ..training.protocol import lesions_with_split
 
         lesions = lesions_with_split(lesions, _seeds(args, config))
-    if args.folds:
-        lesions = folds_of(lesions, args.folds, config.seed)[0]
+    folds = folds_of(lesions, args.folds, config.seed) if args.folds else []
+    lesions = folds[0] if folds else lesions
     lesions = split_lesions(lesions, config.valid, config.seed)
     config = with_advice(config, lesions)
     check_task_names(lesions.tasks)
@@ -223,7 +223,10 @@ def _dry_run(args: argparse.Namespace, config: TrainConfig, start: dict[str, Any
     config = with_start_share(config, begun.learned)
     make_optimizer(network, config)  # says so if there is none of that name
     accelerator = make_accelerator(config, None, args.device)
-    train = labelled(lesions.split("train"))
+    for number, fold in enumerate(folds):
+        check_fold(config, fold.split("valid"), network.preprocess, number)
+    check_run(network, lesions, config)
+    train = usable(lesions.split("train"), network.preprocess)
     seconds = seconds_per_epoch(network, config, len(train), accelerator.device) if len(train) else 0.0
     print("settings")
     for name, value in config.to_dict().items():

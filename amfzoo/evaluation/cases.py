@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 MODES = ("both", "clinical", "dermoscopy")
 PATIENT_GROUP = "patient:"  # what the name of a group begins with that is a patient
+
+
+def whole_mode(branches: Collection[str]) -> str:
+    """The mode in which a network that reads these images is given all of them."""
+    return "both" if len(branches) == 2 else next(iter(branches))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from ..data.records import LesionSet
 from ..errors import ConfigError
 from .calibration import apply_temperatures, fit_temperatures
-from .cases import Cases
+from .cases import Cases, whole_mode
 from .conformal import fit_conformal, least_cases
 from .operating_point import LEAST_OF_EACH, fit_operating_points
 from .run import evaluate_model
@@ -64,8 +64,7 @@ def cases_as_trained(network: PairNetwork, lesions: LesionSet, **options: Any) -
     before = network.config
     network.config = before.unfitted()
     try:
-        modes = ["both" if len(network.preprocess) == 2 else next(iter(network.preprocess))]
-        (cases,) = evaluate_model(network, lesions, modes=modes, **options).values()
+        (cases,) = evaluate_model(network, lesions, modes=[whole_mode(network.preprocess)], **options).values()
     finally:
         network.config = before
     return cases

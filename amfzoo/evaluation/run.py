@@ -67,10 +67,10 @@ def evaluate_model(
         if mode not in MODES:
             raise ConfigError(f"unknown mode {mode!r}; known: {', '.join(MODES)}")
         if not _usable(model, lesions, mode):
-            raise ConfigError(
-                f"mode {mode!r} cannot be evaluated: the network reads {' and '.join(model.preprocess)} images, "
-                f"and no lesion of {lesions.name} has what it needs"
-            )
+            read = list(model.preprocess)
+            one = len(read) == 1 and mode != read[0]
+            why = f"alone; its mode is {read[0]!r}" if one else f"and no lesion of {lesions.name} has what it needs"
+            raise ConfigError(f"mode {mode!r} cannot be evaluated: the network reads {' and '.join(read)} images {why}")
     if not wanted:
         raise ConfigError(
             f"no lesion of {lesions.name} has an image that the network reads ({' or '.join(model.preprocess)})"

@@ -63,7 +63,8 @@ def evaluate(
     shared = [mode for mode in modes if mode in others]
     if others and not shared:
         raise ConfigError(
-            f"nothing to compare: one side has the modes {', '.join(modes)}, the other {', '.join(others)}"
+            f"nothing to compare: one side has the modes {', '.join(modes)}, the other {', '.join(others)}; to compare a network of "
+            "one image with one of two, write the same mode into both tables"
         )
     tasks: dict[str, dict[str, Any]] = {mode: {} for mode in modes}
     todo = [(mode, task) for mode in modes for task in modes[mode].tasks]

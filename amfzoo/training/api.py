@@ -26,6 +26,7 @@ from .identity import fingerprint
 from .loop import Trainer
 from .own_start import refuse_own_start
 from .prepare import build_model, task_names, with_advice, with_start_share
+from .refusals import check_frozen
 from .run import About, finish, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
 from .splits import check_leaks, read_lesions, split_lesions
@@ -139,10 +140,7 @@ def finetune(
     )
     made, start = begun.network, begun.start
     settings = with_start_share(settings, begun.learned)
-    if "heads" in settings.freeze and made.untrained:
-        raise ConfigError(
-            f"training setting freeze: the heads of {', '.join(made.untrained)} are new and would stay random; leave heads out"
-        )
+    check_frozen(made, settings)
     identity = fingerprint(made, start, lesions, settings)
     with only_run(folder, accelerator):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
@@ -150,7 +148,7 @@ def finetune(
         check_leaks(lesions)
         train, valid = datasets(lesions, made, settings, folder, accelerator, progress)
         if valid is not None:
-            check_metric(settings.metric, valid)
+            check_metric(settings.metric, valid.targets)
             for task, label in only_class(valid):
                 logger.warning(
                     "%s: the validation lesions of known class are all %r in the task %r, so its figures say nothing of other "

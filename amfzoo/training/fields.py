@@ -17,11 +17,7 @@ def number(default: float, low: float, high: float = math.inf, *, whole: bool = 
     def check(value: Any) -> Any:
         if value is None and none:
             return None
-        if isinstance(value, str):  # YAML 1.1 reads 1e-3 as text
-            try:
-                value = float(value)
-            except ValueError:
-                pass
+        value = _of_yaml(value)
         kind = "a whole number" if whole else "a number"
         if (
             isinstance(value, bool)
@@ -35,6 +31,14 @@ def number(default: float, low: float, high: float = math.inf, *, whole: bool = 
         return int(value) if whole else float(value)
 
     return field(default=default, metadata={"check": check})
+
+
+def _of_yaml(value: Any) -> Any:
+    """A number that YAML 1.1 reads as text, such as 1e-3; all else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def choice(default: str, known: tuple[str, ...], other_names: Mapping[str, str] = MappingProxyType({})) -> Any:
@@ -112,6 +116,7 @@ def class_weights(value: Any) -> Any:
 
 
 def _positive(value: Any) -> float:
+    value = _of_yaml(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value >= 0):
         raise ConfigError(f"the weight {value!r} is not a number of at least 0")
     return float(value)

@@ -33,7 +33,7 @@ _HEAD = ("task", "score", "value [95 % interval]", "lesions")
 
 
 def described(
-    mean: PairNetwork, runs: Sequence[FinetuneResult], lesions: LesionSet, held_out: Cases, resamples: int
+    mean: PairNetwork, runs: Sequence[FinetuneResult], lesions: LesionSet, held_out: Cases, resamples: int, keep: str
 ) -> tuple[Cases, list[dict[str, Any]]]:
     """Calibrate the mean by the answers to what was held out, and put them into its card; these answers, calibrated, and their figures."""
     from ..evaluation.calibration import apply_temperatures
@@ -46,7 +46,8 @@ def described(
     note_uncalibrated(task for task in held_out.tasks if task not in fitted["temperatures"])
     cases = apply_temperatures(held_out, fitted["temperatures"])
     cases = with_calls(cases, fitted["operating_points"], seen.get("dermoscopy", np.zeros(len(cases), bool)))
-    data = f"{lesions.name}, cross-validation in {len(runs)} folds (each chose its epoch; all fitted the temperatures)"
+    chosen = "each chose its epoch; " if keep == "best" else ""
+    data = f"{lesions.name}, cross-validation in {len(runs)} folds ({chosen}all fitted the temperatures)"
     metrics = [
         row for task in cases.tasks for row in recorded_metrics(cases, task, CARD_SCORES, data, resamples=resamples)
     ]
@@ -95,8 +96,14 @@ def write_summary(
         data: name of the lesions.
         metrics: as `described` gave them.
     """
+    from ..evaluation.cases import whole_mode
+    from ..evaluation.report import MODE_TITLES
+
     name, count = called(runs[0].model.config), len(runs)
     network = f"{MODEL_FOLDER}/, the mean of the weights of the {count} networks" if mean else "none: see the folds'"
+    chosen = (
+        "T" if config.keep == "last" else f"Each network chose its epoch by {config.metric} on these lesions, and t"
+    )
     lines = [
         f"# {name} on {data}, {count} folds",
         "",
@@ -110,15 +117,15 @@ def write_summary(
         "",
         "## Cross-validation",
         "",
-        f"Every lesion is answered by the network that did not learn from it. Each network chose its epoch by {config.metric} on these "
-        "lesions, and the temperatures were fitted to all answers, so the figures flatter a little. They are of this way of "
+        f"Every lesion is answered by the network that did not learn from it. {chosen}he temperatures were fitted to all answers, so the figures flatter a little. They are of this way of "
         f"training, not of the mean of the {count} networks, which only lesions of a test split can judge.",
         "",
         *_table_of(metrics),
     ]
     judged = mean.config.info["metrics"] if mean else metrics
     if judged != metrics:
-        lines += ["", "## The mean on the test split, with both images", "", *_table_of(judged)]
+        images = MODE_TITLES[whole_mode(runs[0].model.preprocess)]
+        lines += ["", f"## The mean on the test split, with {images}", "", *_table_of(judged)]
     write_text(folder / SUMMARY_FILE, "\n".join(lines) + "\n")
 
 

@@ -30,6 +30,7 @@ from .errors import TrainingError
 from .fold_files import FOLD, described, write_folds, write_summary
 from .judged import check_images, judge, not_judged, place, scorable
 from .own_start import refuse_own_start
+from .refusals import check_fold
 from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
 from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away
@@ -118,11 +119,13 @@ def train_folds(
         nonlocal judged
         judged = judged and _can_be_judged(test, network.preprocess, chosen.on_bad_image)
         for number, part in enumerate(parts):
-            if not scorable(part.split("valid"), network.preprocess, chosen.on_bad_image):
+            held_out = part.split("valid")
+            if not scorable(held_out, network.preprocess, chosen.on_bad_image):
                 raise ConfigError(
                     f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
                     f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
                 )
+            check_fold(chosen, held_out, network.preprocess, number)
         if overwrite:
             _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
 
@@ -147,7 +150,7 @@ def train_folds(
             "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
             lesions.name,
         )
-    cases, metrics = described(mean, runs, whole, held_out, resamples)
+    cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.keep)
     if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
         logger.warning(
             "%s: the mean of the folds' networks answers the lesions worse than these answered those that they had not seen, so it "

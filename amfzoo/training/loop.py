@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from ..ahead import ahead
-from ..errors import ConfigError
 from ..models.network import PairNetwork
 from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
@@ -28,6 +27,7 @@ from .loss import PairLoss
 from .optimizer import Progress, make_optimizer, make_schedule
 from .parts import Part, load_part
 from .prepare import crop_size
+from .refusals import lesions_a_step
 from .targets import Targets, class_weights
 from .teachers import Teachers
 
@@ -72,14 +72,8 @@ class Trainer:
         self.folder, self.fingerprint = folder, fingerprint
         self.should_stop, self.on_step = should_stop or (lambda: False), on_step or (lambda trainer: None)
         self.progress = Progress()
-        self.batch_size = min(config.batch_size, len(train))
+        self.batch_size = lesions_a_step(config, len(train), accelerator.num_processes)
         self.steps_per_epoch = len(train) // self.batch_size
-        shares = accelerator.num_processes * config.accumulate
-        if self.batch_size < 2 * shares:
-            raise ConfigError(
-                f"{self.batch_size} lesions a step (of {len(train)} to train on) give {shares} parts fewer than 2 each: "
-                "lower accumulate, raise batch_size, or use fewer processes"
-            )
         if config.freeze:
             network.freeze(*config.freeze)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format

@@ -66,7 +66,7 @@ def run_epochs(trainer: Trainer, valid: PairDataset | None, about: About, show: 
             if valid is not None:
                 with trainer.accelerator.autocast():  # in the precision of training: it only chooses the epoch
                     logits = logits_of(trainer.averaged, valid, trainer.accelerator, config.eval_batch_size)
-                row.update({f"valid/{name}": value for name, value in scores_of(logits, valid).items()})
+                row.update({f"valid/{name}": value for name, value in scores_of(logits, valid.targets).items()})
             row["seconds"] = progress.seconds
             best = _note(trainer, row, valid)
             board.add({name: value for name, value in row.items() if name != "epoch"}, progress.step)
@@ -91,8 +91,11 @@ def finish(
 
     Every process takes part; the first one writes.
     """
+    from ..evaluation.cases import whole_mode
+
     accelerator, folder = trainer.accelerator, trainer.folder
     network = PairNetwork.from_pretrained(folder / MODEL_FOLDER).to(accelerator.device)
+    whole = whole_mode(network.preprocess)
     scores: dict[str, dict[str, float]] = {}
     called: dict[str, dict[str, float]] = {}
     if valid is not None:
@@ -102,11 +105,11 @@ def finish(
         size = trainer.config.eval_batch_size
         with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
             logits = logits_of(network, valid, accelerator, size)
-            scores["both"] = scores_of(logits, valid)
+            scores[whole] = scores_of(logits, valid.targets)
             if len(network.preprocess) == 2:
                 for branch, having in zip(BRANCHES, valid.has.unbind(1)):
                     alone = logits_of(network, valid, accelerator, size, only=branch)
-                    scores[branch] = scores_of(alone, valid, having)
+                    scores[branch] = scores_of(alone, valid.targets, having)
         network.config = network.config.unfitted()
         seen = {branch: valid.has[:, BRANCHES.index(branch)].numpy() for branch in network.preprocess}
         fitted = calibration(_cases(logits, valid, network), seen)
@@ -120,7 +123,10 @@ def finish(
             for task in cases.called
         }
     network.config = network.config.replace(
-        info={**network.config.info, "metrics": _metrics(scores, called, valid, about, trainer.config.keep)}
+        info={
+            **network.config.info,
+            "metrics": _metrics(scores.get(whole, {}), called, valid, about, trainer.config.keep),
+        }
     )
     network = network.to("cpu")
     # what was fitted belongs to the run: the epoch that it was fitted to is no model of its own
@@ -133,7 +139,7 @@ def finish(
             write_cases(cases, folder / CASES_FILE)
         report.write_text(folder / report.SUMMARY_FILE, _summary(trainer, train, valid, about, scores, called))
     accelerator.wait_for_everyone()
-    return network.eval(), scores.get("both", {})
+    return network.eval(), scores.get(whole, {})
 
 
 def note_uncalibrated(tasks: Iterable[str]) -> None:
@@ -205,7 +211,7 @@ def unlearned(trainer: Trainer) -> list[str]:
 
 def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
     """Probabilities of the validation lesions, with the temperatures that the network has."""
-    from ..evaluation.cases import Cases
+    from ..evaluation.cases import Cases, whole_mode
     from ..evaluation.cases_checks import UNKNOWN
 
     temperatures = network.config.temperatures
@@ -223,12 +229,13 @@ def _cases(logits: Logits, valid: PairDataset, network: PairNetwork) -> Cases:
         groups=[lesion.group for lesion in lesions],
         splits=["valid"] * len(lesions),
         metadata={name: [lesion.metadata.get(name, "") for lesion in lesions] for name in columns},
+        mode=whole_mode(network.preprocess),
         model=str(network.config.info.get("name", "")),
     )
 
 
 def _metrics(
-    scores: Mapping[str, Mapping[str, float]],
+    scores: Mapping[str, float],
     called: Mapping[str, Mapping[str, float]],
     valid: PairDataset | None,
     about: About,
@@ -240,7 +247,7 @@ def _metrics(
     data = f"{about.data}, validation ({'fitted the temperatures' if keep == 'last' else 'chose the epoch'})"
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
     found = {
-        task: {name: scores["both"].get(f"{task}/{name}", math.nan) for name in names} | dict(called.get(task, {}))
+        task: {name: scores.get(f"{task}/{name}", math.nan) for name in names} | dict(called.get(task, {}))
         for task in valid.tasks
     }
     return [

@@ -15,7 +15,7 @@ from ..images import Preprocess
 from .dataset import BRANCHES, PairDataset
 from .errors import TrainingError
 from .loss import partial_label_loss
-from .targets import exact, informative
+from .targets import Targets, exact, informative
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -67,13 +67,14 @@ def _normalised(pixels: Tensor, preprocess: Preprocess) -> Tensor:
     return pixels.permute(0, 3, 1, 2).float() * scale + shift
 
 
-def scores_of(logits: Logits, dataset: PairDataset, rows: Tensor | None = None) -> dict[str, float]:
+def scores_of(logits: Logits, targets: Targets, rows: Tensor | None = None) -> dict[str, float]:
     """Scores per task, "task/score", and their unweighted means over tasks, "score".
 
     "loss" is the mean of -log(summed probability of the candidates), in nats, over all
     labelled lesions; the others are of lesions whose class is known. NaN where undefined.
 
     Args:
+        targets: of the lesions, see `candidate_masks`.
         rows: (N,) bool, the lesions that count; default all.
 
     Raises:
@@ -88,7 +89,7 @@ def scores_of(logits: Logits, dataset: PairDataset, rows: Tensor | None = None) 
                 f"the network gives values for task {task!r} that are not finite: lower lr, or set precision to no; "
                 "the last checkpoint is intact"
             )
-        candidates = dataset.targets[task]
+        candidates = targets[task]
         if rows is not None:
             values, candidates = values[rows], candidates[rows]
         known = exact(candidates)
@@ -108,12 +109,12 @@ def scores_of(logits: Logits, dataset: PairDataset, rows: Tensor | None = None) 
     return {**{name: float(np.mean(values)) if values else float("nan") for name, values in means.items()}, **found}
 
 
-def check_metric(metric: str, dataset: PairDataset) -> None:
-    """Raise ConfigError if these lesions cannot give the metric, before an epoch is spent."""
-    blank = {task: torch.zeros(len(dataset), len(classes)) for task, classes in dataset.tasks.items()}
-    if np.isnan(scores_of(blank, dataset).get(metric, np.nan)):
+def check_metric(metric: str, targets: Targets) -> None:
+    """Raise ConfigError if lesions with these targets cannot give the metric, before an epoch is spent."""
+    blank = {task: torch.zeros(masks.shape) for task, masks in targets.items()}
+    if np.isnan(scores_of(blank, targets).get(metric, np.nan)):
         raise ConfigError(
-            f"training setting metric: {metric} is not defined on the {len(dataset)} validation lesions, since no class "
+            f"training setting metric: {metric} is not defined on the {len(next(iter(targets.values())))} validation lesions, since no class "
             "is known, or only one occurs; use loss, or another split"
         )
 

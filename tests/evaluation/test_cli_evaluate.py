@@ -108,7 +108,7 @@ def test_report_folder(tables, capsys):
         (("{}/both.csv", "{}/other.csv"), "second table of the mode 'both'"),
         (("{}/both.csv", "{}/clinical_of_another.csv"), "of several models, another, "),
         (("{}/both.csv", "--split", "test"), "no case has the split 'test'"),
-        (("{}/both.csv", "--against", "{}/clinical.csv"), "nothing to compare"),
+        (("{}/both.csv", "--against", "{}/clinical.csv"), "write the same mode into both tables"),
         (("{}/both.csv", "--subgroups", "eyes"), "no metadata 'eyes'"),
         (("{}/both.csv", "--resamples", "-1"), "must be a whole number"),
     ],

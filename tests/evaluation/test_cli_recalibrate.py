@@ -12,7 +12,7 @@ from cli_case import pictures, tiny_model
 from amfzoo import create_model
 from amfzoo.cli import main
 from amfzoo.data.sources import load_source
-from amfzoo.evaluation import Cases, evaluate_model, recalibrate, task_scores
+from amfzoo.evaluation import Cases, ConformalSets, evaluate_model, recalibrate, task_scores
 from amfzoo.evaluation.calibration import fit_temperatures
 from amfzoo.evaluation.recalibration import cross_fitted
 
@@ -81,6 +81,27 @@ def test_sets_that_the_lesions_are_too_few_for_are_dropped_and_it_is_said_how_ma
     code, text, _ = run(capsys, "recalibrate", "--model", f"local-dir:{first}", "--data", data, "--out", second, *more)
     assert code == 0 and "prediction sets dropped" in text and "new ones need 49 lesions with every image" in text
     assert not create_model(f"local-dir:{second}").config.conformal
+
+
+def test_sets_that_an_operating_point_takes_the_place_of_are_not_said_to_want_lesions(folder, capsys):
+    model = create_model(f"local-dir:{folder / 'model'}")
+    sets = ConformalSets("lac", 0.9, {"absent": 0.5, "present": 0.5}, {"absent": 20, "present": 20})
+    model.config = model.config.replace(conformal={"streaks": sets})
+    model.save_pretrained(folder / "model", overwrite=True)
+    with open(folder / "ours.csv", newline="") as file:
+        rows = [
+            (*row, "streaks [absent|present]" if i == 0 else ("absent", "present")[i % 2])
+            for i, row in enumerate(csv.reader(file))
+        ]
+    with open(folder / "ours.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    command = ("recalibrate", "--model", f"local-dir:{folder / 'model'}", "--data", folder / "ours.csv")
+    code, text, _ = run(capsys, *command, "--out", folder / "mine", "-q")
+    assert (
+        code == 0
+        and "old temperature: streaks; an operating point takes their place" in text
+        and "new ones" not in text
+    )
 
 
 def test_the_column_of_the_splits_may_have_any_name(folder, capsys):

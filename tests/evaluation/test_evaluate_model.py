@@ -78,8 +78,9 @@ def test_a_network_of_one_image_has_its_own_mode_only(lesions):
     model = create_model("amf_test", pretrained=False, tasks=TASKS, clinical=None).eval()
     found = evaluate_model(model, lesions)
     assert {mode: cases.ids for mode, cases in found.items()} == {"dermoscopy": ("a", "b")}
-    with pytest.raises(ConfigError, match="mode 'clinical' cannot be evaluated"):
-        evaluate_model(model, lesions, modes=["clinical"])
+    for mode in ("clinical", "both"):  # not for want of images
+        with pytest.raises(ConfigError, match=f"mode '{mode}' cannot be evaluated: .* alone; its mode is 'dermoscopy'"):
+            evaluate_model(model, lesions, modes=[mode])
 
 
 def test_progress_sees_every_answer(model, lesions):

@@ -14,6 +14,7 @@ import amfzoo
 from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError, WeightsError
+from amfzoo.evaluation import Cases
 from amfzoo.images import Preprocess
 from amfzoo.training import TrainConfig, finetune, load_config, run
 from amfzoo.training.checkpoint import load_checkpoint
@@ -153,6 +154,18 @@ def test_training_of_one_branch_without_validation(data, tiny, tmp_path):
     assert list(found.model.preprocess) == ["dermoscopy"]
 
 
+def test_answers_of_a_network_of_one_branch_are_said_to_be_of_that_image(data, tiny, tmp_path):
+    settings = {**tiny, "epochs": 1}
+    found = finetune(
+        "amf_test", data, out=tmp_path, device="cpu", progress=False, network={"clinical": None}, **settings
+    )
+    assert Cases.read(tmp_path / "validation.csv").mode == "dermoscopy"  # as `amfzoo evaluate --model` says
+    assert "| dermoscopy | colour | " in (tmp_path / "summary.md").read_text()
+    assert found.metrics["colour/accuracy"] == next(
+        row["value"] for row in found.model.config.info["metrics"] if row["name"] == "accuracy"
+    )
+
+
 @pytest.mark.slow
 def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch):
     values = iter([0.5, 0.7, 0.7, 0.6, 0.9])
@@ -257,12 +270,12 @@ def test_means_are_over_the_tasks_that_have_a_score_and_the_lesions_that_count(d
     more = replace(data, tasks={**data.tasks, "other": ("a", "b")})
     dataset = PairDataset(more, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0)
     logits = {"colour": torch.randn(48, 3, generator=torch.Generator().manual_seed(0)), "other": torch.zeros(48, 2)}
-    found = scores_of(logits, dataset)
+    found = scores_of(logits, dataset.targets)
     assert math.isnan(found["other/loss"])
     assert all(found[name] == found[f"colour/{name}"] for name in ("loss", "accuracy", "macro_f1"))
     first = PairDataset(replace(data, lesions=data.lesions[:9]), dataset.preprocess, cache_gb=0)
-    expected = scores_of({"colour": logits["colour"][:9]}, first)
-    part = scores_of({"colour": logits["colour"]}, dataset, torch.arange(48) < 9)
+    expected = scores_of({"colour": logits["colour"][:9]}, first.targets)
+    part = scores_of({"colour": logits["colour"]}, dataset.targets, torch.arange(48) < 9)
     assert {name: part[name] for name in expected} == pytest.approx(expected)
 
 

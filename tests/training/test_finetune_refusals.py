@@ -61,7 +61,7 @@ def test_values_that_are_not_finite_are_said_at_validation(data):
     with pytest.raises(TrainingError, match="lower lr"):
         scores_of(
             {"colour": torch.full((48, 3), math.nan)},
-            PairDataset(data, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0),
+            PairDataset(data, {"clinical": Preprocess(), "dermoscopy": Preprocess()}, cache_gb=0).targets,
         )
 
 

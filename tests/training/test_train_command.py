@@ -145,10 +145,30 @@ def test_a_dry_run_of_several_seeds_finds_that_no_lesion_is_for_testing(table, t
     assert "amfzoo data split --test" in capsys.readouterr().err
 
 
-def test_a_dry_run_finds_an_unknown_optimizer(table, tiny, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("optimizer=adamm", "adamm"),
+        ("freeze=heads", "would stay random"),
+        ("class_weights={diagnosis: {rde: 3}}", "no class 'rde'"),
+        ("accumulate=5", "lower accumulate"),
+    ],
+)
+def test_a_dry_run_finds_what_a_run_would_refuse(table, tiny, tmp_path, capsys, setting, says):
     where = ("--model", "amf_test", "--data", table, "--out", tmp_path, "--device", "cpu", "--dry-run")
-    assert _run(*where, *_options(tiny), "--set", "optimizer=adamm") == exit_codes.USAGE
-    assert "adamm" in capsys.readouterr().err
+    assert _run(*where, *_options(tiny), "--set", setting) == exit_codes.USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_a_dry_run_looks_at_every_fold_and_counts_the_lesions_that_the_network_reads(table, tiny, tmp_path, capsys):
+    where = ("--model", "amf_test", "--data", table, "--device", "cpu", "--dry-run", *_options(tiny))
+    assert _run(*where, "--set", "valid=0", "--network", "clinical=null") == exit_codes.OK
+    read = [row["diagnosis"] and row["dermoscopy"] for row in csv.DictReader(table.read_text().splitlines())]
+    assert f"{len(read)} lesions, {sum(map(bool, read))} to train on" in capsys.readouterr().out
+    lines = table.read_text().replace("red", "green").replace("blue", "green").splitlines()
+    table.write_text("\n".join([*lines[:1], lines[1].replace("green", "red"), *lines[2:]]))
+    assert _run(*where, "--folds", 3, "--set", "metric=auroc") == exit_codes.USAGE
+    assert re.search("fold [012]: .*auroc is not defined", capsys.readouterr().err)
 
 
 def test_an_interrupted_run_says_how_to_go_on(table, tiny, tmp_path, capsys, monkeypatch):

@@ -53,7 +53,8 @@ def test_a_setting_beside_those_of_a_runs_config_is_not_passed_over(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [("lr=3e-4", 3e-4), ("epochs=3", 3), ("precision=no", "no"), ("precision=fp32", "no"), ("image_size=null", None), ("freeze=[clinical, fusion]", ("clinical", "fusion")),
-     ("class-weights={diagnosis: {MEL: 3}}", {"diagnosis": {"MEL": 3.0}})],
+     ("class-weights={diagnosis: {MEL: 3}}", {"diagnosis": {"MEL": 3.0}}), ("task_weights={streaks: 1e-1}", {"streaks": 0.1}),
+     ("class_weights={diagnosis: {MEL: 3e0}}", {"diagnosis": {"MEL": 3.0}})],
 )  # fmt: skip
 def test_settings_are_read_as_typed_on_a_command_line(text, value):
     name, given = parse_setting(text)

@@ -107,8 +107,8 @@ def test_the_summary_marks_the_averages_over_few_lesions(result, tmp_path):
     row = {"task": "colour", "value": 0.5, "low": 0.4, "high": 0.6, "cases": 9, "data": "mine"}
     rows = [{**row, "name": "accuracy"}, {**row, "name": "macro_f1", "uncertain": True}]
 
-    def summary(metrics):
-        write_summary(tmp_path, None, result.runs, "mine", metrics, TrainConfig())
+    def summary(metrics, **config):
+        write_summary(tmp_path, None, result.runs, "mine", metrics, TrainConfig(**config))
         return (tmp_path / "summary.md").read_text()
 
     assert "| colour | macro_f1 | 0.500 [0.400, 0.600] † | 9 |" in summary(rows)
@@ -116,6 +116,7 @@ def test_the_summary_marks_the_averages_over_few_lesions(result, tmp_path):
         rows
     )
     assert "†" not in summary(rows[:1])
+    assert "chose its epoch" in summary(rows) and "chose its epoch" not in summary(rows, keep="last")
 
 
 @pytest.mark.slow
@@ -264,6 +265,14 @@ def test_a_fold_that_cannot_be_measured_is_said_at_the_start(lesions, tmp_path):
         ConfigError, match=r"fold 1 would hold out no lesion of known class with an image .*\(dermoscopy\)"
     ):
         train_folds("amf_test", lost, out=tmp_path, **how)
+    rare = replace(
+        lesions,
+        lesions=tuple(
+            replace(one, labels={"colour": "blue" if n in (1, 5) else "red"}) for n, one in enumerate(lesions)
+        ),
+    )
+    with pytest.raises(ConfigError, match="fold 1: training setting metric: auroc is not defined on .* of fewer folds"):
+        train_folds("amf_test", rare, out=tmp_path, **{**how, "network": None, "metric": "auroc"})
 
 
 @pytest.mark.slow
