@@ -76,6 +76,11 @@ def test_bad_options(tiny, options, message):
         create_predictor(tiny, **options)
 
 
+def test_released_weights_on_a_device_without_numbers_are_refused():
+    with pytest.raises(ConfigError, match="shapes without numbers"):
+        create_predictor("amf_small.open", device="meta")
+
+
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_what_is_not_installed_is_named(name, tiny, monkeypatch):
     monkeypatch.setattr(RUNTIMES[name], "requires", ("no_such_package",))
