@@ -121,7 +121,9 @@ def create_predictor(
             if reason is None:
                 switches = {"channels_last": bool(channels_last), "compile": compile, "cuda_graphs": cuda_graphs}
                 return _said(_create(runtime, network, chosen, **options, **switches))
-        raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}")
+        others = [name for name, kind in RUNTIMES.items() if not kind.refusal(where, chosen)]
+        advice = f"; {' or '.join(others)} can" if others else ""
+        raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}{advice}")
     usable = [
         (name, chosen)
         for name, kind in RUNTIMES.items()

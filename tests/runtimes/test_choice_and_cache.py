@@ -68,6 +68,7 @@ def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, g
         ({"precision": "int4"}, "unknown precision 'int4'; known: auto, fp32, bf16, int8"),
         ({"runtime": "auto", "compile": True}, "belong to runtime='torch'"),
         ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, int8, not in bf16|needs"),
+        ({"runtime": "onnx", "precision": "bf16"}, "; (openvino or )?torch can$"),
         ({"runtime": "onnx", "device": "meta"}, "runs on cpu, not on meta|needs"),
     ],
 )
