@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..data.synthetic import SyntheticPair, draw_pair, random_findings
 from ..errors import TableError
+from ..images import read_image
 from ..inference.table_shards import open_pairs
 
 SIZE = (600, 450)  # pixels, of most published sets of dermoscopy pictures
@@ -34,13 +35,16 @@ def table_files(table: Path, count: int) -> Files:
     """The first `count` whole pairs of a table.
 
     Raises:
-        TableError: it cannot be read, or has no whole pair.
+        TableError: it cannot be read, or names no whole pair.
+        ImageError: one of their files cannot be read.
     """
     pairs = open_pairs(table)
     found = (pairs.pair(row) for row in pairs.rows() if not row.problem)
     files = list(itertools.islice((pair for pair in found if all(isinstance(p, Path) for p in pair)), count))
     if not files:
-        raise TableError(f"{table} has no row with both images")
+        raise TableError(f"{table} has no row with both images, as paths of files")
+    for file in itertools.chain(*files):
+        read_image(file, min_size=SIZE)  # the ordinary script ends with a traceback where one is not there
     return files
 
 

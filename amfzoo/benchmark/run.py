@@ -108,7 +108,7 @@ def run_benchmark(
 
     Raises:
         UnknownModelError, WeightsError, ConfigError: a model cannot be had, or a setting is none.
-        TableError: the table of pairs cannot be read.
+        TableError, ImageError: the table of pairs, or a file that it names, cannot be read.
     """
     for variant in plan.runtimes:
         options_of(variant)  # what is mistyped is said before anything is measured

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..checks import UNCERTAIN, UNCERTAIN_NOTE
 from ..errors import UnknownModelError
-from ..hub import LOCAL_PREFIX
+from ..hub import LOCAL_PREFIX, how_written
 from ..text_tables import columns, listed
 from . import exit_codes
 from .options import add_json, print_json
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
             f"`amfzoo info` knows folders, and the models and weights that `amfzoo list` lists, not {args.name!r}; what is known of "
             f"a Hub repository stands in its README.md, which `amfzoo download {args.name}` shows the place of"
         )
+    if "/" in args.name or os.sep in args.name:
+        raise UnknownModelError(f"there is no model named {args.name!r}; {how_written(args.name)}")
     model_entry(args.name.partition(".")[0])  # a wrong model name gets its own message
     if "." in args.name:
         record = load_manifest().entry(args.name)

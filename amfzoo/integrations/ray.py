@@ -66,6 +66,7 @@ class PairPredictor:
 
     Raises:
         ConfigError: both images are to come from one column, or from none.
+        PredictionError: `batch_size` is no whole number of at least 1.
         As `create_predictor`.
     """
 
@@ -92,7 +93,7 @@ class PairPredictor:
         self._images = dict(zip(BRANCHES, (clinical, dermoscopy)))
         self._root, self._keep_images = root, keep_images
         self._columns = AnswerColumns(self._model, prefix=prefix, guards=guards)
-        self._batch_size = batch_size or fitting_batch_size(self._model)
+        self._batch_size = fitting_batch_size(self._model, batch_size)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> Columns:
         """Answer one batch: columns of equal length in, all rows in the same order out.

@@ -108,9 +108,10 @@ def create_predictor(
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     network = copied_or_created(model, local_files_only=local_files_only, cache_dir=cache_dir, token=token)
     network.remove_auxiliary_heads()  # of use in training only
-    network = moved(network.float().eval(), device)
+    network.float().eval()
+    measured = measured_for(network)  # before it is moved to where it may have no numbers
+    network = moved(network, device)
     where = str(next(network.parameters()).device)
-    measured = measured_for(network)
     # made when first wanted, and once: another runtime takes the same
     quantised = functools.cache(functools.partial(int8_graph, network, calibration))
     options = {"quantised": quantised, "measured": measured}
@@ -120,7 +121,9 @@ def create_predictor(
             if reason is None:
                 switches = {"channels_last": bool(channels_last), "compile": compile, "cuda_graphs": cuda_graphs}
                 return _said(_create(runtime, network, chosen, **options, **switches))
-        raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}")
+        others = [name for name, kind in RUNTIMES.items() if not kind.refusal(where, chosen)]
+        advice = f"; {' or '.join(others)} can" if others else ""
+        raise ConfigError(f"the runtime {runtime!r} cannot be used: {reason}{advice}")
     usable = [
         (name, chosen)
         for name, kind in RUNTIMES.items()

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..device import check_numbers
 from ..errors import ConfigError
 from ..inference.batch import Batch, Logits, Started
 from ..inference.torch_logits import may_leave_thread, start_logits, without_autocast
@@ -33,7 +34,7 @@ class TorchRuntime(Runtime):
             options before are as they are by default, which leaves the network as it is.
 
     Raises:
-        ConfigError: options that do not go together, or CUDA graphs elsewhere than on CUDA.
+        ConfigError: options that do not go together, CUDA graphs elsewhere than on CUDA, or a network without numbers.
     """
 
     name = "torch"
@@ -51,6 +52,7 @@ class TorchRuntime(Runtime):
     ) -> None:
         if cuda_graphs and compile:
             raise ConfigError("compile and cuda_graphs do not go together: choose one")
+        check_numbers(network)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.tf32 = tf32
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32

@@ -11,7 +11,7 @@ from cli_case import pictures, tiny_model, write_table
 from networks import build
 from torch import nn
 
-from amfzoo import AmfzooError, ConfigError, TableError, create_model
+from amfzoo import AmfzooError, ConfigError, ImageError, TableError, create_model
 from amfzoo.benchmark import children
 from amfzoo.benchmark.cost import gmac, noise_batch
 from amfzoo.benchmark.ordinary import PairFiles, ScriptProcess
@@ -133,6 +133,8 @@ def test_files_drawn_and_of_a_table(tmp_path):
     assert found == [(tmp_path / "c0.jpg", tmp_path / "d0.jpg"), (tmp_path / "c1.jpg", tmp_path / "d1.jpg")]
     with pytest.raises(TableError, match="no row with both"):
         table_files(write_table(tmp_path / "pairs.csv", rows[:1]), 9)
+    with pytest.raises(ImageError, match="gone.jpg: there is no such file"):
+        table_files(write_table(tmp_path / "pairs.csv", [*rows, ("d", "gone.jpg", "d1.jpg")]), 9)
 
 
 def test_the_ordinary_script_sees_what_predict_sees(tmp_path):

@@ -94,6 +94,10 @@ def test_info_of_weights(run, released):
     assert missing.code == exit_codes.NO_WEIGHTS and "tiny" in missing.err
 
 
+def test_info_of_a_folder_without_its_prefix_says_how_it_is_written(run):
+    assert "no model named './mine'; a folder is written 'local-dir:./mine'" in run("info", "./mine").err
+
+
 def test_info_of_weights_says_from_where_on_a_finding_is_called(run):
     points = amfzoo.create_model("amf_small.open").config.operating_points
     text = run("info", "amf_small.open").out

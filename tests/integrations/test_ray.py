@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cli_case import pictures, read_table, tiny_model, write_table
 
-from amfzoo import ConfigError, create_model
+from amfzoo import ConfigError, PredictionError, create_model
 from amfzoo.inference.table import predict_table
 from amfzoo.integrations.ray import PairPredictor
 
@@ -135,6 +135,12 @@ def test_one_column_is_not_both_images(options):
         PairPredictor(**options, clinical="dermoscopy")
     with pytest.raises(ConfigError, match="names no column"):
         PairPredictor(**options, clinical=None, dermoscopy=None)
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5])
+def test_a_batch_size_that_is_none_is_refused_where_the_actor_starts(options, count):
+    with pytest.raises(PredictionError, match="batch_size must be a whole number"):
+        PairPredictor(**options, batch_size=count)
 
 
 @pytest.fixture(scope="module")

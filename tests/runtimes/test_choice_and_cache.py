@@ -68,12 +68,18 @@ def test_a_runtime_that_answers_otherwise_is_never_returned(tiny, monkeypatch, g
         ({"precision": "int4"}, "unknown precision 'int4'; known: auto, fp32, bf16, int8"),
         ({"runtime": "auto", "compile": True}, "belong to runtime='torch'"),
         ({"runtime": "onnx", "precision": "bf16"}, "computes in fp32, int8, not in bf16|needs"),
+        ({"runtime": "onnx", "precision": "bf16"}, "; (openvino or )?torch can$"),
         ({"runtime": "onnx", "device": "meta"}, "runs on cpu, not on meta|needs"),
     ],
 )
 def test_bad_options(tiny, options, message):
     with pytest.raises(ConfigError, match=message):
         create_predictor(tiny, **options)
+
+
+def test_released_weights_on_a_device_without_numbers_are_refused():
+    with pytest.raises(ConfigError, match="shapes without numbers"):
+        create_predictor("amf_small.open", device="meta")
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
