@@ -29,7 +29,7 @@ def test_the_two_parts_answer_as_the_whole():
     first, rest, middle = in_two(whole)
     assert middle == ["clinical_layers", "dermoscopy_layers"]
     half = {branch: [n // 2 for n in prepared.size] for branch, prepared in network.preprocess.items()}
-    sides = [[n.get_length() for n in list(output.get_partial_shape())[2:]] for output in first.outputs]
+    sides = [[n.get_length() for n in list(output.get_partial_shape())[1:3]] for output in first.outputs]
     assert sides == [half["clinical"], half["dermoscopy"]]
     batch = noise_batch(network, 3, network.preprocess["clinical"].size[0])
     batch.present[1, 0] = batch.present[2, 1] = False
