@@ -138,7 +138,7 @@ def _load_for_prediction(args: argparse.Namespace) -> LoadedModel:
     model = load_model(args)
     if args.runtime == "torch" and args.precision in (None, "fp32") and not args.calibration:
         return model
-    from ..inference.table_columns import with_precision
+    from ..inference.batch import with_precision
     from ..runtimes import create_predictor
 
     with usage_errors():

@@ -56,6 +56,12 @@ class ArrayModel(Protocol):
         """{task: (B, classes)} of a batch, before the temperatures."""
 
 
+def with_precision(name: str, model: Any) -> str:
+    """The name of a network or an `ArrayModel`, with its precision behind it where that is not fp32."""
+    precision = getattr(model, "precision", "fp32")
+    return name if precision == "fp32" else f"{name} ({precision})"
+
+
 def stack(rows: Sequence[Inputs], preprocess: Mapping[str, Preprocess]) -> Batch:
     """The inputs of several pairs as one batch."""
     arrays: dict[str, np.ndarray | None] = dict.fromkeys(BRANCHES)

@@ -13,7 +13,7 @@ from ..checks import UNTRAINED, untrained_tasks
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning
 from ..images.own import own_copy
-from .batch import BRANCHES, Started, calibrated
+from .batch import BRANCHES, Started, calibrated, with_precision
 from .lanes import in_lanes, lanes_of
 from .prediction import Prediction, PredictionSet
 from .prepare import Model, Pair, Prepared, prepared, stacked
@@ -221,7 +221,7 @@ def _answer(
     try:
         return Prediction(
             probabilities,
-            model=model.config.info.get("name", model.config.architecture),
+            model=with_precision(model.config.info.get("name", model.config.architecture), model),
             missing=missing,
             sets={
                 task: PredictionSet(sets.set_of(probabilities[task]), sets.coverage) for task, sets in conformal.items()

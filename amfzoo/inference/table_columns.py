@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AmfzooError
 from ..fingerprint import fingerprint
+from .batch import with_precision
 from .prediction import Prediction
 from .table_files import PairTable
 from .table_rows import IMAGE_COLUMNS, other_columns, repeated_columns
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
 DIGITS = 8  # of a probability
 WARNINGS = "warnings"  # the column that a run without guards does not write
 SET_SEPARATOR = ";"  # between the classes of a prediction set, whose names may have spaces
-
-
-def with_precision(name: str, model: Model) -> str:
-    """A model's name, with its precision behind it where that is not fp32."""
-    precision = getattr(model, "precision", "fp32")
-    return name if precision == "fp32" else f"{name} ({precision})"
 
 
 def _nameless(model: Model) -> str:
