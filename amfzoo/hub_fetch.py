@@ -68,7 +68,14 @@ class Place:
         """The cached copy of `file`, found without any request."""
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.repo, file, cache_dir=self.cache_dir, revision=revision or self.revision)
+        try:
+            found = try_to_load_from_cache(
+                self.repo, file, cache_dir=self.cache_dir, revision=revision or self.revision
+            )
+        except ValueError:  # the note of a branch's commit is no text, as after a power cut
+            return None
+        except OSError as error:  # a cache of somebody else's
+            raise explain(error, self.failure(file)) from error
         # HF_HUB_CACHE may be relative, and what is printed is used from elsewhere
         return Path(found).absolute() if isinstance(found, str) else None
 
@@ -171,7 +178,7 @@ def remember(snapshot: Path, revision: str) -> None:
         return
     reference = snapshot.parents[1] / "refs" / revision
     try:
-        if not reference.is_file() or reference.read_text() != snapshot.name:
+        if not reference.is_file() or reference.read_bytes() != snapshot.name.encode():
             reference.parent.mkdir(parents=True, exist_ok=True)
             with replacing(reference) as unfinished:
                 unfinished.write_text(snapshot.name)
