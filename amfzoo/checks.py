@@ -102,7 +102,7 @@ UNCERTAIN_NOTE = (
 
 def figures(value: object) -> list[Mapping[str, Any]]:
     """Those rows of recorded metrics that can be shown, whoever wrote them: mappings, or records such as `manifest.Metric`, whose
-    value, low and high are numbers or absent."""
+    value, low and high are numbers or absent, task and name texts or absent."""
     rows = value if isinstance(value, (list, tuple)) else ()
     plain = (vars(row) if is_dataclass(row) else row for row in rows)
     return [
@@ -110,4 +110,5 @@ def figures(value: object) -> list[Mapping[str, Any]]:
         for row in plain
         if isinstance(row, Mapping)
         and all(row.get(key) is None or is_number(row[key]) for key in ("value", "low", "high"))
+        and all(row.get(key) is None or isinstance(row[key], str) for key in ("task", "name"))
     ]

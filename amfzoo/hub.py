@@ -19,7 +19,8 @@ from .checks import is_commit, is_repo_id
 from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import check_folder
 from .folder_check import OutOfReachError, missing_folder
-from .hub_fetch import Place, cached_folder, evict, fetch, fetch_examples, is_offline, remember, server_name
+from .hub_examples import fetch_examples
+from .hub_fetch import Place, cached_folder, evict, fetch, is_offline, remember, server_name
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 

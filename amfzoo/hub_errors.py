@@ -7,6 +7,7 @@ its version); they are told apart by class name so that none of them is imported
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -115,6 +116,8 @@ def _reason(error: BaseException, other_way: str) -> tuple[str, str]:
 
 
 def _local_reason(error: BaseException, status: int | None) -> tuple[str, str] | None:
+    if _is_saved_token(error):
+        return f"the saved token cannot be read ({error})", "mend the permissions of that file, or set HF_TOKEN"
     code = next((link.errno for link in _chain(error) if isinstance(link, OSError) and link.errno), None)
     if code in NO_ROOM:
         return "the disk of the cache is full", "free some space, or set cache_dir= or HF_HUB_CACHE to a larger disk"
@@ -194,6 +197,14 @@ def _transport_reason(error: BaseException, status: int | None, other_way: str) 
             f"fetch it first, with `amfzoo download`; or {other_way}",
         )
     return None
+
+
+def _is_saved_token(error: BaseException) -> bool:
+    """Whether what cannot be read is the file that `hf auth login` writes."""
+    from huggingface_hub import constants
+
+    names = (link.filename for link in _chain(error) if isinstance(link, OSError) and link.filename is not None)
+    return any(os.fspath(name) == constants.HF_TOKEN_PATH for name in names)
 
 
 def _said(error: BaseException) -> str:

@@ -10,7 +10,6 @@ the error says how long it wants. The card, which nothing needs, is given up aft
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -23,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .checks import is_plain_name
 from .errors import ConfigError, WeightsError
 from .files import replacing
-from .folder import CARD_FILE, EXAMPLE_FOLDER, GOLDEN_FILE
+from .folder import CARD_FILE
 from .folder_check import read_config
 from .hub_errors import (
     explain,
@@ -41,7 +39,6 @@ from .hub_errors import (
 from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
-_PICTURES = (".jpg", ".png", ".webp", ".tif", ".bmp", ".gif")
 _ATTEMPTS = 3
 _PATIENCE = 15.0  # seconds: no further attempt after that, so that a silent server costs two timeouts
 _LONGEST_PAUSE = 5.0  # seconds a busy server may ask to wait; beyond it the user decides
@@ -68,7 +65,14 @@ class Place:
         """The cached copy of `file`, found without any request."""
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(self.repo, file, cache_dir=self.cache_dir, revision=revision or self.revision)
+        try:
+            found = try_to_load_from_cache(
+                self.repo, file, cache_dir=self.cache_dir, revision=revision or self.revision
+            )
+        except ValueError:  # the note of a branch's commit is no text, as after a power cut
+            return None
+        except OSError as error:  # a cache of somebody else's
+            raise explain(error, self.failure(file)) from error
         # HF_HUB_CACHE may be relative, and what is printed is used from elsewhere
         return Path(found).absolute() if isinstance(found, str) else None
 
@@ -118,10 +122,10 @@ def fetch(place: Place) -> Path:
         return folder
     fresh = place.cached(WEIGHTS_FILE, commit) is None
     try:
-        config = _download(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
+        config = download_file(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
         for file in place.files if _is_ours(config.parent) else ():
             if file != CONFIG_FILE:
-                _download(place, file, commit)
+                download_file(place, file, commit)
     except WeightsError as error:
         folder = cached_folder(place) if error.__cause__ is not None and is_unwritable(error.__cause__) else None
         if folder is None:
@@ -142,28 +146,6 @@ def _is_ours(snapshot: Path) -> bool:
     return True
 
 
-def fetch_examples(place: Place, folder: Path) -> None:
-    """Bring the golden outputs of a commit that is in the cache as well, and their images; no error if there are none.
-
-    Args:
-        folder: its snapshot.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    golden = f"{EXAMPLE_FOLDER}/{GOLDEN_FILE}"
-    known = try_to_load_from_cache(place.repo, golden, cache_dir=place.cache_dir, revision=folder.name)
-    if known is not None and not isinstance(known, str):
-        return  # the cache knows that there is no such file
-    try:
-        file = _download(place, golden, folder.name) if known is None else Path(known)
-        found = json.loads(file.read_text(encoding="utf-8"))
-        for name in filter(is_plain_name, found.values()):
-            if name.endswith(_PICTURES) and not (folder / EXAMPLE_FOLDER / name).exists():
-                _download(place, f"{EXAMPLE_FOLDER}/{name}", folder.name)
-    except (WeightsError, ValueError, AttributeError, OSError, RecursionError) as error:
-        _log.debug("no golden outputs: %s", error)
-
-
 def remember(snapshot: Path, revision: str) -> None:
     """Note in the cache, as the client does, which commit a branch or tag is: of a snapshot that was checked, so that one which
     cannot be used here does not hide the one before."""
@@ -171,7 +153,7 @@ def remember(snapshot: Path, revision: str) -> None:
         return
     reference = snapshot.parents[1] / "refs" / revision
     try:
-        if not reference.is_file() or reference.read_text() != snapshot.name:
+        if not reference.is_file() or reference.read_bytes() != snapshot.name.encode():
             reference.parent.mkdir(parents=True, exist_ok=True)
             with replacing(reference) as unfinished:
                 unfinished.write_text(snapshot.name)
@@ -191,7 +173,8 @@ def _ask(place: Place) -> str:
     return answer.commit_hash
 
 
-def _download(place: Place, file: str, commit: str) -> Path:
+def download_file(place: Place, file: str, commit: str) -> Path:
+    """Bring one file of a commit into the cache, if it is not there. Raises WeightsError."""
     try:
         with _limited():
             # the client repeats all but these by itself

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 UNKNOWN = "not stated"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")  # all but the line's end
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
@@ -27,3 +29,8 @@ def listed(names: Iterable[str]) -> str:
 def cell(value: object) -> str:
     """One line that cannot break out of a table cell; None is `UNKNOWN`."""
     return " ".join(str(UNKNOWN if value is None else value).split()).replace("|", "\\|")
+
+
+def shown(text: object) -> str:
+    """Text that anybody may have written, for a terminal: without what would move its cursor or change its colours."""
+    return _CONTROL.sub("", str(text))

@@ -58,6 +58,10 @@ def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
     (found / "example" / "c.jpg").unlink()  # as after a download that was broken off
     hub.download(pinned(commit))
     assert (found / "example" / "c.jpg").read_bytes() == b"jpeg"
+    for name in ("golden.json", "c.jpg"):  # damaged in the cache
+        (found / "example" / name).resolve().write_bytes(b"{")
+    hub.download(pinned(commit))
+    assert all((found / "example" / name).read_bytes() == golden[name] for name in ("golden.json", "c.jpg"))
 
 
 # --- revisions
@@ -103,7 +107,7 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(server, folder, tmp_p
 def test_all_files_come_from_one_commit_when_the_branch_moves(server, folder, tmp_path, monkeypatch):
     first = published(server, folder)
     newer = write_folder(tmp_path / "newer", config=CONFIG, state={"w": torch.zeros(2)}, card="")
-    real = hub_fetch._download
+    real = hub_fetch.download_file
 
     def moving(place, file, revision):
         path = real(place, file, revision)
@@ -111,7 +115,7 @@ def test_all_files_come_from_one_commit_when_the_branch_moves(server, folder, tm
             published(server, newer)
         return path
 
-    monkeypatch.setattr(hub_fetch, "_download", moving)
+    monkeypatch.setattr(hub_fetch, "download_file", moving)
     found = hub.resolve(f"hf-hub:{REPO}")
     assert found.folder.name == first
     assert read_folder(found.folder).state.keys() == STATE.keys()

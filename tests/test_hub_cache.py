@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from hub_case import CONFIG, STATE, folder, pinned, published, server  # noqa: F401
+from hub_case import CONFIG, REPO, STATE, folder, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
@@ -61,3 +61,24 @@ def test_a_relative_cache_gives_a_folder_that_can_be_used_from_elsewhere(server,
     commit = published(server, folder)
     for offline in (False, True):
         assert hub.resolve(pinned(commit), local_files_only=offline).folder.is_absolute()
+
+
+@pytest.mark.parametrize("note", [b"\xff\xfe", b"\0" * 40])
+def test_a_branch_whose_note_in_the_cache_is_damaged_is_fetched_anew(server, folder, tmp_path, note):
+    """As a power cut may leave it."""
+    commit = published(server, folder)
+    reference = hub.resolve(f"hf-hub:{REPO}").folder.parents[1] / "refs" / "main"
+    reference.write_bytes(note)
+    with pytest.raises(WeightsError, match="not in the cache"):
+        hub.resolve(f"hf-hub:{REPO}", local_files_only=True)
+    assert hub.resolve(f"hf-hub:{REPO}").folder.name == commit == reference.read_text()
+
+
+def test_a_note_of_a_branch_that_may_not_be_read_is_named(server, folder, monkeypatch):
+    published(server, folder)
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "refs/main")
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda *_, **__: (_ for _ in ()).throw(denied), raising=True
+    )
+    with pytest.raises(WeightsError, match="refs/main.*HF_HUB_CACHE to a folder"):
+        hub.resolve(f"hf-hub:{REPO}", local_files_only=True)

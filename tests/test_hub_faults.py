@@ -100,6 +100,21 @@ def test_a_token_that_cannot_be_sent_is_named(server, folder, token):
     assert SLEPT == []
 
 
+def test_a_saved_token_that_may_not_be_read_is_named(server, folder, monkeypatch):
+    """Of another user, as after `sudo hf auth login`."""
+    published(server, folder)
+    read = Path.read_text
+
+    def denied(path: Path, *args: object, **kwargs: object) -> str:
+        if str(path) == constants.HF_TOKEN_PATH:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(WeightsError, match="saved token cannot be read.*/token.*set HF_TOKEN"):
+        hub.resolve(f"hf-hub:{REPO}")
+
+
 def test_body_cut_once_is_resumed(server, folder):
     commit = published(server, folder)
     server.fault("GET", "model.safetensors", body="cut", times=1)

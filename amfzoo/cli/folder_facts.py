@@ -10,8 +10,8 @@ from ..manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Metric, Source, We
 from ..text_tables import UNKNOWN
 
 
-def folder_record(name: str) -> tuple[WeightsRecord, dict[str, Any]]:
-    """The record and the config of a folder, given as "local-dir:FOLDER"; its weights are verified, but not loaded.
+def folder_record(name: str) -> tuple[WeightsRecord, dict[str, dict[str, float]]]:
+    """The record and the operating points of a folder, given as "local-dir:FOLDER"; its weights are verified, but not loaded.
 
     Anybody may have written it: texts are of one line of characters that can be shown, and figures that are none are left out.
 
@@ -43,11 +43,12 @@ def folder_record(name: str) -> tuple[WeightsRecord, dict[str, Any]]:
         },
         parameters=parameters(network),
         **{key: _line(info.get(key) or UNKNOWN) for key in ("license", "attribution", "training_data")},
-        tasks={task: tuple(classes) for task, classes in known.tasks.items()},
+        tasks={_line(task): tuple(map(_line, classes)) for task, classes in known.tasks.items()},
         metrics=tuple(_metric(row) for row in figures(info.get("metrics")) if row.get("value") is not None),
         not_validated_for=_line(info.get("not_validated_for") or "anything: nothing is recorded"),
     )
-    return record, config
+    points = known.operating_points.items()
+    return record, {_line(task): {_line(label): p for label, p in row.items()} for task, row in points}
 
 
 def _metric(row: Mapping[str, Any]) -> Metric:

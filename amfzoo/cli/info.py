@@ -45,8 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if args.name.startswith(LOCAL_PREFIX):
         from .folder_facts import folder_record
 
-        record, config = folder_record(args.name)
-        return _show(record, config.get("operating_points") or {}, args.json)
+        return _show(*folder_record(args.name), args.json)
     if ":" in args.name:
         raise UnknownModelError(
             f"`amfzoo info` knows folders, and the models and weights that `amfzoo list` lists, not {args.name!r}; what is known of "

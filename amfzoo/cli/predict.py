@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..processes import is_first
 from ..table_suffixes import PARQUETS, TABLES
+from ..text_tables import shown
 from . import exit_codes
 from .options import NAMES, add_cache, add_json, apply_offline, positive, print_json, usage_errors
 
@@ -227,9 +228,9 @@ def _run_pair(args: argparse.Namespace, clinical: str | None, dermoscopy: str | 
     if args.json:
         print_json({"clinical": clinical, "dermoscopy": dermoscopy, **answer.to_dict(), "not_validated_for": limit})
     else:
-        print(answer)
+        print(shown(answer))
         if not args.quiet:
-            print(f"{model.label} is not validated for {limit}.")
+            print(shown(f"{model.label} is not validated for {limit}."))
         if args.example and not args.quiet:
             print(_EXAMPLE)
     return exit_codes.OK

@@ -32,9 +32,10 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..hub import HUB_PREFIX, LOCAL_PREFIX, push
+    from ..hub import HUB_PREFIX, LOCAL_PREFIX, push, resolve
 
-    folder = args.folder.removeprefix(LOCAL_PREFIX)  # as every other command has it written
+    # with the prefix, as every other command has it written, or without; never the current folder for an empty text
+    folder = resolve(LOCAL_PREFIX + args.folder.removeprefix(LOCAL_PREFIX)).folder
     commit = push(folder, args.repo, private=args.private, commit_message=args.message, create=not args.no_create)
     print(f"{HUB_PREFIX}{args.repo}@{commit}")
     return exit_codes.OK

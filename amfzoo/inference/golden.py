@@ -79,7 +79,9 @@ def check_golden(model: PairNetwork, folder: str | os.PathLike[str]) -> float:
     try:
         data = {name: (example / golden[name]).read_bytes() for name in BRANCHES}
     except OSError as error:
-        raise WeightsError(f"the example image {error.filename} cannot be read: {error.strerror}") from error
+        raise WeightsError(
+            f"the example image {error.filename} cannot be read: {error.strerror}; write or download the folder again"
+        ) from error
     worst, where = 0.0, ""
     for case, expected in golden["outputs"].items():
         try:
@@ -128,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         golden = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON ({error})") from error
+        raise WeightsError(f"{path} cannot be read as JSON ({error}); write or download it again") from error
     if not isinstance(golden, dict):
         raise WeightsError(f"{path} must hold an object")
     for name in BRANCHES:

@@ -75,12 +75,14 @@ class NetworkConfig:
             object.__setattr__(self, name, value)
 
         put("tasks", as_tasks(self.tasks))
+        for name in ("clinical_args", "dermoscopy_args", "temperatures", "conformal", "info"):
+            if not isinstance(getattr(self, name), Mapping):
+                by = "task" if name in FITTED else "name"
+                raise ConfigError(f"{name} must hold values by {by}, got {getattr(self, name)!r:.200}")
         put(
             "conformal",
             {t: s if isinstance(s, ConformalSets) else ConformalSets.from_dict(s) for t, s in self.conformal.items()},
         )
-        if not isinstance(self.info, Mapping):
-            raise ConfigError(f"info must hold named fields, got {self.info!r:.200}")
         for branch in BRANCHES:
             put(f"{branch}_args", dict(getattr(self, f"{branch}_args")))
             put(f"{branch}_strides", _strides(branch, getattr(self, f"{branch}_strides")))
@@ -129,8 +131,8 @@ class NetworkConfig:
                 f"attention_dim {self.attention_dim} must be a positive multiple "
                 f"of attention_heads {self.attention_heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if not (isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1):
+            raise ConfigError(f"dropout must be a number in [0, 1), got {self.dropout!r:.200}")
         for task, value in self.temperatures.items():
             if task not in self.tasks:
                 raise ConfigError(f"a temperature is given for task {task!r}, which the network has not")
@@ -257,10 +259,10 @@ class NetworkConfig:
             raise ConfigError(f"config.json does not describe a network of this version: {error}") from error
 
 
-def _strides(branch: str, values: Iterable[Any]) -> tuple[int, ...]:
-    found = tuple(values)
-    if not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
-        raise ConfigError(f"{branch}_strides must be whole numbers, got {found!r:.200}")
+def _strides(branch: str, values: Any) -> tuple[int, ...]:
+    found = tuple(values) if isinstance(values, Iterable) else None
+    if found is None or not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
+        raise ConfigError(f"{branch}_strides must be whole numbers, got {values!r:.200}")
     return tuple(int(s) for s in found)
 
 

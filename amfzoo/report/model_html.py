@@ -84,8 +84,10 @@ def _metrics(metrics: object) -> list[str]:
             mark = UNCERTAIN if metric.get("uncertain") is True else ""
             uncertain |= bool(mark)
             interval = "" if low is None or high is None else f"<br>{low:.2f}&nbsp;to&nbsp;{high:.2f}{mark}"
-            where = f"{metric.get('data', UNKNOWN)}, {metric.get('cases') or 'unknown number of'} lesions"
-            rows.setdefault((metric.get("task", ""), where), {})[metric["name"]] = f"<b>{value:.2f}</b>{interval}"
+            where = f"{metric.get('data') or UNKNOWN}, {metric.get('cases') or 'unknown number of'} lesions"
+            rows.setdefault((metric.get("task") or UNKNOWN, where), {})[metric["name"]] = (
+                f"<b>{value:.2f}</b>{interval}"
+            )
     if not rows:
         return ["<p>No figures of this model's accuracy are recorded.</p>"]
     lines = [

@@ -33,6 +33,16 @@ def test_a_pair(run, tiny, folder):
     assert data["probabilities"]["streaks"] == pytest.approx(expected.probabilities["streaks"], abs=1e-6)
 
 
+def test_what_a_model_calls_things_does_not_steer_the_terminal(run, folder):
+    """Anybody may have written it."""
+    model = tiny_model(tasks={"veil\x1b[2J": ("a\x1b[2J", "b")})
+    model.config = model.config.replace(info={"name": "ours\x9b2J", "not_validated_for": "all\r\x1b[2K"})
+    saved = model.save_pretrained(folder / "model")
+    ended = run("predict", folder / "c0.jpg", folder / "d0.jpg", "--model", f"local-dir:{saved}")
+    assert ended.code == 0 and not {"\x1b", "\x9b", "\r"} & set(ended.out)
+    assert "veil[2J" in ended.out and "is not validated for all[2K." in ended.out
+
+
 def test_warnings_are_printed_unless_guards_are_off(run, tiny, folder):
     command = ["predict", folder / "c0.jpg", folder / "c0.jpg", "--model", tiny]
     assert "warning: both images are the same picture" in run(*command).out

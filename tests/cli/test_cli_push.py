@@ -52,6 +52,8 @@ def test_what_cannot_be_pushed_is_said_in_one_line(run, server, folder, tmp_path
     assert wrong.code == exit_codes.USAGE and "ORG/REPO" in wrong.err
     missing = run("push", tmp_path / "nothing", "clinic/amf")
     assert missing.code == exit_codes.NO_WEIGHTS and "nothing" in missing.err and missing.err.count("\n") == 1
+    for empty in ("", "local-dir:"):  # as of a variable that is not set
+        assert "names no folder" in run("push", empty, "clinic/amf").err
     alone = run("push", folder, "clinic/amf", "--no-create")
     assert alone.code == exit_codes.NO_WEIGHTS and "no such repository" in alone.err
     assert not server.repos

@@ -107,7 +107,7 @@ def test_info_of_weights_says_from_where_on_a_finding_is_called(run):
 
 def test_info_of_a_folder_is_what_its_card_says(run, tmp_path):
     start = tiny_model()
-    start.reset_heads({"streaks": ("absent", "present")})
+    start.reset_heads({"streaks": ("absent", "present"), "veil\x1b[2J": ("a\x1b[2J", "b")})
     metric = {"task": "streaks", "name": "auroc", "value": 0.75, "data": "ours", "cases": 12}
     about = {"name": "ours\x1b[2J", "license": "private", "metrics": [metric, {"task": "no figure", "value": "good"}]}
     start.config = start.config.replace(info=about, operating_points={"streaks": {"present": 0.25}})

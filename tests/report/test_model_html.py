@@ -20,3 +20,16 @@ def test_calibration_is_told_as_it_is_whoever_set_it():
         assert words in page and "called from a probability of its own on: streaks present from 5\xa0% on" in page
         assert words in told(temperatures=temperatures) and "called from" not in told(temperatures=temperatures)
         assert "readers" not in page
+
+
+def test_figures_of_what_is_no_text_are_left_out():
+    """Anybody may have written a model's config."""
+    config = build(tasks={"streaks": ("absent", "present")}).config
+    right = {"task": "streaks", "name": "auroc", "value": 0.91}
+
+    def told(**changes):
+        return "".join(model_section(config.replace(info={"metrics": [{**right, **changes}]}), "mine", "0"))
+
+    for wrong in (5, [], {"a": 1}):
+        assert "No figures" in told(task=wrong) and "No figures" in told(name=wrong)
+    assert "not stated: not stated, unknown number of lesions" in told(task=None, data=None) and "0.91" in told()
