@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from networks import TASKS, build
 from runtime_case import needs
 
