@@ -91,3 +91,11 @@ def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
         {"dermoscopy_args": {"img_size": (224, 224), "depth": 1}},
     ):
         assert build(**{**settings, **advised}).predict(dermoscopy=picture).diagnosis
+
+
+def test_a_backbone_that_only_timm_knows_the_size_of_is_advised_that_one():
+    network = build(dermoscopy="botnet26t_256", clinical=None)
+    with pytest.raises(
+        ConfigError, match=r"224 pixels; build it with dermoscopy_preprocess=\{\"size\": \(256, 256\)\}$"
+    ):
+        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
