@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from ..errors import ConfigError
@@ -75,6 +76,9 @@ class NetworkConfig:
             object.__setattr__(self, name, value)
 
         put("tasks", as_tasks(self.tasks))
+        for name in ("temperatures", "conformal", *(f"{branch}_args" for branch in BRANCHES)):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ConfigError(f"{name} must be {{name: value}}, got {getattr(self, name)!r:.200}")
         put(
             "conformal",
             {t: s if isinstance(s, ConformalSets) else ConformalSets.from_dict(s) for t, s in self.conformal.items()},
@@ -129,8 +133,8 @@ class NetworkConfig:
                 f"attention_dim {self.attention_dim} must be a positive multiple "
                 f"of attention_heads {self.attention_heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if not (isinstance(self.dropout, Real) and 0 <= self.dropout < 1):
+            raise ConfigError(f"dropout must lie in [0, 1), got {self.dropout!r:.200}")
         for task, value in self.temperatures.items():
             if task not in self.tasks:
                 raise ConfigError(f"a temperature is given for task {task!r}, which the network has not")
@@ -258,9 +262,9 @@ class NetworkConfig:
 
 
 def _strides(branch: str, values: Iterable[Any]) -> tuple[int, ...]:
-    found = tuple(values)
+    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
     if not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
-        raise ConfigError(f"{branch}_strides must be whole numbers, got {found!r:.200}")
+        raise ConfigError(f"{branch}_strides must be whole numbers, such as (16, 32), got {values!r:.200}")
     return tuple(int(s) for s in found)
 
 
