@@ -54,7 +54,9 @@ def start_logits(
     with evaluation_mode(model), exactly:
         try:
             logits = (model if forward is None else forward)(*images, present)
-        except AssertionError as error:  # of timm's Transformers, most of which take one size only
+        except (AssertionError, RuntimeError) as error:  # of timm's Transformers, most of which take one size only
+            if isinstance(error, RuntimeError) and "The size of tensor" not in str(error):
+                raise
             sizes = " and ".join(f"{image.shape[2]} x {image.shape[3]}" for image in images if image is not None)
             raise ConfigError(
                 f"the network does not take images of {sizes} pixels{f' ({error})' if str(error) else ''}; "

@@ -99,3 +99,12 @@ def test_a_backbone_that_only_timm_knows_the_size_of_is_advised_that_one():
         ConfigError, match=r"224 pixels; build it with dermoscopy_preprocess=\{\"size\": \(256, 256\)\}$"
     ):
         network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
+
+
+def test_a_backbone_that_notices_late_that_it_takes_one_size_is_told_of_as_well():
+    args = {"img_size": (64, 64), "embed_dim": 8, "num_heads": 1, "stages": (1, 1, 1, 1)}
+    network = build(
+        dermoscopy="hiera_tiny_224", dermoscopy_args=args, clinical=None, dermoscopy_preprocess={"size": (96, 96)}
+    )
+    with pytest.raises(ConfigError, match=r"does not take images of 96 x 96 pixels \(The size of tensor"):
+        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
