@@ -60,28 +60,33 @@ def start_logits(
             sizes = " and ".join(f"{image.shape[2]} x {image.shape[3]}" for image in images if image is not None)
             raise ConfigError(
                 f"the network does not take images of {sizes} pixels{f' ({error})' if str(error) else ''}; "
-                f"{_size_advice(model, images)}"
+                f"{size_advice(model, images)}"
             ) from error
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 
-def _size_advice(model: torch.nn.Module, images: Sequence[Tensor | None]) -> str:
-    """How to build the network instead, with the sizes that its backbones were built for where they state them."""
+def size_advice(model: torch.nn.Module, images: Sequence[Tensor | None]) -> str:
+    """How to build the network instead, with the sizes that its backbones were built for where they state them; as lists, which
+    the command line takes as well."""
     branches = getattr(model, "branches", {})
-    for branch, image in zip(BRANCHES, images):
-        if image is None or branch not in branches:
-            continue
-        given, size = tuple(image.shape[2:]), getattr(branches[branch], "native_size", None)
-        if size and size != given:
+    given = {
+        branch: tuple(image.shape[2:])
+        for branch, image in zip(BRANCHES, images)
+        if image is not None and branch in branches
+    }
+    for branch, found in given.items():
+        size = getattr(branches[branch], "native_size", None)
+        if size and size != found:
             return (
-                f'build it with {branch}_preprocess={{"size": {size}}}, or with a backbone for this size: '
-                f'{branch}_args={{"img_size": {given}}}'
+                f'build it with {branch}_preprocess={{"size": {list(size)}}}, or with a backbone for this size: '
+                f'{branch}_args={{"img_size": {list(found)}}}'
             )
-        usual = getattr(branches[branch], "usual_size", None)
-        if not size and usual and usual != given:
-            return f'build it with {branch}_preprocess={{"size": {usual}}}'
+    for branch, found in given.items():
+        size = getattr(branches[branch], "usual_size", None)
+        if size and size != found:
+            return f'build it with {branch}_preprocess={{"size": {list(size)}}}'
     return (
-        'build it for another size, e.g. dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. '
+        'build it for another size, e.g. dermoscopy_preprocess={"size": [224, 224]}, or its backbone for this one, e.g. '
         'dermoscopy_args={"img_size": 192}'
     )
 

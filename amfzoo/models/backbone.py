@@ -133,8 +133,9 @@ class Backbone(nn.Module):
 
     @property
     def usual_size(self) -> tuple[int, int] | None:
-        """(height, width) of the images that timm's weights of it are for; it may take others."""
-        size = (getattr(self.body, "pretrained_cfg", None) or {}).get("input_size")
+        """(height, width) of the images that timm's weights of it are for, where timm knows that it does not take all others."""
+        about = getattr(self.body, "pretrained_cfg", None) or {}
+        size = about.get("input_size") if about.get("fixed_input_size") or about.get("min_input_size") else None
         return (int(size[1]), int(size[2])) if size else None
 
 

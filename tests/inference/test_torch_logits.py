@@ -83,12 +83,12 @@ def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
         "clinical": None,
     }  # fmt: skip
     picture = np.zeros((64, 64, 3), np.uint8)
-    advice = r"dermoscopy_preprocess=\{\"size\": \(32, 32\)\}.*dermoscopy_args=\{\"img_size\": \(224, 224\)\}"
+    advice = r"dermoscopy_preprocess=\{\"size\": \[32, 32\]\}.*dermoscopy_args=\{\"img_size\": \[224, 224\]\}"
     with pytest.raises(ConfigError, match=f"does not take images of 224 x 224 pixels.*doesn't match.*{advice}"):
         build(**settings).predict(dermoscopy=picture)
     for advised in (
-        {"dermoscopy_preprocess": {"size": (32, 32)}},
-        {"dermoscopy_args": {"img_size": (224, 224), "depth": 1}},
+        {"dermoscopy_preprocess": {"size": [32, 32]}},
+        {"dermoscopy_args": {"img_size": [224, 224], "depth": 1}},
     ):
         assert build(**{**settings, **advised}).predict(dermoscopy=picture).diagnosis
 
@@ -96,7 +96,7 @@ def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
 def test_a_backbone_that_only_timm_knows_the_size_of_is_advised_that_one():
     network = build(dermoscopy="botnet26t_256", clinical=None)
     with pytest.raises(
-        ConfigError, match=r"224 pixels; build it with dermoscopy_preprocess=\{\"size\": \(256, 256\)\}$"
+        ConfigError, match=r"224 pixels; build it with dermoscopy_preprocess=\{\"size\": \[256, 256\]\}$"
     ):
         network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
 
