@@ -28,6 +28,7 @@ from amfzoo.ahead import batched
 from amfzoo.data.records import Lesion
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
+from amfzoo.errors import ConfigError
 from amfzoo.inference.augmented import Augmented
 from amfzoo.inference.batch import stack
 from amfzoo.memory import keep_freed_memory
@@ -65,6 +66,8 @@ def refit(model: PairNetwork, lesions: Sequence[Lesion], strengths: Mapping[str,
     for task, strength in strengths.items():
         rows = [i for i, lesion in enumerate(known) if len(lesion.candidates(task)) == 1]
         truth = np.array([model.tasks[task].index(known[i].candidates(task)[0]) for i in rows])
+        if absent := [name for place, name in enumerate(model.tasks[task]) if place not in truth]:
+            raise ConfigError(f"no training lesion is {', '.join(absent)}, so the head of {task} cannot be fitted")
         weight, bias = fitted(views[:, rows], truth, strength)
         with torch.no_grad():
             model.heads[task].weight.copy_(torch.from_numpy(weight))

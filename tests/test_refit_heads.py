@@ -14,6 +14,7 @@ from cli_case import pictures
 from networks import build, settle
 
 from amfzoo.data.records import Lesion
+from amfzoo.errors import ConfigError
 from amfzoo.inference.augmented import Augmented
 
 pytest.importorskip("sklearn", reason="needs amfzoo[train]")
@@ -78,6 +79,11 @@ def test_an_image_that_no_lesion_has_gets_no_weight(lesions):
     width = sum(model.branches["clinical"].channels)
     weight = model.heads["streaks"].weight
     assert not weight[:, :width].any() and weight[:, width:].any()
+
+
+def test_a_class_without_a_training_lesion_is_named(lesions):
+    with pytest.raises(ConfigError, match="no training lesion is BCC, so the head of diagnosis cannot be fitted"):
+        SCRIPT["refit"](settle(build(tasks=TASKS)), lesions[:2], {"diagnosis": 0.01})
 
 
 def test_a_task_that_the_network_has_not_is_wrong_usage(tmp_path, monkeypatch, capsys):

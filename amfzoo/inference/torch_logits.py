@@ -54,26 +54,39 @@ def start_logits(
     with evaluation_mode(model), exactly:
         try:
             logits = (model if forward is None else forward)(*images, present)
-        except AssertionError as error:  # of timm's Transformers, most of which take one size only
+        except (AssertionError, RuntimeError) as error:  # of timm's Transformers, most of which take one size only
+            if isinstance(error, RuntimeError) and "The size of tensor" not in str(error):
+                raise
             sizes = " and ".join(f"{image.shape[2]} x {image.shape[3]}" for image in images if image is not None)
             raise ConfigError(
-                f"the network does not take images of {sizes} pixels ({error}); {_size_advice(model, images)}"
+                f"the network does not take images of {sizes} pixels{f' ({error})' if str(error) else ''}; "
+                f"{size_advice(model, images)}"
             ) from error
     return downloaded({task: values.float() for task, values in logits.items()}, parameter.device)
 
 
-def _size_advice(model: torch.nn.Module, images: Sequence[Tensor | None]) -> str:
-    """How to build the network instead, with the sizes that its backbones were built for where they state them."""
+def size_advice(model: torch.nn.Module, images: Sequence[Tensor | None]) -> str:
+    """How to build the network instead, with the sizes that its backbones were built for where they state them; as lists, which
+    the command line takes as well."""
     branches = getattr(model, "branches", {})
-    for branch, image in zip(BRANCHES, images):
-        size = getattr(branches[branch], "native_size", None) if branch in branches else None
-        if image is not None and size and size != tuple(image.shape[2:]):
+    given = {
+        branch: tuple(image.shape[2:])
+        for branch, image in zip(BRANCHES, images)
+        if image is not None and branch in branches
+    }
+    for branch, found in given.items():
+        size = getattr(branches[branch], "native_size", None)
+        if size and size != found:
             return (
-                f'build it with {branch}_preprocess={{"size": {size}}}, or with a backbone for this size: '
-                f'{branch}_args={{"img_size": {tuple(image.shape[2:])}}}'
+                f'build it with {branch}_preprocess={{"size": {list(size)}}}, or with a backbone for this size: '
+                f'{branch}_args={{"img_size": {list(found)}}}'
             )
+    for branch, found in given.items():
+        size = getattr(branches[branch], "usual_size", None)
+        if size and size != found:
+            return f'build it with {branch}_preprocess={{"size": {list(size)}}}'
     return (
-        'build it for another size, e.g. dermoscopy_preprocess={"size": (224, 224)}, or its backbone for this one, e.g. '
+        'build it for another size, e.g. dermoscopy_preprocess={"size": [224, 224]}, or its backbone for this one, e.g. '
         'dermoscopy_args={"img_size": 192}'
     )
 

@@ -131,6 +131,13 @@ class Backbone(nn.Module):
         size = getattr(getattr(self.body, "patch_embed", None), "img_size", None)
         return (int(size[0]), int(size[1])) if isinstance(size, (tuple, list)) else None
 
+    @property
+    def usual_size(self) -> tuple[int, int] | None:
+        """(height, width) of the images that timm's weights of it are for, where timm knows that it does not take all others."""
+        about = getattr(self.body, "pretrained_cfg", None) or {}
+        size = about.get("input_size") if about.get("fixed_input_size") or about.get("min_input_size") else None
+        return (int(size[1]), int(size[2])) if size else None
+
 
 def _build(name: str, args: dict[str, Any]) -> nn.Module:
     if not timm.is_model(name):

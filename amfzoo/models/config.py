@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from ..errors import ConfigError
@@ -131,7 +132,7 @@ class NetworkConfig:
                 f"attention_dim {self.attention_dim} must be a positive multiple "
                 f"of attention_heads {self.attention_heads}"
             )
-        if not (isinstance(self.dropout, (int, float)) and 0 <= self.dropout < 1):
+        if not (isinstance(self.dropout, Real) and 0 <= self.dropout < 1):
             raise ConfigError(f"dropout must be a number in [0, 1), got {self.dropout!r:.200}")
         for task, value in self.temperatures.items():
             if task not in self.tasks:
@@ -259,10 +260,10 @@ class NetworkConfig:
             raise ConfigError(f"config.json does not describe a network of this version: {error}") from error
 
 
-def _strides(branch: str, values: Any) -> tuple[int, ...]:
-    found = tuple(values) if isinstance(values, Iterable) else None
-    if found is None or not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
-        raise ConfigError(f"{branch}_strides must be whole numbers, got {values!r:.200}")
+def _strides(branch: str, values: Iterable[Any]) -> tuple[int, ...]:
+    found = tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (None,)
+    if not all(isinstance(s, (int, float)) and not isinstance(s, bool) and s == int(s) for s in found):
+        raise ConfigError(f"{branch}_strides must be whole numbers, such as (16, 32), got {values!r:.200}")
     return tuple(int(s) for s in found)
 
 

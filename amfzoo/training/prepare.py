@@ -14,6 +14,7 @@ from ..data.records import LesionSet
 from ..errors import ConfigError
 from ..factory import create_model
 from ..hub import LOCAL_PREFIX
+from ..inference.torch_logits import size_advice
 from ..manifest import load_manifest
 from ..models.config import BRANCHES, FITTED, joined_licences
 from ..models.loading import change_heads, load_weights
@@ -165,9 +166,11 @@ def _check_crops(network: PairNetwork, config: TrainConfig) -> None:
             raise
         except Exception as error:
             text = str(error).partition("\n")[0]
+            advice = "if its size is fixed, set crop_start and crop_end to 1 and leave image_size out"
+            if config.image_size is None and all(size == network.preprocess[b].size for b, size in sizes.items()):
+                advice = f"{size_advice(network, blank)} (--network 'SETTING=VALUE')"
             raise ConfigError(
-                f"the network does not take training crops of {sizes} ({text}); "
-                "if its size is fixed, set crop_start and crop_end to 1 and leave image_size out"
+                f"the network does not take training crops of {sizes}{f' ({text})' if text else ''}; {advice}"
             ) from error
 
 

@@ -83,11 +83,28 @@ def test_a_backbone_of_one_size_says_which_images_it_does_not_take():
         "clinical": None,
     }  # fmt: skip
     picture = np.zeros((64, 64, 3), np.uint8)
-    advice = r"dermoscopy_preprocess=\{\"size\": \(32, 32\)\}.*dermoscopy_args=\{\"img_size\": \(224, 224\)\}"
+    advice = r"dermoscopy_preprocess=\{\"size\": \[32, 32\]\}.*dermoscopy_args=\{\"img_size\": \[224, 224\]\}"
     with pytest.raises(ConfigError, match=f"does not take images of 224 x 224 pixels.*doesn't match.*{advice}"):
         build(**settings).predict(dermoscopy=picture)
     for advised in (
-        {"dermoscopy_preprocess": {"size": (32, 32)}},
-        {"dermoscopy_args": {"img_size": (224, 224), "depth": 1}},
+        {"dermoscopy_preprocess": {"size": [32, 32]}},
+        {"dermoscopy_args": {"img_size": [224, 224], "depth": 1}},
     ):
         assert build(**{**settings, **advised}).predict(dermoscopy=picture).diagnosis
+
+
+def test_a_backbone_that_only_timm_knows_the_size_of_is_advised_that_one():
+    network = build(dermoscopy="botnet26t_256", clinical=None)
+    with pytest.raises(
+        ConfigError, match=r"224 pixels; build it with dermoscopy_preprocess=\{\"size\": \[256, 256\]\}$"
+    ):
+        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))
+
+
+def test_a_backbone_that_notices_late_that_it_takes_one_size_is_told_of_as_well():
+    args = {"img_size": (64, 64), "embed_dim": 8, "num_heads": 1, "stages": (1, 1, 1, 1)}
+    network = build(
+        dermoscopy="hiera_tiny_224", dermoscopy_args=args, clinical=None, dermoscopy_preprocess={"size": (96, 96)}
+    )
+    with pytest.raises(ConfigError, match=r"does not take images of 96 x 96 pixels \(The size of tensor"):
+        network.predict(dermoscopy=np.zeros((64, 64, 3), np.uint8))

@@ -49,3 +49,23 @@ def test_shares_that_do_not_fit_are_refused(shares):
         averaged([build(), build()], shares)
     with pytest.raises(ConfigError, match="no networks"):
         averaged([])
+
+
+def test_heads_of_other_classes_in_the_same_number_are_those_of_the_first():
+    one = build(seed=0, tasks={"diagnosis": ("a", "b"), "streaks": ("absent", "present")}, auxiliary_heads=True)
+    other = build(seed=1, tasks={"diagnosis": ("b", "a"), "streaks": ("absent", "present")}, auxiliary_heads=True)
+    one.mark_untrained(["diagnosis"])
+    mean = averaged([one, other])
+    for name, values in mean.state_dict().items():
+        if "diagnosis" in name:
+            assert torch.equal(values, one.state_dict()[name]), name
+    torch.testing.assert_close(
+        mean.heads["streaks"].weight, (one.heads["streaks"].weight + other.heads["streaks"].weight) / 2
+    )
+    assert mean.untrained == ("diagnosis",)  # its values are those of the first, whatever the other has learned
+
+
+@pytest.mark.parametrize("change", [{"fusion": "none"}, {"attention_heads": 1}, {"clinical": "test_resnet"}])
+def test_networks_that_are_built_otherwise_have_no_mean(change):
+    with pytest.raises(ConfigError, match="network 2 .* is built otherwise than the first"):
+        averaged([build(), build(**change)])

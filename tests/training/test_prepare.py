@@ -6,9 +6,10 @@ import pytest
 import torch
 from networks import TASKS, build
 
+from amfzoo.errors import ConfigError
 from amfzoo.inference.sets import ConformalSets
 from amfzoo.training import TrainConfig
-from amfzoo.training.prepare import build_model, with_advice
+from amfzoo.training.prepare import _check_crops, build_model, with_advice
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 0.05), (0.1, 0.1), (0.0, 0.0)])
@@ -105,3 +106,18 @@ def test_a_file_of_weights_leaves_the_images_of_its_branch_as_they_are(tmp_path,
     begun = build_model(given, TASKS, TrainConfig(), backbone_weights=starts)
     assert begun.start == "the given network, dermoscopy backbone from resnet.safetensors"
     assert begun.network.preprocess == given.preprocess and "normalised" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "settings, advice",
+    [
+        ({"crop_start": 0.5}, "set crop_start and crop_end to 1 and leave image_size out"),
+        ({"crop_start": 1.0}, r"dermoscopy_preprocess=\{\"size\": \[32, 32\]\}.* \(--network 'SETTING=VALUE'\)"),
+    ],
+)
+def test_a_backbone_of_one_size_is_advised_what_has_not_been_done_yet(settings, advice):
+    network = build(
+        dermoscopy="vit_tiny_patch16_224", dermoscopy_args={"img_size": 32, "depth": 1}, dermoscopy_strides=(16,), clinical_strides=(16,)
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=f"does not take training crops.*{advice}"):
+        _check_crops(network, TrainConfig(crop_end=1.0, **settings))

@@ -31,6 +31,7 @@ def read_ham10000(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
     folder, log = source_folder(root, "ham10000"), FaultLog(lenient)
     table = read_table(first_file(folder, _FILES, "ham10000"), log)
     lesion, image = (table.column(name, "HAM10000") for name in ("lesion_id", "image_id"))
+    table = table.named(image, log)
     labels, tasks = labels_by_row(table, {DIAGNOSIS: ("dx", DX)}, log)
     files = ImageIndex(folder)
     rows = [

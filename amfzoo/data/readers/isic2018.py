@@ -44,7 +44,8 @@ def read_isic2018_task2(
     if (folder / _TABLE).is_file():
         table = read_table(folder / _TABLE, log)
         return read_presence("isic2018-task2", table, ImageIndex(folder), COLUMNS, ("1",), log, schema)
-    masks = _masks(folder)
+    images = ImageIndex(folder)
+    masks = _masks(images)
     if not masks:
         raise ConfigError(
             f"isic2018-task2: {folder} has neither {_TABLE} nor masks named <image_id>{_MASK}<structure>.png; "
@@ -52,7 +53,7 @@ def read_isic2018_task2(
         )
     with ThreadPoolExecutor() as pool:
         present = dict(zip(masks, pool.map(_marked, masks.values())))
-    images, tasks = ImageIndex(folder), structure_classes(COLUMNS, schema)
+    tasks = structure_classes(COLUMNS, schema)
     lesions = []
     for image in sorted({image for image, _ in masks}):
         labels = {
@@ -64,12 +65,12 @@ def read_isic2018_task2(
     return LesionSet("isic2018-task2", tuple(lesions), tasks, tuple(log.faults))
 
 
-def _masks(folder: Path) -> dict[tuple[str, str], Path]:
+def _masks(images: ImageIndex) -> dict[tuple[str, str], Path]:
     """(image id, structure) -> mask, of the structures that are criteria."""
     found = {}
-    for path in sorted(folder.rglob(f"*{_MASK}*.png")):
+    for path in images:
         image, _, structure = path.stem.partition(_MASK)
-        if structure in COLUMNS.values():
+        if structure in COLUMNS.values() and path.suffix == ".png":
             found[image, structure] = path
     return found
 

@@ -44,6 +44,7 @@ def read_isic_archive(
     table = read_table(first_file(folder, ["metadata.csv"], name), log)
     table.column("isic_id", "the images")
     column = _diagnosis(table, diagnosis)
+    table = table.named("isic_id", log)
     labels, tasks = labels_by_row(table, {DIAGNOSIS: column}, log)
     files = ImageIndex(folder)
     rows = []

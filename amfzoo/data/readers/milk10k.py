@@ -37,6 +37,7 @@ def read_milk10k(root: str | os.PathLike[str], *, part: str = "Training", lenien
     images = read_table(first_file(folder, [f"MILK10k_{part}_Metadata.csv"], "milk10k"), log)
     for column in ("lesion_id", "isic_id", "image_type", *METADATA.values()):
         images.column(column, "MILK10k")
+    images = images.named("lesion_id", log).named("isic_id", log)
     truth = {} if part == "Test" else _truth(first_file(folder, [f"MILK10k_{part}_GroundTruth.csv"], "milk10k"), log)
     rows: dict[str, list[Row]] = {}
     for row in images.rows:
@@ -81,7 +82,7 @@ def _truth(file: Path, log: FaultLog) -> dict[str, str]:
     for column in ("lesion_id", *classes):
         table.column(column, "the ground truth")
     found: dict[str, str] = {}
-    for row in table.rows:
+    for row in table.named("lesion_id", log).rows:
         try:
             values = [float(row.cells[name] or 0) for name in classes]
         except ValueError:
@@ -93,7 +94,13 @@ def _truth(file: Path, log: FaultLog) -> dict[str, str]:
                 row.cells["lesion_id"],
             )
             continue
-        found[row.cells["lesion_id"]] = classes[values.index(1)]
+        lesion, diagnosis = row.cells["lesion_id"], classes[values.index(1)]
+        if found.setdefault(lesion, diagnosis) != diagnosis:
+            log.add(
+                "bad-row",
+                f"{row.where}: the diagnosis of lesion {lesion} is {diagnosis} here and {found[lesion]} before; remove one of the two rows",
+                lesion,
+            )
     return found
 
 

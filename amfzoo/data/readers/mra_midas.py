@@ -47,8 +47,9 @@ def read_mra_midas(
     table = read_table(first_file(folder, ["release_midas.csv"], "mra-midas"), log)
     for column in (*_KEYS, *_USED):
         table.column(column, "MRA-MIDAS")
-    labels, tasks = labels_by_row(table, {DIAGNOSIS: "midas_path", "melanoma": "midas_melanoma"}, log)
     kinds = {"dscope": "dermoscopy", **dict.fromkeys(distances, "clinical")}
+    table = table.named("midas_file_name", log, read=lambda row: row.cells["midas_distance"].lower() in kinds)
+    labels, tasks = labels_by_row(table, {DIAGNOSIS: "midas_path", "melanoma": "midas_melanoma"}, log)
     files = ImageIndex(folder)
     rows = [
         ImageRow(

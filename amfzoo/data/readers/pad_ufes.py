@@ -31,6 +31,7 @@ def read_pad_ufes(root: str | os.PathLike[str], *, lenient: bool = False) -> Les
     folder, log = source_folder(root, "pad-ufes-20"), FaultLog(lenient)
     table = read_table(first_file(folder, ["metadata.csv"], "pad-ufes-20"), log)
     patient, lesion, image = (table.column(name, "PAD-UFES-20") for name in _KEYS)
+    table = table.named(image, log)
     labels, tasks = labels_by_row(table, {DIAGNOSIS: ("diagnostic", DIAGNOSTIC)}, log)
     files = ImageIndex(folder)
     rows = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...errors import ConfigError
@@ -100,6 +100,10 @@ class ImageIndex:
                     path = Path(folder) / name
                     self._names.setdefault(name.lower(), path)
                     self._stems.setdefault(stem, path)
+
+    def __iter__(self) -> Iterator[Path]:
+        """All of them, sorted."""
+        return iter(sorted(self._names.values()))
 
     def find(self, name: str, *endings: str) -> Path:
         """The file called `name`, with or without suffix.

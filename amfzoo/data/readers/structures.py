@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ...csv_mark import MISSING
 from ...errors import ConfigError
 from ...labels import Schema
 from ..faults import FaultLog
@@ -52,12 +53,14 @@ def read_presence(
         schema: classes of the tasks; a structure that is present has all but absent as candidates.
 
     Raises:
-        ConfigError: a column is missing, see `structure_classes`, or (unless the log is lenient) another value.
+        ConfigError: a column is missing, see `structure_classes`, or (unless the log is lenient) another value, or an image that is
+            blank or comes twice.
     """
     tasks = structure_classes(columns, schema)
     key = table.column("image_id", "the images")
     for task, column in columns.items():
         table.column(column, f"the task {task!r}")
+    table = table.named(key, log, unique=True)
     lesions = []
     for row in table.rows:
         labels: dict[str, str | tuple[str, ...]] = {}
@@ -67,7 +70,7 @@ def read_presence(
                 labels[task] = ABSENT
             elif text in present:
                 labels[task] = present_among(tasks[task])
-            elif text:
+            elif text not in MISSING:
                 log.add(
                     "unknown-label",
                     f"{row.where}, column {column!r}: {text!r} is not one of 0, {', '.join(present)}",

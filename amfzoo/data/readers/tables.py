@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import difflib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...csv_mark import advice, csv_rows, encoding_of, not_text
+from ...csv_mark import MISSING, advice, csv_rows, encoding_of, not_text
 from ...errors import ConfigError
 from ...image_cells import followed
 from ...table_suffixes import PARQUETS
@@ -65,6 +65,30 @@ class Table:
         columns = ", ".join(map(repr, self.columns[:20]))
         mend = f"did you mean {hint!r}?" if hint else f"its columns are {columns}"
         raise ConfigError(f"{self.path}: no column {name!r} for {what}; {mend}")
+
+    def named(
+        self, column: str, log: FaultLog, *, unique: bool = False, read: Callable[[Row], bool] = lambda row: True
+    ) -> Table:
+        """Without the rows that `read` is true of and that name nothing in `column`, or what a row before them does; these go to `log`.
+
+        Args:
+            unique: whether a name may come once only.
+        """
+        kept: dict[str, Row] = {}
+        rows = []
+        for row in self.rows:
+            name = row.cells[column]
+            if read(row) and name in MISSING:
+                log.add("bad-row", f"{row.where}: {column} is empty; fill it in, or remove the row")
+            elif unique and kept.setdefault(name, row) is not row:
+                log.add(
+                    "repeated-id",
+                    f"{row.where}: {column} {name!r} was there before ({kept[name].where}); remove one of the two rows",
+                    name,
+                )
+            else:
+                rows.append(row)
+        return replace(self, rows=tuple(rows))
 
 
 def read_table(path: str | os.PathLike[str], log: FaultLog, *, delimiter: str | None = None) -> Table:

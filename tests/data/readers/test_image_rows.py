@@ -69,3 +69,29 @@ def test_a_lesion_of_two_patients_is_refused_or_listed(tmp_path):
         read_hiba(tmp_path)
     lenient = read_hiba(tmp_path, lenient=True)
     assert [fault.kind for fault in lenient.faults] == ["bad-row"] and found(lenient)[1][:2] == ("I3", None)
+
+
+@pytest.mark.parametrize(
+    "read, name, columns, image",
+    [
+        (read_ham10000, "HAM10000_metadata", "lesion_id image_id dx", "image_id"),
+        (read_pad_ufes, "metadata.csv", "lesion_id img_id diagnostic patient_id", "img_id"),
+        (read_hiba, "metadata.csv", "lesion_id isic_id diagnosis", "isic_id"),
+    ],
+)
+def test_a_row_that_names_no_image_is_a_fault_with_its_line(tmp_path, read, name, columns, image):
+    write(tmp_path / name, columns, "1,a,nv", "2,,mel", "3,b,mel")
+    with pytest.raises(ConfigError, match=f"{name}, line 3: {image} is empty"):
+        read(tmp_path)
+    lesions = read(tmp_path, lenient=True)
+    assert [lesion.dermoscopy or lesion.clinical for lesion in lesions] == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+
+
+def test_midas_rows_that_are_not_read_need_no_image(tmp_path):
+    columns = "midas_record_id midas_file_name midas_iscontrol midas_distance midas_location midas_path midas_melanoma"
+    rows = ["1,a.jpg,no,dscope,back,nevus,no", "2,b.jpg,no,dscope,back,mel,yes", "3,,no,n/a - virtual,back,mel,yes"]
+    write(tmp_path / "release_midas.csv", columns, *rows)
+    assert len(read_mra_midas(tmp_path)) == 2
+    write(tmp_path / "release_midas.csv", columns, *rows, "4,,no,6in,arm,mel,yes")
+    with pytest.raises(ConfigError, match="line 5: midas_file_name is empty"):
+        read_mra_midas(tmp_path)

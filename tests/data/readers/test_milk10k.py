@@ -107,3 +107,20 @@ def test_the_real_folder_and_its_round_trip_through_csv(shared, tmp_path):
     write_csv(lesions, tmp_path / "milk10k.csv")
     again = read_csv(tmp_path / "milk10k.csv")
     assert again.lesions == lesions.lesions and again.tasks == lesions.tasks
+
+
+def test_rows_without_ids_are_faults(small):
+    unnamed = [image("", "ISIC_3", "dermoscopic"), image("IL_2", "", "dermoscopic")]
+    lesions = read_milk10k(small([*PAIR, *unnamed], [truth("IL_1", "NV"), truth("", "MEL")]), lenient=True)
+    assert [lesion.id for lesion in lesions] == ["IL_1"]
+    assert [fault.message.partition(" is empty")[0] for fault in lesions.faults] == [
+        "MILK10k_Training_Metadata.csv, line 4: lesion_id",
+        "MILK10k_Training_Metadata.csv, line 5: isic_id",
+        "MILK10k_Training_GroundTruth.csv, line 3: lesion_id",
+    ]
+
+
+def test_two_diagnoses_of_one_lesion_are_a_fault(small):
+    root = small(PAIR, [truth("IL_1", "NV"), truth("IL_1", "NV"), truth("IL_1", "MEL")])
+    with pytest.raises(ConfigError, match="line 4: the diagnosis of lesion IL_1 is MEL here and NV before"):
+        read_milk10k(root)

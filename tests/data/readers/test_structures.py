@@ -110,3 +110,27 @@ def test_the_real_tables_of_criteria(shared):
         "regression_structures": 184,
     }
     assert all(lesion.dermoscopy.is_file() for lesion in (*masks, *human))
+
+
+def test_masks_and_images_may_lie_behind_links(table, touch, tmp_path):
+    elsewhere = touch("elsewhere/images/ISIC_1.jpg") / "elsewhere"
+    (elsewhere / "masks").mkdir()
+    Image.new("L", (64, 48)).save(elsewhere / "masks" / "ISIC_1_attribute_streaks.png")
+    root = tmp_path / "linked"
+    root.mkdir()
+    for name in ("images", "masks"):
+        (root / name).symlink_to(elsewhere / name, target_is_directory=True)
+    (lesion,) = load_source(f"isic2018-task2:{root}")
+    assert lesion.labels == {"streaks": "absent"} and lesion.dermoscopy == root / "images" / "ISIC_1.jpg"
+
+
+def test_rows_that_name_no_image_or_one_again_are_faults_with_their_line(table, tmp_path):
+    values = {"pigment_network": "0", "streaks": "NA", "globules": "1"}
+    table("isic2018_task2.csv", [{"image_id": name, **values} for name in ("ISIC_1", "", "ISIC_1", "ISIC_2")])
+    with pytest.raises(ConfigError, match="line 3: image_id is empty"):
+        load_source(f"isic2018-task2:{tmp_path}")
+    lesions = load_source(f"isic2018-task2:{tmp_path}", lenient=True)
+    assert [lesion.id for lesion in lesions] == ["ISIC_1", "ISIC_2"]
+    assert [fault.kind for fault in lesions.faults] == ["bad-row", "repeated-id"]
+    assert "line 4: image_id 'ISIC_1' was there before (isic2018_task2.csv, line 2)" in lesions.faults[1].message
+    assert dict(lesions.lesions[0].labels) == {"pigment_network": "absent", "dots_and_globules": "present"}
