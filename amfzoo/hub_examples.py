@@ -11,6 +11,7 @@ from pathlib import Path
 from .checks import is_commit, is_plain_name, is_sha256
 from .errors import WeightsError
 from .folder import EXAMPLE_FOLDER, GOLDEN_FILE
+from .folder_check import sha256_of
 from .hub_fetch import Place, download_file, evict
 
 _PICTURES = (".jpg", ".png", ".webp", ".tif", ".bmp", ".gif")
@@ -50,7 +51,7 @@ def _have(place: Place, folder: Path, file: str) -> Path:
 def _is_as_sent(path: Path) -> bool:
     """Whether a copy is what the cache stores it as: large files under their sha256, small ones under git's name of them."""
     stored_as = os.path.basename(os.readlink(path)) if path.is_symlink() else ""
-    data = path.read_bytes()
     if is_sha256(stored_as):
-        return hashlib.sha256(data).hexdigest() == stored_as
+        return sha256_of(path) == stored_as
+    data = path.read_bytes()
     return not is_commit(stored_as) or hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == stored_as

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from amfzoo import Prediction
 from amfzoo.runtimes import RUNTIMES
+
+TOLERANCE = 1e-3
 
 
 def needs(name: str, precision: str = "fp32") -> None:
@@ -22,3 +25,12 @@ def picture(seed: int) -> np.ndarray:
 
 
 PAIRS = [(picture(0), picture(10)), (picture(1), None), (None, picture(12)), (picture(3), picture(13))]
+
+
+def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected):
+        assert (one.missing, one.model, one.sets.keys()) == (other.missing, other.model, other.sets.keys())
+        assert list(one.probabilities) == list(other.probabilities)
+        for task, row in other.probabilities.items():
+            assert dict(one.probabilities[task]) == pytest.approx(dict(row), abs=TOLERANCE)

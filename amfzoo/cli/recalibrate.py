@@ -120,13 +120,11 @@ def run(args: argparse.Namespace) -> int:
         print("-: one patient has all the lesions, so there are no others to measure the new temperature on")
     if kept := [task.replace("_", " ") for task in network.tasks if task not in after]:
         print(f"too few lesions of known class, or all of one, so as before: {', '.join(kept)}")
-    least = least_for_sets(args.coverage)
-    for instead, why in (
-        (False, f"new ones need {least} lesions with every image"),
-        (True, "an operating point takes their place"),
-    ):
-        if names := [task.replace("_", " ") for task in lost if (task in config.operating_points) is instead]:
-            print(f"prediction sets dropped, which held for the old temperature: {', '.join(names)}; {why}")
+    dropped = "prediction sets dropped, which held for the old temperature"
+    if few := [task.replace("_", " ") for task in lost if task not in config.operating_points]:
+        print(f"{dropped}: {', '.join(few)}; new ones need {least_for_sets(args.coverage)} lesions with every image")
+    if replaced := [task.replace("_", " ") for task in lost if task in config.operating_points]:
+        print(f"{dropped}: {', '.join(replaced)}; an operating point takes their place")
     if not args.quiet:
         print(f"wrote {out}; use it as local-dir:{out}", file=sys.stderr)
     return exit_codes.OK

@@ -101,9 +101,9 @@ def write_summary(
 
     name, count = called(runs[0].model.config), len(runs)
     network = f"{MODEL_FOLDER}/, the mean of the weights of the {count} networks" if mean else "none: see the folds'"
-    chosen = (
-        "T" if config.keep == "last" else f"Each network chose its epoch by {config.metric} on these lesions, and t"
-    )
+    flattered = "the temperatures were fitted to all answers"
+    if config.keep == "best":
+        flattered = f"each network chose its epoch by {config.metric} on these lesions, and {flattered}"
     lines = [
         f"# {name} on {data}, {count} folds",
         "",
@@ -117,8 +117,8 @@ def write_summary(
         "",
         "## Cross-validation",
         "",
-        f"Every lesion is answered by the network that did not learn from it. {chosen}he temperatures were fitted to all answers, so the figures flatter a little. They are of this way of "
-        f"training, not of the mean of the {count} networks, which only lesions of a test split can judge.",
+        f"Every lesion is answered by the network that did not learn from it. {flattered[0].upper()}{flattered[1:]}, so the figures "
+        f"flatter a little. They are of this way of training, not of the mean of the {count} networks, which only lesions of a test split can judge.",
         "",
         *_table_of(metrics),
     ]

@@ -106,7 +106,7 @@ def finish(
         with exact_convolutions():  # as predictions are made, so that `amfzoo evaluate` finds the same figures
             logits = logits_of(network, valid, accelerator, size)
             scores[whole] = scores_of(logits, valid.targets)
-            if len(network.preprocess) == 2:
+            if whole == "both":
                 for branch, having in zip(BRANCHES, valid.has.unbind(1)):
                     alone = logits_of(network, valid, accelerator, size, only=branch)
                     scores[branch] = scores_of(alone, valid.targets, having)

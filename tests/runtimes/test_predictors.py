@@ -6,7 +6,6 @@ import copy
 import logging
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import warnings
@@ -17,17 +16,15 @@ import numpy as np
 import pytest
 import torch
 from networks import TASKS, build
-from runtime_case import PAIRS, needs, picture
+from runtime_case import PAIRS, TOLERANCE, assert_same, needs, picture
 
-from amfzoo import ConfigError, ImageError, Prediction, PredictionError, create_predictor, predict_stream
+from amfzoo import ConfigError, ImageError, PredictionError, create_predictor, predict_stream
 from amfzoo.images.quick import QuickPreprocess
 from amfzoo.inference.batch import calibrated
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.runtimes import RUNTIMES, export_model, openvino_runtime
 from amfzoo.runtimes.openvino_runtime import OpenVinoRuntime
 from amfzoo.runtimes.parity import picture_batch
-
-TOLERANCE = 1e-3
 
 
 @pytest.fixture(params=["torch", "onnx", "openvino"])
@@ -39,15 +36,6 @@ def runtime(request):
 def probabilities(model, batch):
     logits = torch_logits(model, batch) if isinstance(model, torch.nn.Module) else model.logits(batch)
     return calibrated(logits, model.config.temperatures)
-
-
-def assert_same(found: list[Prediction], expected: list[Prediction]) -> None:
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected):
-        assert (one.missing, one.model, one.sets.keys()) == (other.missing, other.model, other.sets.keys())
-        assert list(one.probabilities) == list(other.probabilities)
-        for task, row in other.probabilities.items():
-            assert dict(one.probabilities[task]) == pytest.approx(dict(row), abs=TOLERANCE)
 
 
 # -------------------------------------------------------------------- equality
@@ -137,14 +125,6 @@ def test_a_network_of_one_branch():
         predictor.predict(clinical=picture(1))
 
 
-# ------------------------------------------------------------- settings of torch
-
-
-def test_channels_last_is_exact(tiny):
-    predictor = create_predictor(tiny, "torch", channels_last=True)
-    assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
-
-
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 def test_bf16_says_how_much_it_changes(name, tiny):
     needs(name)
@@ -158,23 +138,6 @@ def test_pictures_are_resized_quickly_below_fp32_alone(tiny):
     assert exact.preprocess == tiny.preprocess
     for branch, preprocess in quick.preprocess.items():
         assert isinstance(preprocess, QuickPreprocess) and preprocess.to_dict() == tiny.preprocess[branch].to_dict()
-
-
-@pytest.mark.slow
-def test_compiled(tiny):
-    if shutil.which("c++") is None:
-        pytest.skip("needs a C++ compiler")
-    torch.compiler.reset()
-    predictor = create_predictor(tiny, "torch", compile=True)
-    assert_same(predictor.predict(*map(list, zip(*PAIRS))), tiny.predict(*map(list, zip(*PAIRS))))
-    pairs = [PAIRS[0]] * 20
-    for count in (1, 3, 20):
-        predictor.predict(*map(list, zip(*pairs[:count])), batch_size=20)
-    with torch.compiler.set_stance("fail_on_recompile"):  # a graph for one pair, for several, for many
-        for count in (1, 5, 18):
-            found = predictor.predict(*map(list, zip(*pairs[:count])), batch_size=20)
-            assert_same(found, tiny.predict(*map(list, zip(*pairs[:count]))))
-        assert_same([predictor.predict(PAIRS[0][0])], [tiny.predict(PAIRS[0][0])])
 
 
 @pytest.mark.parametrize("wrapped", [lambda model: torch.compile(model, backend="eager"), torch.nn.Sequential])
