@@ -75,9 +75,9 @@ def refit(model: PairNetwork, lesions: Sequence[Lesion], strengths: Mapping[str,
 
 
 @torch.no_grad()
-def features(model: PairNetwork, lesions: Sequence[Lesion]) -> np.ndarray:
-    """(views, N, num_features) float32: what the heads read of lesions seen from several sides, the upright one first."""
-    views = Augmented(model).views[::2]
+def features(model: PairNetwork, lesions: Sequence[Lesion], sides: int = 4) -> np.ndarray:
+    """(sides, N, num_features) float32: what the heads read of lesions seen from up to four sides, the upright one first."""
+    views = Augmented(model).views[::2][:sides]
     found = []
     for some in batched(iter(lesions), BATCH):
         images = [{name: lesion.images.get(name) for name in model.preprocess} for lesion in some]

@@ -60,7 +60,7 @@ def class_weights(targets: Targets, tasks: Mapping[str, tuple[str, ...]], rule: 
         task -> (C,) float32.
 
     Raises:
-        ConfigError: the rule names a task or class that there is not.
+        ConfigError: the rule names a task or class that there is not, or leaves no class of a task any weight.
     """
     if isinstance(rule, Mapping):
         return _given(tasks, rule)
@@ -93,6 +93,11 @@ def _given(tasks: Mapping[str, tuple[str, ...]], rule: Mapping[str, Mapping[str,
             raise ConfigError(
                 f"training setting class_weights: the task {task!r} has no class {wrong[0]!r} in the labels of the data; it has "
                 f"{listed(tasks[task])}{_of_yaml(wrong[0])}"
+            )
+        if not any(named.get(name, 1.0) for name in tasks[task]):
+            raise ConfigError(
+                f"training setting class_weights: all classes of {task!r} weigh 0, so nothing would be learned of it; if that is "
+                f"meant, say task_weights={{{task}: 0}}"
             )
     return {
         task: torch.tensor([float(rule.get(task, {}).get(name, 1.0)) for name in classes])

@@ -127,6 +127,9 @@ def test_class_weights_follow_frequencies_and_ignore_unknown_labels():
         class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": {"z": 3.0}})
     with pytest.raises(ConfigError, match="no task 'u'; it has t$"):
         class_weights({"t": masks}, {"t": tuple("abcd")}, {"u": {"a": 3.0}})
+    with pytest.raises(ConfigError, match=r"all classes of 't' weigh 0, .* say task_weights=\{t: 0\}$"):
+        class_weights({"t": masks}, {"t": tuple("abcd")}, {"t": dict.fromkeys("abcd", 0.0)})
+    assert class_weights({"t": masks}, {"t": tuple("ab")}, {"t": {"a": 0.0}})["t"].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(("names", "right"), [("{yes: 3, no: 1}", False), ("{'yes': 3, 'no': 1}", True)])
