@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ LABELLED = (
 _COLUMNS = {name: name for name in ("clinical", "dermoscopy", "id", "patient")} | {"split": "split_column"}
 TABLE_COLUMNS = tuple(_COLUMNS.values())  # names of the arguments
 _FLAGS = {"labels": "label", "split": "split-column"}
+# the column's name may hold colons, and carry classes in brackets; so may the classes' names, but for the first one's
+_CLASSES = re.compile(r"(?P<column>([^|\[]|\[[^\]]*\])*):(?P<classes>[^|:]*\|.*)")
 _MORE = {"clinical": " image", "dermoscopy": " image", "id": "; '' numbers the rows"}
 
 
@@ -107,9 +110,7 @@ def lesions_of(args: argparse.Namespace) -> LesionSet:
 
 def _label(text: str) -> tuple[str, str | tuple[str, list[str]]]:
     task, equals, rest = text.partition("=")
-    column, colon, classes = rest.rpartition(":")
     if not (equals and task and rest):
         raise ConfigError(f"--label {text}: write TASK=COLUMN, or TASK=COLUMN:CLASS|CLASS")
-    if colon and "|" in classes:  # a column's name may hold a colon
-        return task, (column, classes.split("|"))
-    return task, rest
+    found = _CLASSES.fullmatch(rest)
+    return task, (found["column"], found["classes"].split("|")) if found else rest

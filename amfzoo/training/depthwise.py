@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 class StridedDepthwiseInSingle(TorchFunctionMode):
     """Within it, `conv2d` of CPU tensors with groups and a stride computes in float32 and gives what autocast would.
 
-    The gradient follows the forward pass, so backward need not run within it.
+    The gradient follows the forward pass, so backward need not run within it; with gradient checkpointing, which computes
+    convolutions anew there, outside of it, it must not be used: the types would differ.
     """
 
     def __torch_function__(

@@ -182,8 +182,8 @@ class Trainer:
 
         images = seen(part)
         here = present[positions].to(device)
-        low = device.type == "cpu" and self.config.precision != "no"
-        with StridedDepthwiseInSingle() if low else nullcontext():  # it looks at every call of torch
+        single = device.type == "cpu" and self.config.precision != "no" and not self.config.grad_checkpointing
+        with StridedDepthwiseInSingle() if single else nullcontext():  # it looks at every call of torch; see there
             logits = self.model(*images, here, auxiliary=bool(self.network.auxiliary))
 
         def loss(rows: Tensor | None, shares: dict[str, Tensor] | None) -> Tensor:

@@ -51,6 +51,14 @@ def test_check_of_clean_data(table, capsys):
     assert [line.split() for line in out.splitlines() if line.startswith(("nv", "mel"))] == [["nv", "6"], ["mel", "4"]]
 
 
+@pytest.mark.parametrize("column", ["dx", "dx: final [mm]", "dx [nv|BCC: nodular]"])
+def test_columns_and_classes_that_are_named_may_hold_colons(tmp_path, capsys, column):
+    path = tmp_path / "mine.csv"
+    path.write_text(f"id,dermoscopy,{column}\nA,none.png,nv\nB,none.png,BCC: nodular\n")
+    run("check", path, "--label", f"finding={column}:nv|BCC: nodular", "--json", "--workers", 1)
+    assert json.loads(capsys.readouterr().out)["counts"]["finding"]["all"]["BCC: nodular"] == 1
+
+
 def test_check_as_json_exits_with_1_on_faults(table, capsys, tmp_path):
     bad = tmp_path / "bad.csv"
     bad.write_text("id,dermoscopy,diagnosis [nv|mel]\nA,none.png,nv\nB,,mell\n")

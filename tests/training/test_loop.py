@@ -113,6 +113,11 @@ def test_the_first_step_has_the_full_clipped_gradient_and_leaves_a_checkpoint_in
     assert trainer.averaged is trainer.network and not trainer.network.training
 
 
+def test_activations_are_computed_anew_in_bf16_as_they_were(lesions, tmp_path):
+    trainer = trainer_of(lesions, tmp_path, precision="bf16", grad_checkpointing=True, epochs=1, batch_size=16)
+    assert 0 < trainer.run_epoch() < 10
+
+
 def weights_of(network) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 
