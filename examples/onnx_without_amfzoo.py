@@ -30,6 +30,10 @@ def network_input(path: str, size, mean, std, fit, filter, border) -> np.ndarray
     """One image file as (3, height, width) float32; the settings are those of model.json."""
     height, width = size
     image = Image.open(path)
+    if image.mode.startswith(("I", "F")):  # Pillow would make all above 255 white
+        raise ValueError(
+            f"{path}: more than 8 bits a channel; save the picture with 8, or read it with amfzoo.read_image"
+        )
     if filter != "nearest":  # large JPEGs at reduced scale, as the model reads them
         needed = [3 * math.ceil(side / (1 - 2 * border)) for side in (width, height)]
         image.draft(None, tuple(needed[::-1] if image.getexif().get(ORIENTATION, 1) >= 5 else needed))

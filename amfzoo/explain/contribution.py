@@ -10,6 +10,7 @@ from ..errors import AmfzooError, PredictionError
 from ..images.source import encoded_bytes, is_encoded, source_name
 from ..inference import Prediction, predict_stream
 from ..inference.batch import BRANCHES
+from ..inference.predictor import check_model
 from ..labels import DIAGNOSIS
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def modality_contribution(
     Raises:
         ImageError, PredictionError: as of `PairNetwork.predict`.
     """
+    check_model(model)
     images = dict(zip(BRANCHES, map(reusable, (clinical, dermoscopy))))
     given = [name for name in model.preprocess if images[name] is not None]
     left_out = given if len(given) > 1 else []

@@ -90,7 +90,8 @@ def _wrong_type(source: object) -> str:
         return "there is no image; pass a path, bytes, a PIL image or a uint8 array"
     if isinstance(source, (list, tuple)):
         return "a sequence is not an image; pass one image at a time"
-    if type(source).__module__.split(".")[0] == "torch":
+    # also a subclass of another package, such as torchvision's
+    if any(kind.__module__.split(".")[0] == "torch" for kind in type(source).__mro__):
         return "a tensor is not read here; pass a uint8 array (H, W, 3), for example tensor.permute(1, 2, 0).numpy()"
     if isinstance(source, Iterable):
         return f"a {type(source).__name__} is not an image; of many images pass a list, or `predict_stream` pairs"

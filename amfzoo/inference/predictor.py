@@ -108,12 +108,22 @@ def predict_stream(
 
 def _checked(model: Model, batch_size: int | None, workers: int | None, errors: str) -> int:
     """The batch size; PredictionError for a wrong setting."""
+    check_model(model)
     batch_size = usual_batch_size(model) if batch_size is None else batch_size
     checked_count("batch_size", batch_size)
     checked_count("workers", 1 if workers is None else workers)
     if errors not in ("raise", "return"):
         raise PredictionError(f'errors must be "raise" or "return", got {errors!r}')
     return int(batch_size)
+
+
+def check_model(model: Model) -> None:
+    """PredictionError for what answers no pairs, such as the name of a model."""
+    if not hasattr(model, "preprocess"):
+        raise PredictionError(
+            f"{model!r:.200} is no model that answers: give the network or the predictor itself, e.g. "
+            "create_model(name, pretrained=True)"
+        )
 
 
 def _taken_over(pair: Any) -> Any:

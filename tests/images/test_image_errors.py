@@ -296,3 +296,13 @@ def test_interrupts_and_lack_of_memory_pass_through():
     for error in (KeyboardInterrupt, MemoryError):
         with pytest.raises(error):
             read_image(Failing(error()))
+
+
+def test_a_tensor_is_called_one_whatever_its_class():
+    torch = pytest.importorskip("torch")
+
+    class Image(torch.Tensor):  # as torchvision.tv_tensors has
+        pass
+
+    for source in (torch.zeros(3, 20, 20), torch.zeros(3, 20, 20).as_subclass(Image)):
+        _fails(source, "a tensor is not read here", "permute(1, 2, 0)")

@@ -13,6 +13,7 @@ from predictor_case import close, picture, pictures, trained
 
 from amfzoo import ImageError, Prediction, PredictionError, predict_stream
 from amfzoo.data.synthetic import draw_pair, random_findings
+from amfzoo.explain import modality_contribution
 from amfzoo.guards.drawings import draw_other
 
 
@@ -178,3 +179,9 @@ def test_pairs_before_a_failing_one_are_answered(model, errors):
     assert len([next(answers) for _ in range(7)]) == 7
     with pytest.raises(OSError, match="the database went away"):
         next(answers)
+
+
+@pytest.mark.parametrize("ask", [predict_stream, lambda name, pairs: modality_contribution(name, *pairs[0])])
+def test_a_name_is_no_model(ask):
+    with pytest.raises(PredictionError, match=r"'amf_small' is no model that answers: .* create_model"):
+        ask("amf_small", [pictures(2)])

@@ -306,6 +306,16 @@ def test_example_reads_large_photographs_at_the_scale_that_the_package_does(exam
     assert reduced == (filter != "nearest")  # else the scale would not be tried
 
 
+def test_example_refuses_sixteen_bits(example, tmp_path):
+    """Pillow makes all levels above 255 white, so the answer would be that to a white picture."""
+    from amfzoo import Preprocess
+
+    path = tmp_path / "gray.png"
+    Image.fromarray(np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64)).save(path)
+    with pytest.raises(ValueError, match=r"gray.png: more than 8 bits"):
+        example.network_input(str(path), **Preprocess().to_dict())
+
+
 @pytest.mark.parametrize("option", [("--pairs", "5"), ("--label", "a=b"), ("--id", ""), ("--splits", "split.csv")])
 def test_what_is_said_of_calibration_images_needs_some(option, tmp_path, capsys):
     assert main(["export", "amf_small", "--format", "onnx", "--out", str(tmp_path / "out"), *option]) == 2
