@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         cases = Cases.read(path)
         found = [ranking(cases, args.task, args.name, args.like, share) for share in SHARES]
         rows.append((path, found[0][1], *(f"{value:.3f}" for value, _ in found)))
+    if len(rows) > 1:
+        means = [sum(float(row[column]) for row in rows) / len(rows) for column in range(2, 2 + len(SHARES))]
+        rows.append((f"mean of {len(rows)}", "", *(f"{value:.3f}" for value in means)))
     print(table(("table", f"cases of {args.name}", *(f"{share:g}" for share in SHARES)), rows))
 
 

@@ -48,6 +48,16 @@ def test_the_table_has_a_row_for_each_file(cases, tmp_path, capsys):
     assert float(cells[5]) == pytest.approx(ranking(cases, "diagnosis", "MAL_OTH", ("MEL", "BCC"), 0.75)[0], abs=6e-4)
 
 
+def test_several_tables_have_a_mean(cases, tmp_path, capsys):
+    cases.write(tmp_path / "a.csv")
+    cases.select(np.arange(40) < 25).write(tmp_path / "b.csv")
+    main([*(str(tmp_path / name) for name in ("a.csv", "b.csv")), "--class", "MAL_OTH", "--like", "MEL"])
+    *_, one, other, mean = ([cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines())
+    assert mean[1] == "mean of 2" and one != other
+    for column in range(3, 8):
+        assert float(mean[column]) == pytest.approx((float(one[column]) + float(other[column])) / 2, abs=6e-4)
+
+
 def test_a_class_that_is_not_there_is_named(cases):
     with pytest.raises(ConfigError, match="diagnosis has no class 'SCCKA'"):
         ranking(cases, "diagnosis", "MAL_OTH", ("SCCKA",), 0.5)
