@@ -20,7 +20,7 @@ from .errors import ConfigError, UnknownModelError, WeightsError
 from .folder import check_folder
 from .folder_check import OutOfReachError, missing_folder
 from .hub_examples import fetch_examples
-from .hub_fetch import Place, cached_folder, evict, fetch, is_offline, remember, server_name
+from .hub_fetch import Place, cached_folder, download_card, evict, fetch, is_offline, remember, server_name
 from .hub_push import push
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord, Manifest, WeightsRecord, load_manifest
 
@@ -103,6 +103,7 @@ def download(
     found = resolve(name, cache_dir=cache_dir, local_files_only=local_files_only, token=token, manifest=manifest)
     check_folder(found.folder, expect=found.expect)
     if found.place is not None and not found.place.offline:
+        download_card(found.place, found.folder.name)  # a download that was killed may have left it out
         fetch_examples(found.place, found.folder)  # for `amfzoo verify`
     return found.folder
 

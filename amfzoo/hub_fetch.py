@@ -132,8 +132,8 @@ def fetch(place: Place) -> Path:
             raise
         _log.warning("%s; using the cached commit %s", error, folder.name)
         return folder
-    if fresh and CARD_FILE not in place.files:
-        _download_card(place, commit)
+    if fresh:
+        download_card(place, commit)
     return config.parent
 
 
@@ -183,7 +183,12 @@ def download_file(place: Place, file: str, commit: str) -> Path:
         raise explain(error, place.failure(file)) from error
 
 
-def _download_card(place: Place, commit: str) -> None:
+def download_card(place: Place, commit: str) -> None:
+    """Bring the card of a commit into the cache, if it is not there and there may be one; no error if it does not come."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if try_to_load_from_cache(place.repo, CARD_FILE, cache_dir=place.cache_dir, revision=commit) is not None:
+        return  # it is there, or known not to exist
     try:
         with _limited(_CARD_PATIENCE):
             _from_client(place, CARD_FILE, commit)

@@ -64,6 +64,17 @@ def test_golden_outputs_come_with_an_explicit_download(server, tmp_path):
     assert all((found / "example" / name).read_bytes() == golden[name] for name in ("golden.json", "c.jpg"))
 
 
+def test_an_explicit_download_brings_the_card_that_a_killed_one_left_out(server, folder):
+    commit = published(server, folder)
+    card = hub.resolve(pinned(commit)).folder / "README.md"
+    card.unlink()
+    hub.download(pinned(commit))
+    assert card.read_bytes() == (folder / "README.md").read_bytes()
+    server.requests.clear()
+    hub.download(pinned(commit))
+    assert server.requests == []
+
+
 # --- revisions
 
 

@@ -144,7 +144,8 @@ def _split(args: argparse.Namespace) -> int:
     lesions = make_split(lesions, args.valid, args.test, args.seed, stratify, args.folds, args.fold, copies)
     write_split(lesions, args.out, overwrite=args.overwrite)
     print(f"{args.out}: " + ", ".join(f"{name} {len(lesions.split(name))}" for name in SPLITS))
-    shares = {"valid": args.valid if args.folds is None else 1 / args.folds, "test": args.test}
+    valid = args.valid if args.folds is None else (1 - args.test) / args.folds
+    shares = {"train": 1 - valid - args.test, "valid": valid, "test": args.test}
     if note := empty_parts(lesions, shares):
         print(f"note: {note}", file=sys.stderr)
     return exit_codes.OK

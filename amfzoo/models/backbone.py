@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -16,6 +16,7 @@ from timm.models.regnet import RegNet
 from timm.models.repghost import RepGhostNet
 from timm.models.rexnet import RexNet
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ConfigError
 
@@ -94,10 +95,14 @@ class Backbone(nn.Module):
         self._indices = indices
         self._whole = whole  # then it ends in its own final map; a cut one in the last intermediate
         self._nhwc = getattr(body, "output_fmt", "NCHW") == "NHWC"
+        self._momenta: dict[str, float | None] = {}  # of each batch normalisation, with gradient checkpointing
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) -> one (B, C, H / stride, W / stride) map per stride."""
+        self._set_momenta(self._momenta)
         final, maps = self.body.forward_intermediates(image, indices=self._indices, output_fmt="NCHW")
+        # the backward pass computes these layers anew, and would count the batch in their statistics a second time
+        self._set_momenta(dict.fromkeys(self._momenta, 0.0))
         if self._whole:
             maps[-1] = self._as_map(final, *maps[-1].shape[2:])
         return maps
@@ -124,6 +129,13 @@ class Backbone(nn.Module):
                 raise ConfigError(
                     f"backbone {self.name!r} has no gradient checkpointing in timm: set grad_checkpointing to false"
                 ) from error
+        self._set_momenta(self._momenta)
+        norms = {name: one for name, one in self.named_modules() if isinstance(one, _BatchNorm)} if on else {}
+        self._momenta = {name: norm.momentum for name, norm in norms.items()}
+
+    def _set_momenta(self, momenta: Mapping[str, float | None]) -> None:
+        for name, value in momenta.items():
+            self.get_submodule(name).momentum = value
 
     @property
     def native_size(self) -> tuple[int, int] | None:

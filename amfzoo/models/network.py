@@ -218,7 +218,7 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
             ConfigError: unknown part, or a branch that the network has not.
         """
         modules = self._parts()
-        unknown = sorted(set(parts) - set(modules))
+        unknown = sorted(str(part) for part in parts if part not in tuple(modules))  # lists too, which have no hash
         if unknown:
             raise ConfigError(f"cannot freeze {', '.join(unknown)}; this network has {', '.join(modules)}")
         self._frozen = set(parts)

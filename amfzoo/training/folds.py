@@ -33,7 +33,7 @@ from .own_start import refuse_own_start
 from .refusals import check_fold
 from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
-from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away
+from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away, tidy
 from .splits import folds_of, read_lesions
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ def _check_folder(folder: Path, folds: int, overwrite: bool) -> None:
         raise TrainingError(
             f"{folder} has more folds than {folds}; name another folder, or throw them away with overwrite"
         )
+    tidy(folder)
 
 
 def _throw_away(folder: Path, runs: Sequence[Path]) -> None:

@@ -62,7 +62,7 @@ def open_folder(
         WeightsError: its model folder holds other files, which would be lost.
     """
     if accelerator.is_main_process:
-        _tidy(folder)
+        tidy(folder)
     accelerator.wait_for_everyone()
     check_replaceable(folder / MODEL_FOLDER, overwrite=True)
     files = {entry.name for entry in folder.iterdir()} - {SHARED_CACHE, _LOCK}
@@ -113,7 +113,7 @@ def throw_away(folders: Iterable[Path]) -> None:
     with ExitStack() as stack:
         for folder in runs:
             _hold(folder, stack)
-            _tidy(folder)
+            tidy(folder)
             check_replaceable(folder / MODEL_FOLDER, overwrite=True)
         for folder in runs:
             clear(folder)
@@ -123,7 +123,7 @@ def throw_away(folders: Iterable[Path]) -> None:
             folder.rmdir()
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Put right what a run that was killed left half written."""
     recover(folder / MODEL_FOLDER)
     for left in folder.glob(f".{MODEL_FOLDER}.*.tmp"):

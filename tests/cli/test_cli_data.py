@@ -157,6 +157,15 @@ def test_split_can_keep_copies_together(table, tmp_path, capsys):
     assert parted() and not parted("--copies")
 
 
+@pytest.mark.parametrize("shares, note", [
+    (("--valid", 0.98), "no lesion has come to train (0.02): 10 lesions"),
+    (("--folds", 2, "--test", 0.98), "no lesion has come to train (0.01) and valid (0.01): 10 lesions"),
+])  # fmt: skip
+def test_a_split_that_leaves_nothing_to_train_on_is_said(table, tmp_path, capsys, shares, note):
+    assert run("split", table, *COLUMNS, *shares, "--out", tmp_path / "s.csv") == 0
+    assert f"note: {note}" in capsys.readouterr().err
+
+
 def test_folds(table, tmp_path, capsys):
     valid = []
     for fold in range(2):

@@ -216,3 +216,18 @@ def test_another_backbone_does_not_get_the_arguments_of_the_rows_own():
     assert other["dermoscopy_args"] == {} and other["dermoscopy_strides"] == (32,) == other["clinical_strides"]
     given = settings("amf_base", {"dermoscopy": "resnet18", "dermoscopy_args": {"a": 1}})
     assert given["dermoscopy_args"] == {"a": 1} and given["dermoscopy_strides"] == (32,)
+
+
+@pytest.mark.parametrize("off_again", [False, True])
+def test_checkpointing_counts_a_batch_once_in_the_statistics(off_again):
+    def statistics(on: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        backbone = Backbone("test_efficientnet").train()
+        backbone.set_grad_checkpointing(on)
+        for step in range(2):
+            if step and off_again:
+                backbone.set_grad_checkpointing(False)
+            backbone(torch.randn(2, 3, 64, 64))[-1].sum().backward()
+        return {name: values for name, values in backbone.named_buffers() if "running" in name}
+
+    torch.testing.assert_close(statistics(True), statistics(False))

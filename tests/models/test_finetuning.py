@@ -80,6 +80,10 @@ def test_freezing_what_is_not_there():
         build().freeze("clinic")
     with pytest.raises(ConfigError, match="cannot freeze clinical"):
         build(clinical=None).freeze("clinical")
+    with pytest.raises(
+        ConfigError, match="cannot freeze .'clinical', 'fusion'.; this network has"
+    ):  # a list in place of two names
+        build().freeze(["clinical", "fusion"])
 
 
 # ---------------------------------------------------------- optimiser groups
