@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     option("--seed", metavar="N", type=int, default=0, help="another one draws other lesions (default: 0)")
     option("--labels", metavar="FILE", help="table with Derm7pt's label columns, from whose rows labels are drawn")
     option("--every-row", action="store_true",
-           help="draw the rows of --labels one by one, with the splits of the index files beside it")  # fmt: skip
+           help="draw the rows of --labels one by one, with the splits of the index files beside it, if they are there")  # fmt: skip
     option("--layout", choices=("csv", "derm7pt"), default="csv",
            help="a plain table, or release_v0 as Derm7pt's publisher lays it out (default: csv)")  # fmt: skip
     option("--size", metavar="WxH", type=_size, default=(256, 192), help="of each picture in pixels (default: 256x192)")

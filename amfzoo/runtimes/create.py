@@ -35,7 +35,6 @@ logger = logging.getLogger("amfzoo")
 # fastest first, as `amfzoo benchmark` finds them; torch runs everywhere
 RUNTIMES: dict[str, type[Runtime]] = {r.name: r for r in (OpenVinoRuntime, OnnxRuntime, TorchRuntime)}
 AUTO = "auto"
-_FEW_PAIRS = 32  # figures of released weights are with 96
 _CHECKED = (3,)  # rows: a whole pair, and one without each image
 
 
@@ -98,12 +97,6 @@ def create_predictor(
             calibration = list(calibration)
         except TypeError as error:
             raise ConfigError(f"calibration: pairs of images or a folder, not {calibration!r:.200}") from error
-        if len(calibration) < _FEW_PAIRS:
-            logger.warning(
-                "int8 is calibrated on %d pairs; give %d or more, since the answers depend on them",
-                len(calibration),
-                _FEW_PAIRS,
-            )
     precision = precision or (AUTO if runtime == AUTO else "fp32")
     _check_options(runtime, precision, calibration, torch_only=bool(channels_last) or compile or cuda_graphs)
     network = copied_or_created(model, local_files_only=local_files_only, cache_dir=cache_dir, token=token)

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 
     Calibration = Iterable[Pair] | str | os.PathLike[str]
 
+logger = logging.getLogger("amfzoo")
 GRAPH_FILE = "model.onnx"
+_FEW_PAIRS = 32  # figures of released weights are with 96
 _FLOAT_SHARE = 0.3  # of each backbone's convolutions, from the image on
 _PERCENTILE = 99.99  # of an activation's values that its 8 bits span
 _STEP = 2  # pairs whose activations, hundreds of megabytes, are held at a time
@@ -65,9 +67,20 @@ def int8_graph(network: PairNetwork, calibration: Calibration) -> bytes:
     pairs = list(calibration)
     if not pairs:
         raise ConfigError("int8 is calibrated on real images, and no pair is given")
+    if len(pairs) < _FEW_PAIRS:
+        logger.warning(
+            "int8 is calibrated on %d pairs; give %d or more, since the answers depend on them", len(pairs), _FEW_PAIRS
+        )
     reader = _Reader(pairs, network.preprocess)
     for index in range(len(reader)):  # what cannot be read is said now, not after the graph is made
         reader.batch(index)
+    for name in network.preprocess:
+        if all(pair[BRANCHES.index(name)] is None for pair in pairs):
+            logger.warning(
+                "int8 is calibrated without a %s image, so answers to such images change more than on these pairs; "
+                "give some if it will see them",
+                name,
+            )
     graph = cached_onnx_graph(network)
     with making, tempfile.TemporaryDirectory(prefix="amfzoo-int8-") as folder, _quiet():
         try:

@@ -155,6 +155,15 @@ def test_few_pairs_are_told_of_and_a_pair_of_nothing_is_refused(tiny, caplog):
     assert "int8 is calibrated on 1 pairs" in caplog.text
 
 
+def test_an_export_tells_of_few_pairs_and_of_an_image_that_all_lack(tiny, tmp_path, monkeypatch, caplog):
+    needs("onnx", "int8")
+    monkeypatch.setattr("amfzoo.runtimes.int8._quantised", lambda *_: pytest.fail("enough"))
+    with pytest.raises(pytest.fail.Exception):
+        export_model(tiny, "int8", tmp_path / "model", calibration=[(picture(0), None)])
+    pairs, images = (record.getMessage() for record in caplog.records)
+    assert "int8 is calibrated on 1 pairs" in pairs and "without a dermoscopy image" in images
+
+
 def test_what_the_quantiser_says_is_kept_back_and_logging_is_as_before():
     root = logging.getLogger()
     before = root.level, list(root.handlers)

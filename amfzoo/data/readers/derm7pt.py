@@ -22,6 +22,7 @@ from .tables import Row, Table, read_table
 # Many pictures have a black frame. The authors cut 25 pixels a side of 768 x 512;
 # `Preprocess.border` is one fraction for both axes, so it is what 25 of 512 asks for.
 BORDER = 0.05
+INDEX_FILE = "{}_indexes.csv"
 _IMAGES = ("clinic", "derm")
 
 
@@ -51,7 +52,7 @@ def read_derm7pt(root: str | os.PathLike[str], *, lenient: bool = False) -> Lesi
     columns = plan(table, {task: task for task in DERM7PT.tasks}, DERM7PT)
     ids = [str(number) for number in range(1, len(table.rows) + 1)]
     labels, tasks = read_labels(table, columns, log, ids)
-    splits = _splits(folder / "meta", len(table.rows))
+    splits = index_splits(folder / "meta", len(table.rows))
     images = CaseBlindFolder(folder / "images")
     lesions = [
         Lesion(
@@ -85,11 +86,11 @@ def _check_order(table: Table) -> None:
             )
 
 
-def _splits(meta: Path, rows: int) -> dict[int, str]:
-    """Row number, from 0 -> split."""
+def index_splits(meta: Path, rows: int) -> dict[int, str]:
+    """Row number, from 0 -> split, of the index files in a folder, which belong to a table of so many rows."""
     found: dict[int, str] = {}
     for split in SPLITS:
-        table = read_table(first_file(meta, [f"{split}_indexes.csv"], "derm7pt"), FaultLog())
+        table = read_table(first_file(meta, [INDEX_FILE.format(split)], "derm7pt"), FaultLog())
         column = table.column("indexes", "the row numbers")
         for row in table.rows:
             text = row.cells[column]

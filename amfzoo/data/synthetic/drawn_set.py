@@ -14,6 +14,7 @@ from typing import Any
 
 from amfzoo.errors import ConfigError
 
+from ..readers.derm7pt import INDEX_FILE, index_splits
 from ..records import SPLITS
 from .case import Case, Files, write_case, write_whole
 from .label_statistics import Labels, bundled_counts, draw_from_counts, draw_from_table, read_label_table
@@ -69,7 +70,8 @@ def draw_set(
         What to read: the table, or release_v0.
 
     Raises:
-        ConfigError: a setting is wrong, `folder` holds something else, or cannot be written.
+        ConfigError: a setting is wrong, one of the index files is missing or cannot be read,
+            `folder` holds something else, or cannot be written.
     """
     rows = read_label_table(labels) if labels is not None else None
     count = _check(count, seed, rows, every_row, layout, valid, test)
@@ -79,7 +81,7 @@ def draw_set(
         "renderer": _RENDERER, "seed": seed, "size": list(size), "layout": layout, "valid": valid, "test": test,
         "every_row": every_row, "labels": "bundled" if labels is None else _digest(rows),
     }  # fmt: skip
-    splits = _given_splits(Path(labels).parent) if every_row and labels is not None else None
+    splits = _given_splits(Path(labels).expanduser().parent, len(rows)) if every_row and rows is not None else None
     prefix = "" if layout == "csv" else f"{RELEASE}/images/"
     cases = [(case, Files.of(case.number, prefix)) for case in _cases(count, settings, rows, splits)]
     try:
@@ -116,17 +118,11 @@ def _split(seed: int, valid: float, test: float) -> str:
     return "test" if place < test else "valid" if place < test + valid else "train"
 
 
-def _given_splits(meta: Path) -> dict[int, str] | None:
-    """Row, from 0 -> split, of the index files in a folder; None if they are not there."""
-    files = {split: meta / f"{split}_indexes.csv" for split in SPLITS}
-    if not all(file.is_file() for file in files.values()):
+def _given_splits(meta: Path, rows: int) -> dict[int, str] | None:
+    """Row, from 0 -> split, of the index files in a folder; None if there is none of them."""
+    if not any((meta / INDEX_FILE.format(split)).is_file() for split in SPLITS):
         return None
-    return {
-        int(text): split
-        for split, file in files.items()
-        for text in file.read_text(encoding="utf-8-sig").split()[1:]
-        if text.isdecimal()
-    }
+    return index_splits(meta, rows)
 
 
 def _drawn(tasks: Sequence[tuple], workers: int) -> Iterator[list[dict[str, str]]]:

@@ -139,3 +139,17 @@ def test_derm7pts_layout_with_the_rows_and_splits_of_a_table(tmp_path, table, ca
     assert lesions.lesions[0].labels["vascular_structures"] == "regular"
     assert all(path.is_file() for lesion in lesions for path in lesion.images.values())
     assert main(["data", "draw", "--out", str(tmp_path / "x"), "--size", "64"]) == exit_codes.USAGE
+
+
+def test_index_files_are_read_as_those_of_derm7pt_are(tmp_path, table):
+    meta = table("meta/meta.csv", [{DIAGNOSIS: "blue nevus", **dict.fromkeys(CHECKLIST, "absent")}] * 3)
+    for row, split in enumerate(("train", "valid")):
+        (meta.parent / f"{split}_indexes.csv").write_text(f",indexes\n0,{row}\n")  # as pandas writes them
+    with pytest.raises(ConfigError, match=r"meta has no test_indexes\.csv"):
+        draw_set(tmp_path / "set", labels=meta, every_row=True, **SMALL)
+    (meta.parent / "test_indexes.csv").write_text("indexes\n7\n")
+    with pytest.raises(ConfigError, match="'7' is not a row number from 0 to 2"):
+        draw_set(tmp_path / "set", labels=meta, every_row=True, **SMALL)
+    (meta.parent / "test_indexes.csv").write_text(",indexes\n0,2\n")
+    drawn = load_source(draw_set(tmp_path / "set", labels=meta, every_row=True, **SMALL))
+    assert [lesion.split for lesion in drawn] == ["train", "valid", "test"]
