@@ -21,7 +21,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from changed_run import save_changed
 from refit_heads import features
@@ -54,7 +53,10 @@ def main() -> None:
     model = PairNetwork.from_pretrained(args.run / "model").eval()
     lesions = read_split(load_source(args.data), args.run / "split.csv")
     held_out = lesions.split("valid")
-    pool(model, args.task, args.name, args.like, args.share)
+    try:
+        pool(model, args.task, args.name, args.like, args.share)
+    except ConfigError as error:
+        parser.error(str(error))
     set_bias(model, args.task, args.name, lesions.split("train").lesions, held_out.lesions)
     save_changed(model, held_out, args.run, args.out)
 

@@ -59,3 +59,16 @@ def test_what_it_cannot_do_is_said():
         SCRIPT["pool"](model(), "veil", "MAL_OTH", ("BCC",), 0.5)
     with pytest.raises(ConfigError, match="no training lesion is MAL_OTH"):
         SCRIPT["set_bias"](model(), "diagnosis", "MAL_OTH", [Lesion("0", None, Path("d.jpg"), {"diagnosis": "NV"})], ())
+
+
+def test_wrong_usage_is_said_without_a_traceback(tmp_path, monkeypatch, capsys):
+    model().save_pretrained(tmp_path / "model")
+    (tmp_path / "data.csv").write_text("clinical,dermoscopy,lesion_id\n,d.jpg,0\n")
+    (tmp_path / "d.jpg").write_bytes(b"")
+    (tmp_path / "split.csv").write_text("lesion_id,split\n0,valid\n")
+    usage = f"--run {tmp_path} --data {tmp_path / 'data.csv'} --out y --class MAL_OTH --like SCCKA --share".split()
+    for share, said in (("2", "--share 2 is not from 0 to 1"), ("0.5", "diagnosis has no class 'SCCKA'")):
+        monkeypatch.setattr(sys, "argv", [str(FILE), *usage, share])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(FILE), run_name="__main__")
+        assert ended.value.code == 2 and said in capsys.readouterr().err
