@@ -29,16 +29,13 @@ def ranking(cases: Cases, task: str, name: str, like: Sequence[str], share: floa
     Raises:
         ConfigError: the table has no such task or class, or no case of it.
     """
-    classes = cases.tasks.get(task, ())
-    if unknown := [wanted for wanted in (name, *like) if wanted not in classes]:
-        raise ConfigError(f"{task} has no class {unknown[0]!r}; it has {', '.join(classes) or 'none: no such task'}")
+    place, others = cases.class_index(task, name), [cases.class_index(task, other) for other in like]
     known = cases.known(task)
-    positive = cases.labels[task][known] == classes.index(name)
+    positive = cases.labels[task][known] == place
     if not positive.any():
         raise ConfigError(f"no case is {name}")
     logits = np.log(np.clip(cases.probabilities[task][known], 1e-12, None))
-    own, others = logits[:, classes.index(name)], logits[:, [classes.index(other) for other in like]].mean(1)
-    score = (1 - share) * own + share * others
+    score = (1 - share) * logits[:, place] + share * logits[:, others].mean(1)
     return float(roc_auc_score(positive, score)), int(positive.sum())
 
 

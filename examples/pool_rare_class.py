@@ -28,7 +28,7 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 
 from amfzoo import PairNetwork
-from amfzoo.data.records import Lesion
+from amfzoo.data.records import LesionSet
 from amfzoo.data.sources import load_source
 from amfzoo.data.split_file import read_split
 from amfzoo.errors import ConfigError
@@ -57,7 +57,7 @@ def main() -> None:
         pool(model, args.task, args.name, args.like, args.share)
     except ConfigError as error:
         parser.error(str(error))
-    set_bias(model, args.task, args.name, lesions.split("train").lesions, held_out.lesions)
+    set_bias(model, args.task, args.name, lesions.split("train"), held_out)
     save_changed(model, held_out, args.run, args.out)
 
 
@@ -76,12 +76,12 @@ def pool(model: PairNetwork, task: str, name: str, like: Sequence[str], share: f
             values[classes.index(name)].mul_(1 - share).add_(values[others].mean(0), alpha=share)
 
 
-def set_bias(model: PairNetwork, task: str, name: str, train: Sequence[Lesion], seen: Sequence[Lesion]) -> None:
+def set_bias(model: PairNetwork, task: str, name: str, train: LesionSet, seen: LesionSet) -> None:
     """Set the bias of a class, in place, so that its mean probability for `seen` is its share of the labels of `train`."""
-    known = [lesion.candidates(task)[0] for lesion in train if len(lesion.candidates(task)) == 1]
-    wanted, place = known.count(name) / max(1, len(known)), list(model.tasks[task]).index(name)
-    if not wanted:
+    counts, place = train.counts(task), list(model.tasks[task]).index(name)
+    if not counts.get(name):
         raise ConfigError(f"no training lesion is {name}, so how frequent it is is not known")
+    wanted = counts[name] / sum(counts.values())
     asked = [lesion for lesion in seen if lesion.candidates(task)]
     head = model.heads[task]
     with torch.no_grad():

@@ -11,7 +11,7 @@ import torch
 from cli_case import pictures
 from networks import build, settle
 
-from amfzoo.data.records import Lesion
+from amfzoo.data.records import Lesion, LesionSet
 from amfzoo.errors import ConfigError
 
 pytest.importorskip("scipy", reason="needs amfzoo[train]")
@@ -23,6 +23,10 @@ CLASSES = ("NV", "MEL", "BCC", "MAL_OTH")
 
 def model():
     return settle(build(tasks={"diagnosis": CLASSES, "streaks": ("absent", "present")}))
+
+
+def lesion_set(*lesions):
+    return LesionSet("drawn", lesions, {"diagnosis": CLASSES, "streaks": ("absent", "present")})
 
 
 def test_the_logit_is_a_share_of_its_own_and_of_the_mean_of_the_others_and_all_else_stays():
@@ -46,7 +50,7 @@ def test_the_class_is_as_probable_on_average_as_it_is_frequent(tmp_path):
     train.append(Lesion("one of two", None, None, {"diagnosis": ("MAL_OTH", "NV")}))
     network = model()
     network.config = network.config.replace(temperatures={"diagnosis": 1.5})
-    SCRIPT["set_bias"](network, "diagnosis", "MAL_OTH", train, seen)
+    SCRIPT["set_bias"](network, "diagnosis", "MAL_OTH", lesion_set(*train), lesion_set(*seen))
     answers = [network.predict(lesion.clinical, lesion.dermoscopy, guards=False) for lesion in seen[:2]]
     mean = sum(answer.probabilities["diagnosis"]["MAL_OTH"] for answer in answers) / 2
     assert mean == pytest.approx(0.25, abs=1e-4)
@@ -58,7 +62,8 @@ def test_what_it_cannot_do_is_said():
     with pytest.raises(ConfigError, match="veil has no class 'MAL_OTH'; it has none: no such task"):
         SCRIPT["pool"](model(), "veil", "MAL_OTH", ("BCC",), 0.5)
     with pytest.raises(ConfigError, match="no training lesion is MAL_OTH"):
-        SCRIPT["set_bias"](model(), "diagnosis", "MAL_OTH", [Lesion("0", None, Path("d.jpg"), {"diagnosis": "NV"})], ())
+        none = lesion_set(Lesion("0", None, Path("d.jpg"), {"diagnosis": "NV"}))
+        SCRIPT["set_bias"](model(), "diagnosis", "MAL_OTH", none, lesion_set())
 
 
 def test_wrong_usage_is_said_without_a_traceback(tmp_path, monkeypatch, capsys):

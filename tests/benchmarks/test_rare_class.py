@@ -59,7 +59,7 @@ def test_several_tables_have_a_mean(cases, tmp_path, capsys):
 
 
 def test_a_class_that_is_not_there_is_named(cases):
-    with pytest.raises(ConfigError, match="diagnosis has no class 'SCCKA'"):
+    with pytest.raises(ConfigError, match="task 'diagnosis' has no class 'SCCKA'; it has"):
         ranking(cases, "diagnosis", "MAL_OTH", ("SCCKA",), 0.5)
     none = cases.select(cases.labels["diagnosis"] != 3)
     with pytest.raises(ConfigError, match="no case is MAL_OTH"):
