@@ -4,16 +4,70 @@ from __future__ import annotations
 
 import errno
 import filecmp
+import hashlib
 import os
+import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 # of an OSError: the disk, what the user may have of it, or what a file may have
 NO_ROOM = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
 # what a FileExistsError of `replacing` means
 ANOTHER = "is there already with other content, and is left as it is; name another file, or allow overwriting"
+FILE, FOLDER = "partial", "tmp"  # what names of `beside` end in
+_BESIDE = re.compile(
+    rf"\..+\.(?P<machine>[0-9a-f]{{6}})-(?P<process>[1-9][0-9]{{,8}})-[0-9a-f]{{6}}\.(?:{FILE}|{FOLDER})", re.DOTALL
+)
+_looked_at: set[str] = set()  # folders, by `replacing`
+
+
+def beside(path: Path, ending: str) -> Path:
+    """A hidden name beside `path` for what shall take its place; it says which process of which machine writes there."""
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:6]}.{ending}")
+
+
+def remove_left(folder: Path, held: str | None = None) -> None:
+    """Remove what killed processes of this machine left in a folder under names of `beside`, as far as it can be.
+
+    Args:
+        held: a pattern of names that nobody else can be writing; all that fit go, from whatever machine they are.
+    """
+    with suppress(OSError):
+        for left in list(os.scandir(folder)):
+            if fnmatchcase(left.name, held) if held else _is_dead(left.name):
+                if left.is_dir(follow_symlinks=False):
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    with suppress(OSError):
+                        os.unlink(left)
+
+
+def _is_dead(name: str) -> bool:
+    found = _BESIDE.fullmatch(name)
+    if not found or found["machine"] != _machine() or os.name == "nt":  # where asking would end the process
+        return False
+    try:
+        os.kill(int(found["process"]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # somebody else's
+        pass
+    return False
+
+
+@lru_cache
+def _machine() -> str:
+    """Tells the machines apart that may share a disk, and containers, in which process ids are others."""
+    import socket
+
+    processes = "/proc/self/ns/pid"
+    inside = os.readlink(processes) if os.path.islink(processes) else ""
+    return hashlib.sha256(f"{socket.gethostname()} {inside}".encode()).hexdigest()[:6]
 
 
 @contextmanager
@@ -28,7 +82,10 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         FileExistsError: it does not, and is left as it is.
     """
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
+        _looked_at.add(folder)
+        remove_left(path.parent)
+    partial = beside(path, FILE)
     try:
         yield partial
         if not overwrite and path.exists() and not filecmp.cmp(partial, path, shallow=False):

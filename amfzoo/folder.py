@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checks import is_plain_name
 from .errors import ConfigError, WeightsError
-from .files import NO_ROOM
+from .files import FOLDER, NO_ROOM, beside, remove_left
 from .folder_check import SCHEMA_VERSION, backup_of, check_folder, read_checked, read_config, sha256_of
 from .manifest import CONFIG_FILE, WEIGHTS_FILE, FileRecord
 
@@ -102,9 +101,8 @@ def write_folder(
     from safetensors import SafetensorError
 
     target = Path(folder).expanduser().resolve()
-    name = f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     stays = os.path.isdir(target) and must_stay(target)
-    temporary = target / name if stays else target.with_name(name)
+    temporary = work_folder(target, stays)
     try:
         if stays:
             _check_empty(target)
@@ -209,6 +207,14 @@ def _replace(temporary: Path, target: Path) -> None:
     shutil.rmtree(backup, ignore_errors=True)
 
 
+def work_folder(target: Path, stays: bool) -> Path:
+    """Where to make what becomes the folder `target`: beside it, or in it if it stays; not made yet, while what killed processes left
+    there is removed."""
+    work = beside(target / target.name if stays else target, FOLDER)
+    remove_left(work.parent)
+    return work
+
+
 def must_stay(folder: Path) -> bool:
     """Whether a folder is one that no other may take the place of."""
     try:
@@ -219,13 +225,11 @@ def must_stay(folder: Path) -> bool:
 
 
 def _check_empty(target: Path) -> None:
-    """Raise WeightsError unless a folder that stays has nothing in it but what a killed write of ours left."""
-    for left in target.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
-    if {child.name for child in target.iterdir()} - _NOBODYS:
+    """Raise WeightsError unless a folder that stays has nothing in it."""
+    if found := sorted({child.name for child in target.iterdir()} - _NOBODYS):
         raise WeightsError(
             f"{target} is the current folder, or a disk of its own, and cannot be replaced as a whole; name a folder in it, "
-            "or empty it."
+            f"or empty it ({', '.join(found[:5])})."
         )
 
 

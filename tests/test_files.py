@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from amfzoo.files import replacing
+from amfzoo import files
+from amfzoo.files import FILE, FOLDER, beside, remove_left, replacing
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-ISc", ""])
+    process.wait()
+    return process.pid
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path):
@@ -41,3 +54,26 @@ def test_where_nothing_may_be_overwritten_only_the_same_content_passes(tmp_path)
     with pytest.raises(FileExistsError, match=r"a\.txt"), replacing(file, overwrite=False) as partial:
         partial.write_text("other")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "first"
+
+
+def test_what_a_killed_process_left_goes_at_the_next_write_and_nothing_else(tmp_path, monkeypatch, dead):
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getpid", lambda: dead)
+        left = beside(tmp_path / "a.txt", FILE), beside(tmp_path / "model", FOLDER)
+        patched.setattr(files, "_machine", lambda: "abcdef")
+        stays = [beside(tmp_path / "a.txt", FILE), tmp_path / ".a.txt.0123.partial", tmp_path / ".mine.tmp"]
+    stays += [beside(tmp_path / "a.txt", FILE), beside(tmp_path / "model", FOLDER)]  # of this process, which lives
+    for path in (*left, *stays):
+        path.mkdir() if path.name.startswith(".model") else path.write_text("half")
+    (left[1] / "weights").write_text("half")
+    with replacing(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.txt", *stays}
+
+
+def test_who_holds_a_folder_removes_what_others_left_there_whoever_they_were(tmp_path):
+    for name in (".a.txt.0123.partial", beside(tmp_path / "a.txt", FILE).name, ".b.txt.0123.partial", "a.partial"):
+        (tmp_path / name).write_text("half")
+    remove_left(tmp_path, ".a.txt.*.partial")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.txt.0123.partial", "a.partial"]
+    remove_left(tmp_path / "no such folder")

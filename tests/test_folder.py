@@ -13,6 +13,7 @@ import torch
 from folder_case import CONFIG, STATE, edit_config, model, same, write  # noqa: F401
 
 from amfzoo.errors import ConfigError, WeightsError
+from amfzoo.files import FOLDER, beside
 from amfzoo.folder import read_folder, sha256_of
 from amfzoo.folder_check import backup_of
 
@@ -123,6 +124,28 @@ def test_an_error_leaves_the_current_folder_empty(tmp_path, monkeypatch):
     with pytest.raises(ConfigError):
         write(Path("."), config={"a": object()})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_write_left_does_not_keep_the_current_folder_from_being_filled(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "getpid", lambda: 999_999_999)
+        beside(tmp_path / tmp_path.name, FOLDER).mkdir()
+    live = beside(tmp_path / tmp_path.name, FOLDER)
+    live.mkdir()
+    with pytest.raises(WeightsError, match=f"empty it .{live.name}"):
+        write(Path("."))
+    assert list(tmp_path.iterdir()) == [live]
+    live.rmdir()
+    assert same(read_folder(write(Path("."))).state, STATE)
+
+
+def test_what_killed_writes_left_beside_a_model_goes_with_the_next(model, monkeypatch):
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "getpid", lambda: 999_999_999)
+        shutil.copytree(model, beside(model, FOLDER))
+    write(model, overwrite=True)
+    assert [path.name for path in model.parent.iterdir()] == ["model"]
 
 
 def test_permissions_are_the_users(tmp_path):

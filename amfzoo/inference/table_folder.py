@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..errors import TableError
-from ..files import replacing
+from ..files import FILE, remove_left, replacing
 from ..table_suffixes import PARQUET
 from . import table_parquet
 from .table import writing
@@ -63,11 +63,11 @@ class ShardFolder:
             )
         if before is not None and not overwrite:
             self._check_same(before, facts)
-            self._remove_partial()
+            remove_left(self.path, f".*.{FILE}")  # the caller is the only one at work here
             return before
         for file in (*self.path.glob("part-*.csv"), *self.path.glob(f"part-*{PARQUET}")):
             writing(file, file.unlink)
-        self._remove_partial()
+        remove_left(self.path, f".*.{FILE}")  # the caller is the only one at work here
         content = {
             "schema_version": SCHEMA_VERSION,
             "shard_rows": shard_rows,
@@ -157,11 +157,6 @@ class ShardFolder:
         with replacing(self.path / MANIFEST) as unfinished:
             unfinished.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    def _remove_partial(self) -> None:
-        """What killed runs left; the caller is the only one at work here."""
-        for file in self.path.glob(".*.partial"):
-            writing(file, partial(file.unlink, missing_ok=True))
-
 
 def names_folder(out: str | os.PathLike[str]) -> bool:
     """Whether answers go to a folder of shards: it ends in a slash, or is a folder."""
@@ -188,7 +183,7 @@ def check_folder(out: str | os.PathLike[str], source: Path) -> Path:
 
 
 def _temporary(file: Path) -> bool:
-    return file.name.endswith((".partial", ".lock"))
+    return file.name.endswith((f".{FILE}", ".lock"))
 
 
 def _short(value: Any) -> str:

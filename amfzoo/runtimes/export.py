@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import torch
 
 from ..errors import ConfigError, WeightsError
 from ..factory import copied_or_created
-from ..folder import flush, move_into, must_stay
+from ..folder import flush, move_into, must_stay, work_folder
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
 from ..models.network import PairNetwork
@@ -171,10 +170,10 @@ FORMATS: dict[str, Callable[[PairNetwork, Path, Any], Runtime]] = {
 def _new_folder(folder: Path) -> Iterator[Path]:
     """A folder beside `folder` that takes its name at the end, or vanishes after an error."""
     target = folder.expanduser().resolve()
+    stays = target.is_dir() and must_stay(target)
+    work = work_folder(target, stays)  # which a killed export may have kept from being empty
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise WeightsError(f"{target} exists already: name another folder, or remove it first")
-    name, stays = f".{target.name}.{uuid.uuid4().hex[:8]}.tmp", target.is_dir() and must_stay(target)
-    work = target / name if stays else target.with_name(name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.cases import MODES
-from ..files import alone
+from ..files import FOLDER, alone, remove_left
 from ..folder import check_replaceable, recover
 from . import report
 from .checkpoint import FILE, load_checkpoint
@@ -126,8 +126,7 @@ def throw_away(folders: Iterable[Path]) -> None:
 def tidy(folder: Path) -> None:
     """Put right what a run that was killed left half written."""
     recover(folder / MODEL_FOLDER)
-    for left in folder.glob(f".{MODEL_FOLDER}.*.tmp"):
-        shutil.rmtree(left, ignore_errors=True)
+    remove_left(folder, f".{MODEL_FOLDER}.*.{FOLDER}")
 
 
 def clear(folder: Path) -> None:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from amfzoo import ConfigError, UnknownModelError, WeightsError, create_model, e
 from amfzoo.cli import export as command
 from amfzoo.cli import main, predict
 from amfzoo.data import example_pair
+from amfzoo.files import FOLDER, beside
 from amfzoo.inference.sets import ConformalSets
 from amfzoo.runtimes import FORMATS, RUNTIMES, cache, export
 from amfzoo.runtimes.description import describe
@@ -112,6 +114,18 @@ def test_the_current_folder_is_filled_and_stays(tiny, tmp_path, monkeypatch):
     found = export_model(tiny, "torch-export", ".")
     assert Path.cwd() == tmp_path and {file.name for file in tmp_path.iterdir()} == {"model.pt2", "model.json"}
     assert set(found.files) == {"model.pt2", "model.json"}
+
+
+def test_what_a_killed_export_left_is_not_in_the_way(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(FORMATS, "torch-export", lambda network, folder, pairs: Wrong())
+    monkeypatch.setattr(export, "check", lambda *arguments: {1: 0.0})
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "getpid", lambda: 999_999_999)
+        beside(tmp_path / tmp_path.name, FOLDER).mkdir()
+        beside(tmp_path / "model", FOLDER).mkdir()
+    export_model(tiny, "torch-export", ".")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
 
 def test_a_folder_in_the_way(tiny, tmp_path):
