@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from amfzoo.errors import ConfigError
+from amfzoo.files import remove_left
 
 from ..readers.derm7pt import INDEX_FILE, index_splits
 from ..records import SPLITS
@@ -144,6 +145,7 @@ def _draw(task: tuple[Path, Case, Files, tuple[int, int]]) -> list[dict[str, str
 def _open(root: Path, settings: Mapping[str, Any], prefix: str) -> None:
     """Make the folders, or check that they hold a set of these settings."""
     file = root / SETTINGS_FILE
+    remove_left(root)  # of a call that was killed before it had written the settings
     if file.is_file():
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
@@ -158,9 +160,11 @@ def _open(root: Path, settings: Mapping[str, Any], prefix: str) -> None:
             raise ConfigError(f"{root} holds a set drawn with other settings: {'; '.join(other)}; name another folder")
     elif root.is_dir() and any(root.iterdir()):
         raise ConfigError(f"{root} is not empty and holds no drawn set; name another folder")
+    root.mkdir(parents=True, exist_ok=True)
+    # first, since by them the folder is known as a drawn set, with which the same call may go on
+    write_whole(file, (json.dumps(settings, indent=1) + "\n").encode())
     for name in (f"{prefix}clinical", f"{prefix}dermoscopy", "masks", *([f"{RELEASE}/meta"] if prefix else [])):
         (root / name).mkdir(parents=True, exist_ok=True)
-    write_whole(file, (json.dumps(settings, indent=1) + "\n").encode())
 
 
 def _digest(rows: Sequence[Labels] | None) -> str:

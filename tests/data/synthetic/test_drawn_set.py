@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from amfzoo.data.synthetic import draw_pair, draw_set, read_masks
 from amfzoo.data.synthetic import drawn_set as module
 from amfzoo.data.synthetic.truth import box, masks_png
 from amfzoo.errors import ConfigError, ImageError
+from amfzoo.files import FILE, beside
 from amfzoo.labels import CHECKLIST, DERM7PT, DIAGNOSIS
 
 SMALL = {"size": (64, 48), "workers": 1}
@@ -67,6 +70,21 @@ def test_masks_survive_the_file(tmp_path):
     pair.clinical.save(tmp_path / "photo.png")
     with pytest.raises(ImageError, match="8 bits"):
         read_masks(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("layout", ["csv", "derm7pt"])
+def test_a_set_that_could_not_even_begin_is_begun_by_the_same_call(tmp_path, monkeypatch, layout):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_whole", full)
+        with pytest.raises(ConfigError, match="the same call goes on"):
+            draw_set(tmp_path, 1, layout=layout, **SMALL)
+        patched.setattr(os, "getpid", lambda: 999_999_999)
+        beside(tmp_path / module.SETTINGS_FILE, FILE).write_text("{")  # a kill in the middle leaves this
+    monkeypatch.setattr(module, "_drawn", lambda tasks, workers: iter([[]]))
+    assert draw_set(tmp_path, 1, layout=layout, **SMALL).exists()
 
 
 def test_a_stopped_set_is_taken_up_and_a_longer_one_begins_alike(drawn_folder, tmp_path, monkeypatch):
