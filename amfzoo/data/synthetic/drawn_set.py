@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,21 @@ def _drawn(tasks: Sequence[tuple], workers: int) -> Iterator[list[dict[str, str]
     if workers == 1 or len(tasks) < _FEW:
         yield from (_draw(task) for task in tasks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         try:
             yield from pool.map(_draw, tasks, chunksize=8)
         finally:
             pool.shutdown(cancel_futures=True)  # after an interrupt the rest is not drawn first
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it ends; of a pool whose owner was killed it would wait for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _draw(task: tuple[Path, Case, Files, tuple[int, int]]) -> list[dict[str, str]]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor as ThreadPool
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cli_case import amfzoo_process
 from PIL import Image
 
 from amfzoo.cli import exit_codes, main
@@ -85,6 +90,26 @@ def test_a_set_that_could_not_even_begin_is_begun_by_the_same_call(tmp_path, mon
         beside(tmp_path / module.SETTINGS_FILE, FILE).write_text("{")  # a kill in the middle leaves this
     monkeypatch.setattr(module, "_drawn", lambda tasks, workers: iter([[]]))
     assert draw_set(tmp_path, 1, layout=layout, **SMALL).exists()
+
+
+def test_a_drawing_process_ends_with_the_one_that_started_it(monkeypatch):
+    ended = threading.Event()
+    monkeypatch.setattr(module, "parent_process", lambda: SimpleNamespace(join=lambda: None))
+    monkeypatch.setattr(os, "_exit", lambda code: ended.set())
+    monkeypatch.setattr(module, "ProcessPoolExecutor", lambda *_, initializer, **__: initializer() or ThreadPool(1))
+    with pytest.raises(TypeError):
+        list(module._drawn([()] * module._FEW, 2))
+    assert ended.wait(10)
+
+
+@pytest.mark.slow
+def test_no_process_is_left_of_a_killed_set(tmp_path):
+    options = ("--count", "1000", "--size", "64x48", "--workers", "2", "--quiet")
+    process = amfzoo_process("data", "draw", "--out", str(tmp_path / "set"), *options)
+    while not list(tmp_path.glob("set/masks/*.png")):
+        time.sleep(0.05)
+    process.kill()
+    process.communicate(timeout=120)  # which waits for all that may still write to its pipes
 
 
 def test_a_stopped_set_is_taken_up_and_a_longer_one_begins_alike(drawn_folder, tmp_path, monkeypatch):
