@@ -92,7 +92,8 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         os.replace(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone; Windows keeps one that is still mapped
+            partial.unlink()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ImageError
+from ..files import FILE, remove_left, replacing
 from ..images import Preprocess
 from .errors import TrainingError
 
@@ -209,13 +210,13 @@ def _open_file(
                     f"the decoded pictures need {pictures.bytes / 1e9:.1f} GB in {target.parent}, where {free / 1e9:.1f} GB "
                     "are free; make room, or set another cache_dir"
                 )
-            partial = target.with_suffix(".partial")
-            array = np.lib.format.open_memmap(partial, "w+", np.uint8, pictures.shape)
-            bad = _decode_all(pictures, array, workers, find_bad, progress)
-            array.flush()
-            del array  # Windows renames no file that is still mapped
-            faults.write_text(json.dumps(bad), encoding="utf-8")  # before the rename, which says that all is there
-            os.replace(partial, target)
+            remove_left(target.parent, f".{target.name}.*.{FILE}")  # whoever wrote there held the lock
+            with replacing(target) as partial:
+                array = np.lib.format.open_memmap(partial, "w+", np.uint8, pictures.shape)
+                bad = _decode_all(pictures, array, workers, find_bad, progress)
+                array.flush()
+                del array  # Windows renames no file that is still mapped
+                faults.write_text(json.dumps(bad), encoding="utf-8")  # before the rename, which says that all is there
         bad = {int(row): reason for row, reason in json.loads(faults.read_text(encoding="utf-8")).items()}
     if bad and not find_bad:
         raise _with_remedy(next(iter(bad.values())))

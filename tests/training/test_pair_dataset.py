@@ -52,6 +52,14 @@ def test_memory_file_and_decoding_when_needed_give_the_same_pixels(data, tmp_pat
     assert _same(memory, PairDataset(data, PREPROCESS, cache_dir=tmp_path))
 
 
+def test_pictures_that_could_not_all_be_decoded_leave_no_file(tmp_path):
+    data = squares(tmp_path / "images", 3, gaps=False)
+    data.lesions[1].clinical.write_bytes(b"no image")
+    with pytest.raises(ImageError, match="'L1'"):
+        PairDataset(data, PREPROCESS, cache_dir=tmp_path / "cache")
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} <= {".lock"}
+
+
 @pytest.mark.parametrize("folder", [False, True])
 def test_pictures_kept_on_a_device_are_the_same_and_those_that_do_not_fit_stay(data, tmp_path, monkeypatch, folder):
     usual = PairDataset(data, PREPROCESS)
