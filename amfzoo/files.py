@@ -19,20 +19,25 @@ from pathlib import Path
 NO_ROOM = frozenset((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)))
 # what a FileExistsError of `replacing` means
 ANOTHER = "is there already with other content, and is left as it is; name another file, or allow overwriting"
-FILE, FOLDER = "partial", "tmp"  # what names of `beside` end in
-_BESIDE = re.compile(
-    rf"\..+\.(?P<machine>[0-9a-f]{{6}})-(?P<process>[1-9][0-9]{{,8}})-[0-9a-f]{{6}}\.(?:{FILE}|{FOLDER})", re.DOTALL
+FILE, FOLDER = "partial", "tmp"  # what such names end in, see `owned`
+_OWNED = re.compile(
+    rf".+\.(?P<machine>[0-9a-f]{{6}})-(?P<process>[1-9][0-9]{{,8}})-[0-9a-z_]{{6,8}}\.(?:{FILE}|{FOLDER})", re.DOTALL
 )
 _looked_at: set[str] = set()  # folders, by `replacing`
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A hidden name beside `path` for what shall take its place; it says which process of which machine writes there."""
-    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:6]}.{ending}")
+    """A hidden name beside `path` for what shall take its place, with the mark of this process."""
+    return path.with_name(f".{owned(path.name)}{uuid.uuid4().hex[:6]}.{ending}")
+
+
+def owned(name: str) -> str:
+    """What names of this process's own begin with: they say which process of which machine writes there."""
+    return f"{name}.{_machine()}-{os.getpid()}-"
 
 
 def remove_left(folder: Path, held: str | None = None) -> None:
-    """Remove what killed processes of this machine left in a folder under names of `beside`, as far as it can be.
+    """Remove what killed processes of this machine left in a folder under names of `owned`, as far as it can be.
 
     Args:
         held: a pattern of names that nobody else can be writing; all that fit go, from whatever machine they are.
@@ -48,7 +53,7 @@ def remove_left(folder: Path, held: str | None = None) -> None:
 
 
 def _is_dead(name: str) -> bool:
-    found = _BESIDE.fullmatch(name)
+    found = _OWNED.fullmatch(name)
     if not found or found["machine"] != _machine() or os.name == "nt":  # where asking would end the process
         return False
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.example import example_pair
+from ..files import FOLDER, owned, remove_left
 from ..report.style import PAGE_STYLE
 
 if TYPE_CHECKING:
@@ -67,7 +69,11 @@ def launch(page: gradio.Blocks, **options: Any) -> Any:
 
 
 def uploads_until_exit() -> tempfile.TemporaryDirectory[str]:
-    """Have uploaded images written to a folder that is deleted with what this returns; call before `build`."""
-    folder = tempfile.TemporaryDirectory(prefix="amfzoo-demo-")
+    """Have uploaded images written to a folder that is deleted with what this returns; call before `build`.
+
+    Those that a page has left which was killed are deleted now.
+    """
+    remove_left(Path(tempfile.gettempdir()))
+    folder = tempfile.TemporaryDirectory(prefix=owned("amfzoo-demo-uploads"), suffix=f".{FOLDER}")
     os.environ["GRADIO_TEMP_DIR"] = folder.name
     return folder

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 import zlib
@@ -18,6 +19,8 @@ from cli_case import ROOT, amfzoo_process
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'amfzoo[demo]'")
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+
+from amfzoo.demo.server import uploads_until_exit
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +147,18 @@ def test_the_command_serves_until_it_is_stopped_and_leaves_no_uploads(server, tm
     process.terminate()
     assert process.wait(120) == 0
     assert not list(tmp_path.glob("amfzoo-demo-*"))
+
+
+def test_images_that_a_killed_page_has_left_are_deleted_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    with monkeypatch.context() as dead:
+        dead.setattr(os, "getpid", lambda: 999_999_999)
+        page = uploads_until_exit()
+    Path(page.name, "c0.jpg").write_bytes(b"a picture")
+    with uploads_until_exit() as uploads:
+        assert list(tmp_path.iterdir()) == [Path(uploads)] == [Path(os.environ["GRADIO_TEMP_DIR"])]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_names_weights_that_are_not_there():
