@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..csv_mark import NO_NAME
 from ..errors import ConfigError
 from ..images.source import named_bytes
 from ..inference.batch import BRANCHES
@@ -36,8 +36,6 @@ from ..inference.table_rows import IN_TABLE, image_path
 from ..runtimes import create_predictor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..images import ImageSource
 
 Columns = dict[str, np.ndarray]
@@ -91,7 +89,7 @@ class PairPredictor:
             )
         self._model = create_predictor(model, **options)
         self._images = dict(zip(BRANCHES, (clinical, dermoscopy)))
-        self._root, self._keep_images = root, keep_images
+        self._root, self._keep_images = Path(root or ""), keep_images
         self._columns = AnswerColumns(self._model, prefix=prefix, guards=guards)
         self._batch_size = fitting_batch_size(self._model, batch_size)
 
@@ -139,12 +137,7 @@ class PairPredictor:
             if held is not None:
                 return named_bytes(held, value or IN_TABLE)
         if isinstance(value, str):
-            text = value.strip()
-            if self._root is None or text in NO_NAME:
-                return None if text in NO_NAME else text
-            from pathlib import Path
-
-            return image_path(value, Path(self._root))
+            return image_path(value, self._root)
         # pandas and Arrow write NaN for a missing one
         is_nan = isinstance(value, (float, np.floating)) and np.isnan(value)
         return None if is_nan or type(value).__name__ in ("NAType", "NaTType") else value

@@ -112,6 +112,15 @@ def test_na_is_a_missing_image_and_no_path(folder, options, rooted, empty):
     assert list(found["missing"]) == ["clinical"] and list(found["error"]) == [""]
 
 
+def test_names_mean_the_files_that_they_mean_in_a_table(folder, options, monkeypatch):
+    (folder / "blank .jpg ").write_bytes((folder / "c0.jpg").read_bytes())
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    batch = columns([("0", "blank .jpg ", ".\\d0.jpg"), ("1", "~/c0.jpg", "")])
+    found = PairPredictor(**options | {"root": None})(batch)
+    assert list(found["error"]) == ["", ""]
+
+
 def test_an_empty_batch_has_the_same_columns(options):
     predictor = PairPredictor(**options)
     empty = predictor({name: values[:0] for name, values in columns().items()})
