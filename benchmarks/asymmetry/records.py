@@ -65,6 +65,27 @@ def check_same(folder: Path, wanted: Mapping[str, Any]) -> None:
         )
 
 
+def check_alike(out: Path, weights: Mapping[str, str], data: str) -> None:
+    """Raise ConfigError if a folder holds runs of any row that a run of these weights and data cannot be compared with.
+
+    Args:
+        weights, data: as for `identity`.
+    """
+    for file in sorted(out.glob(f"{RUNS}/*/*/seed-*/{RUN_FILE}")):
+        before = read_json(file) or {}
+        if before["data"] != data:
+            raise ConfigError(
+                f"{file.parent} was trained with other lesions, labels, split or image files: rows can be compared only on "
+                f"the same. Give those (--splits {out / SPLIT_FILE}), or name another folder with --out"
+            )
+        other = [name for name, value in weights.items() if before["weights"].get(name, value) != value]
+        if other:
+            raise ConfigError(
+                f"{file.parent} began with other weights of {other[0]}: rows can be compared only from the same. Give "
+                "those, or name another folder with --out"
+            )
+
+
 def finished(folder: Path) -> bool:
     """Whether the run in a folder has ended and its predictions are there."""
     record = read_json(folder / RUN_FILE)
@@ -137,6 +158,7 @@ def copy_finished(out: Path, study: Study, to: Path) -> None:
     for source, target in folders:
         made = read_json(source / RUN_FILE) or {}
         check_same(target, {name: value for name, value in made.items() if name != "finished"})
+        check_alike(to, made["weights"], made["data"])
     for source, target in folders:
         _copy(source, target, (CASES_FILE, RUN_FILE))
     _copy(out, to, (SPLIT_FILE, COST_FILE))

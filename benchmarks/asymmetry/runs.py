@@ -90,7 +90,8 @@ def run_study(
         weights: backbone name -> safetensors file, "timm" or "random"; empty for random values everywhere.
 
     Raises:
-        ConfigError: a folder holds a run with other settings, data or weights; nothing was trained then.
+        ConfigError: the folder holds a run of these rows with other settings, or of any row with other data or weights;
+            nothing was trained then.
         TrainingStopped and others: see `finetune`.
     """
     check_weights(study, weights, make_study(plan))
@@ -103,6 +104,7 @@ def run_study(
     ]
     for _, _, folder, made_of in jobs:
         records.check_same(folder, made_of)
+    records.check_alike(out, start, data)
     _describe(out, lesions, plan, start)
     for number, (row, seed, folder, made_of) in enumerate(jobs, 1):
         if records.finished(folder):

@@ -111,12 +111,16 @@ def test_runs_that_were_made_otherwise_are_refused(data, done, change, capsys):
     assert (done / "study.json").read_bytes() == before
 
 
-def test_another_split_is_refused(data, done, tmp_path, capsys):
-    rows = (done / "split.csv").read_text().splitlines()
+@pytest.mark.parametrize("more", [[], ["--seeds", "2"]])
+def test_another_split_is_refused(data, done, tmp_path, capsys, more):
+    """Also where the folder holds other runs than the wanted ones; its own split stays."""
+    before = (done / "split.csv").read_text()
+    rows = before.splitlines()
     other = "train" if rows[1].endswith("valid") else "valid"
     (tmp_path / "split.csv").write_text("\n".join([rows[0], f"{rows[1].split(',')[0]},{other}", *rows[2:]]) + "\n")
-    assert main(command(data, done, "--splits", str(tmp_path / "split.csv"))) == 1
+    assert main(command(data, done, "--splits", str(tmp_path / "split.csv"), *more)) == 1
     assert "other lesions, labels, split or image files" in capsys.readouterr().err
+    assert (done / "split.csv").read_text() == before
 
 
 def test_report_recomputes_from_the_predictions(done, capsys):
