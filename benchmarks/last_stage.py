@@ -1,11 +1,13 @@
-"""Should `amf_base` end its dermoscopy branch at stride 16, or train ResNet-50's last stage from nothing?
+"""Should `amf_base` end its dermoscopy branch at stride 16, train ResNet-50's last stage from nothing, or take another ResNet-50?
 
     python -m benchmarks.last_stage --data milk10k:FOLDER --splits split.csv --weights resnetv2_50_cut16.safetensors --out FOLDER
+    python -m benchmarks.last_stage ... --whole resnet50.safetensors --rows cut whole
 
-There are ImageNet values of the branch up to stride 16 alone. Both networks read dermoscopy only and start from them;
-"fresh" has the last stage besides (14.9 M parameters more), with random values. Everything else is the recipe of the
-asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and their paired
-difference: mean over the seeds, 95 % percentile bootstrap over lesions and, of several, the standard deviation over the
+All networks read dermoscopy only. "cut" and "fresh" are ResNet-50 v2, of which there are ImageNet values up to stride 16
+alone, and start from them; "fresh" has the last stage besides (14.9 M parameters more), with random values. "whole" is the first
+ResNet-50, with ImageNet values of all of it (`examples/keras_resnet50.py`). Everything else is the recipe of the
+asymmetry study (benchmarks/asymmetry/study.yaml). Prints the scores on the validation lesions and the paired
+differences from "cut": mean over the seeds, 95 % percentile bootstrap over lesions and, of several, the standard deviation over the
 seeds. Given again, the command goes on where it was; figures of finished runs are printed from what is there.
 """
 
@@ -29,7 +31,8 @@ from amfzoo.training.run import CASES_FILE
 from .asymmetry.figures import SCORES, Figure, score_rows
 from .asymmetry.plan import DEFAULT_FILE, read_plan
 
-VARIANTS = {"cut": {}, "fresh": {"dermoscopy_args": {}, "dermoscopy_strides": (32,)}}
+_LONGER = {"dermoscopy_args": {}, "dermoscopy_strides": (32,)}
+VARIANTS = {"cut": {}, "fresh": _LONGER, "whole": {"dermoscopy": "resnet50", **_LONGER}}
 
 
 def main() -> None:
@@ -37,16 +40,22 @@ def main() -> None:
     parser.add_argument("--data", required=True, metavar="SOURCE")
     parser.add_argument("--splits", type=Path, required=True, metavar="FILE")
     parser.add_argument("--weights", type=Path, required=True, metavar="FILE", help="the branch up to stride 16")
+    parser.add_argument("--whole", type=Path, metavar="FILE", help="timm's resnet50, all stages")
+    parser.add_argument("--rows", nargs="+", choices=tuple(VARIANTS), default=["cut", "fresh"], metavar="ROW")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], metavar="N")
     args = parser.parse_args()
+    if "whole" in args.rows and args.whole is None:
+        parser.error("the row whole needs --whole FILE")
+    files = {"cut": args.weights, "fresh": args.weights, "whole": args.whole}
+    names = list(dict.fromkeys(args.rows))
     lesions = read_split(load_source(args.data), args.splits)
     recipe = {**read_plan(DEFAULT_FILE)["recipe"], "cache_dir": str(args.out / "cache")}
-    found: dict[str, dict[int, Cases]] = {name: {} for name in VARIANTS}
+    found: dict[str, dict[int, Cases]] = {name: {} for name in names}
     parameters = {}
     for seed in args.seeds:
-        for name in VARIANTS:
-            network = start(name, lesions.tasks, args.weights, seed)
+        for name in names:
+            network = start(name, lesions.tasks, files[name], seed)
             parameters[name] = sum(p.numel() for p in network.parameters()) / 1e6
             folder = args.out / f"{name}-{seed}"
             if not (folder / CASES_FILE).is_file():
@@ -54,11 +63,12 @@ def main() -> None:
             found[name][seed] = Cases.read(folder / CASES_FILE)
     scores = score_rows(found, "diagnosis")
     rows = [
-        (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES))
-        for name in VARIANTS
+        (name, f"{parameters[name]:.1f}", *(_shown(scores[name].figure(score)) for score in SCORES)) for name in names
     ]
-    apart = (scores["fresh"].minus(scores["cut"], score) for score in SCORES)
-    rows.append(("fresh - cut", "", *(_shown(figure, "+") for figure in apart)))
+    for name in names if "cut" in names else ():
+        if name != "cut":
+            apart = (scores[name].minus(scores["cut"], score) for score in SCORES)
+            rows.append((f"{name} - cut", "", *(_shown(figure, "+") for figure in apart)))
     print(f"{len(lesions.split('valid'))} validation lesions, seeds {', '.join(map(str, args.seeds))}\n")
     print(table(("last stage", "M parameters", *SCORES), rows))
 
@@ -70,12 +80,15 @@ def start(name: str, tasks: dict[str, tuple[str, ...]], weights: Path, seed: int
     body = network.branches["dermoscopy"].body
     # the normalisation behind the last stage there is belongs to the cut: of another size, or of other features
     values = {
-        key: value.float() for key, value in load_file(weights).items() if name == "cut" or not key.startswith("norm.")
+        key: value.float()
+        for key, value in load_file(weights).items()
+        if name != "fresh" or not key.startswith("norm.")
     }
     missing, surplus = body.load_state_dict(values, strict=False)
-    fresh = [key for key in missing if not key.startswith(("stages.3.", "norm."))]
-    if surplus or fresh or (name == "cut" and missing):
-        raise SystemExit(f"{weights}: not the values of this branch; {[*surplus, *fresh, *missing][0]} does not fit")
+    random = ("stages.3.", "norm.") if name == "fresh" else ()
+    other = [key for key in missing if not key.startswith(random) and not key.endswith("num_batches_tracked")]
+    if surplus or other:
+        raise SystemExit(f"{weights}: not the values of this branch; {[*surplus, *other][0]} does not fit")
     return network
 
 

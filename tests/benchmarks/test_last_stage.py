@@ -1,4 +1,4 @@
-"""The comparison of a branch cut at stride 16 with one whose last stage starts from nothing."""
+"""The comparison of a branch cut at stride 16 with one whose last stage starts from nothing, and with a whole one."""
 
 from __future__ import annotations
 
@@ -38,11 +38,19 @@ def test_both_start_from_the_values_that_there_are(values):
     assert cut.branches.keys() == fresh.branches.keys() == {"dermoscopy"}
 
 
+def test_a_whole_network_starts_from_all_of_its_values(tmp_path):
+    torch.manual_seed(8)
+    state = timm.create_model("resnet50", num_classes=0).state_dict()
+    save_file({key: value for key, value in state.items() if "tracked" not in key}, tmp_path / "whole.safetensors")
+    own = last_stage.start("whole", TASKS, tmp_path / "whole.safetensors", 0).branches["dermoscopy"].body.state_dict()
+    assert own.keys() == state.keys() and all(torch.equal(own[key], value) for key, value in state.items())
+
+
 def test_values_of_something_else_are_refused(values, tmp_path):
     _, state = values
     save_file({key: value for key, value in state.items() if "stages.1" not in key}, tmp_path / "less.safetensors")
-    for name in last_stage.VARIANTS:
-        with pytest.raises(SystemExit, match="not the values of this branch; stages.1"):
+    for name, foreign in (("cut", "stages.1"), ("fresh", "stages.1"), ("whole", "stem.conv")):
+        with pytest.raises(SystemExit, match=f"not the values of this branch; {foreign}"):
             last_stage.start(name, TASKS, tmp_path / "less.safetensors", 0)
 
 
