@@ -49,7 +49,7 @@ def test_a_whole_network_starts_from_all_of_its_values(tmp_path):
 def test_values_of_something_else_are_refused(values, tmp_path):
     _, state = values
     save_file({key: value for key, value in state.items() if "stages.1" not in key}, tmp_path / "less.safetensors")
-    for name, foreign in (("cut", "stages.1"), ("fresh", "stages.1"), ("whole", "stem.conv")):
+    for name, foreign in (("cut", "stages.1"), ("fresh", "stages.1"), ("whole", "norm")):
         with pytest.raises(SystemExit, match=f"not the values of this branch; {foreign}"):
             last_stage.start(name, TASKS, tmp_path / "less.safetensors", 0)
 
