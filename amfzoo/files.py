@@ -86,7 +86,10 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
     Raises:
         FileExistsError: it does not, and is left as it is.
+        OSError: a device or a pipe is there, which no file may take the place of; and others of the file system.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
     if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
         _looked_at.add(folder)
         remove_left(path.parent)

@@ -56,6 +56,17 @@ def test_where_nothing_may_be_overwritten_only_the_same_content_passes(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "first"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows")
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="no plain file"), replacing(path) as partial:
+            partial.write_text("new")
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
 def test_what_a_killed_process_left_goes_at_the_next_write_and_nothing_else(tmp_path, monkeypatch, dead):
     with monkeypatch.context() as patched:
         patched.setattr(os, "getpid", lambda: dead)
