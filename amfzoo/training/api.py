@@ -162,7 +162,7 @@ def finetune(
             if accelerator.is_main_process:
                 if ready is not None:
                     ready(made)
-                if overwrite:
+                if overwrite and is_run(folder):
                     clear(folder)  # only now, when nothing about the new run is known to be wrong
                 write_split(lesions, folder / SPLIT_FILE, overwrite=is_run(folder))
                 report.write_config(
