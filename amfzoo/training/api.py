@@ -142,7 +142,7 @@ def finetune(
     settings = with_start_share(settings, begun.learned)
     check_frozen(made, settings)
     identity = fingerprint(made, start, lesions, settings)
-    with only_run(folder, accelerator):
+    with only_run(folder, accelerator.is_main_process):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
         about = About(lesions.name, start, parameters(made), made.untrained)
         check_leaks(lesions)

@@ -30,14 +30,14 @@ _WRITTEN = (CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_
 
 
 @contextmanager
-def only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Make the folder and hold it, for all processes of one run.
+def only_run(folder: Path, first: bool) -> Iterator[None]:
+    """Make the folder and hold it, for all processes of one run, of which one is the `first`.
 
     Raises:
         TrainingError: another run holds it, or it cannot be written.
     """
     with ExitStack() as stack:
-        if accelerator.is_main_process:
+        if first:
             _hold(folder, stack)
         yield
 
