@@ -38,6 +38,14 @@ def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "old"
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "診" * 83 + ".csv"])
+def test_names_may_be_as_long_as_the_file_system_takes(tmp_path, name):
+    file = tmp_path / name
+    with replacing(file) as partial:
+        partial.write_text("new")
+    assert file.read_text() == "new" and beside(file, FILE) != beside(file, FILE)
+
+
 def test_two_writers_do_not_share_a_name(tmp_path):
     with replacing(tmp_path / "a") as one, replacing(tmp_path / "a") as other:
         assert one != other
