@@ -23,12 +23,13 @@ FILE, FOLDER = "partial", "tmp"  # what such names end in, see `owned`
 _OWNED = re.compile(
     rf".+\.(?P<machine>[0-9a-f]{{6}})-(?P<process>[1-9][0-9]{{,8}})-[0-9a-z_]{{6,8}}\.(?:{FILE}|{FOLDER})", re.DOTALL
 )
+_SHOWN = 50  # characters of a name that such names begin with: file systems take 255 bytes, of which one character may need four
 _looked_at: set[str] = set()  # folders, by `replacing`
 
 
 def beside(path: Path, ending: str) -> Path:
     """A hidden name beside `path` for what shall take its place, with the mark of this process."""
-    return path.with_name(f".{owned(path.name)}{uuid.uuid4().hex[:6]}.{ending}")
+    return path.with_name(f".{owned(path.name[:_SHOWN])}{uuid.uuid4().hex[:6]}.{ending}")
 
 
 def owned(name: str) -> str:
@@ -86,7 +87,10 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
     Raises:
         FileExistsError: it does not, and is left as it is.
+        OSError: a device or a pipe is there, which no file may take the place of; and others of the file system.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
     if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
         _looked_at.add(folder)
         remove_left(path.parent)

@@ -38,6 +38,14 @@ def test_an_error_leaves_the_old_content_and_nothing_else(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "old"
 
 
+@pytest.mark.parametrize("name", ["a" * 251 + ".csv", "診" * 83 + ".csv"])
+def test_names_may_be_as_long_as_the_file_system_takes(tmp_path, name):
+    file = tmp_path / name
+    with replacing(file) as partial:
+        partial.write_text("new")
+    assert file.read_text() == "new" and beside(file, FILE) != beside(file, FILE)
+
+
 def test_two_writers_do_not_share_a_name(tmp_path):
     with replacing(tmp_path / "a") as one, replacing(tmp_path / "a") as other:
         assert one != other
@@ -54,6 +62,17 @@ def test_where_nothing_may_be_overwritten_only_the_same_content_passes(tmp_path)
     with pytest.raises(FileExistsError, match=r"a\.txt"), replacing(file, overwrite=False) as partial:
         partial.write_text("other")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "first"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows")
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(OSError, match="no plain file"), replacing(path) as partial:
+            partial.write_text("new")
+    assert pipe.is_fifo() and link.is_symlink() and len(list(tmp_path.iterdir())) == 2
 
 
 def test_what_a_killed_process_left_goes_at_the_next_write_and_nothing_else(tmp_path, monkeypatch, dead):

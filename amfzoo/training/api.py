@@ -142,7 +142,7 @@ def finetune(
     settings = with_start_share(settings, begun.learned)
     check_frozen(made, settings)
     identity = fingerprint(made, start, lesions, settings)
-    with only_run(folder, accelerator):
+    with only_run(folder, accelerator.is_main_process):
         checkpoint = open_folder(folder, identity, overwrite, accelerator)
         about = About(lesions.name, start, parameters(made), made.untrained)
         check_leaks(lesions)
@@ -162,7 +162,7 @@ def finetune(
             if accelerator.is_main_process:
                 if ready is not None:
                     ready(made)
-                if overwrite:
+                if overwrite and is_run(folder):
                     clear(folder)  # only now, when nothing about the new run is known to be wrong
                 write_split(lesions, folder / SPLIT_FILE, overwrite=is_run(folder))
                 report.write_config(

@@ -33,7 +33,7 @@ from .own_start import refuse_own_start
 from .refusals import check_fold
 from .report import SUMMARY_FILE
 from .run import CASES_FILE, MODEL_FOLDER
-from .run_folder import SPLIT_FILE, TEST_FILES, is_run, refuse_others, throw_away, tidy
+from .run_folder import SPLIT_FILE, TEST_FILES, is_run, only_run, refuse_others, throw_away, tidy
 from .splits import folds_of, read_lesions
 
 if TYPE_CHECKING:
@@ -110,60 +110,63 @@ def train_folds(
     )
     test = parts[0].split("test")
     judged = len(labelled(test)) > 0
-    if is_first():
-        _check_folder(folder, folds, overwrite)
-        if judged := judged and _can_be_judged(test):
-            check_images(test, chosen.on_bad_image)  # before hours are spent
+    with only_run(folder, is_first()):
+        if is_first():
+            _check_folder(folder, folds, overwrite)
+            if judged := judged and _can_be_judged(test):
+                check_images(test, chosen.on_bad_image)  # before hours are spent
 
-    def ready(network: PairNetwork) -> None:
-        nonlocal judged
-        judged = judged and _can_be_judged(test, network.preprocess, chosen.on_bad_image)
-        for number, part in enumerate(parts):
-            held_out = part.split("valid")
-            if not scorable(held_out, network.preprocess, chosen.on_bad_image):
-                raise ConfigError(
-                    f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
-                    f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
-                )
-            check_fold(chosen, held_out, network.preprocess, number)
-        if overwrite:
-            _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
+        def ready(network: PairNetwork) -> None:
+            nonlocal judged
+            judged = judged and _can_be_judged(test, network.preprocess, chosen.on_bad_image)
+            for number, part in enumerate(parts):
+                held_out = part.split("valid")
+                if not scorable(held_out, network.preprocess, chosen.on_bad_image):
+                    raise ConfigError(
+                        f"{lesions.name}: fold {number} would hold out no lesion of known class with an image that the network reads "
+                        f"({' or '.join(network.preprocess)}), and could not be measured; take fewer folds"
+                    )
+                check_fold(chosen, held_out, network.preprocess, number)
+            if overwrite:
+                _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
 
-    how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
-    # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
-    first, later = {**how, "ready": ready}, {**how, "overwrite": False}
-    runs = []
-    for number, (part, fold_run) in enumerate(zip(parts, fold_runs)):
-        if progress and is_first():
-            print(f"{FOLD.format(number)}, {number + 1} of {folds}", file=sys.stderr)
-        runs.append(finetune(model, part, out=fold_run, **(later if runs else first)))
-    if not is_first():
-        return None
-    from ..evaluation.folds import join_folds
+        how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
+        # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
+        first, later = {**how, "ready": ready}, {**how, "overwrite": False}
+        runs = []
+        for number, (part, fold_run) in enumerate(zip(parts, fold_runs)):
+            if progress and is_first():
+                print(f"{FOLD.format(number)}, {number + 1} of {folds}", file=sys.stderr)
+            runs.append(finetune(model, part, out=fold_run, **(later if runs else first)))
+        if not is_first():
+            return None
+        from ..evaluation.folds import join_folds
 
-    held_out = join_folds([_answers(run.model, part.split("valid"), device, chosen) for run, part in zip(runs, parts)])
-    whole = replace(lesions, lesions=tuple(replace(one, split="train") for one in parts[0] if one.split != "test"))
-    mean: PairNetwork | None = averaged([run.model for run in runs])
-    if not runs[0].learned:
-        logger.warning(
-            "%s: what the folds began with does not know all of the classes, and the mean of networks that learned them anew may answer "
-            "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
-            lesions.name,
+        held_out = join_folds(
+            [_answers(run.model, part.split("valid"), device, chosen) for run, part in zip(runs, parts)]
         )
-    cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.keep)
-    if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
-        logger.warning(
-            "%s: the mean of the folds' networks answers the lesions worse than these answered those that they had not seen, so it "
-            "is not kept; take the network of a fold, or the mean of their probabilities",
-            lesions.name,
-        )
-        mean = None
-    write_folds(folder, mean, parts[0], cases)
-    if mean is not None and judged:
-        how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": chosen.on_bad_image}
-        judge(mean, folder, test, **how)
-    write_summary(folder, mean, runs, lesions.name, metrics, chosen)
-    return FoldsResult(mean, folder, runs, metrics)
+        whole = replace(lesions, lesions=tuple(replace(one, split="train") for one in parts[0] if one.split != "test"))
+        mean: PairNetwork | None = averaged([run.model for run in runs])
+        if not runs[0].learned:
+            logger.warning(
+                "%s: what the folds began with does not know all of the classes, and the mean of networks that learned them anew may answer "
+                "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
+                lesions.name,
+            )
+        cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.keep)
+        if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
+            logger.warning(
+                "%s: the mean of the folds' networks answers the lesions worse than these answered those that they had not seen, so it "
+                "is not kept; take the network of a fold, or the mean of their probabilities",
+                lesions.name,
+            )
+            mean = None
+        write_folds(folder, mean, parts[0], cases)
+        if mean is not None and judged:
+            how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": chosen.on_bad_image}
+            judge(mean, folder, test, **how)
+        write_summary(folder, mean, runs, lesions.name, metrics, chosen)
+        return FoldsResult(mean, folder, runs, metrics)
 
 
 def _can_be_judged(test: LesionSet, *how: Any) -> bool:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ImageError
-from ..files import FILE, remove_left, replacing
+from ..files import FILE, NO_ROOM, remove_left, replacing
 from ..images import Preprocess
 from .errors import TrainingError
 
@@ -213,6 +213,7 @@ def _open_file(
             remove_left(target.parent, f".{target.name}.*.{FILE}")  # whoever wrote there held the lock
             with replacing(target) as partial:
                 array = np.lib.format.open_memmap(partial, "w+", np.uint8, pictures.shape)
+                _take_room(partial)
                 bad = _decode_all(pictures, array, workers, find_bad, progress)
                 array.flush()
                 del array  # Windows renames no file that is still mapped
@@ -221,6 +222,18 @@ def _open_file(
     if bad and not find_bad:
         raise _with_remedy(next(iter(bad.values())))
     return np.load(target, mmap_mode="r"), bad
+
+
+def _take_room(file: Path) -> None:
+    """Take the room of a file of holes now, where the system can: a mapped page that finds none later ends the process, and what is
+    free on the disk does not tell what others, or a quota, will take."""
+    if hasattr(os, "posix_fallocate"):
+        with open(file, "r+b") as stream:
+            try:
+                os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise
 
 
 def _with_remedy(problem: ImageError | str) -> ImageError:

@@ -24,7 +24,7 @@ from .checkpoint import write_whole
 from .config import TrainConfig
 from .judged import check_images, judge, not_judged
 from .own_start import refuse_own_start
-from .run_folder import refuse_others, throw_away
+from .run_folder import only_run, refuse_others, throw_away
 from .splits import read_lesions, task_to_learn
 
 if TYPE_CHECKING:
@@ -111,19 +111,20 @@ def train_seeds(
             for name in (LEADERBOARD_FILE, SCORES_FILE):
                 (folder / name).unlink(missing_ok=True)
 
-    how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
-    # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
-    first, later = {**how, "ready": ready}, {**how, "overwrite": False}
-    runs: dict[int, FinetuneResult] = {}
-    for seed, path in seed_runs.items():
-        runs[seed] = finetune(model, lesions, out=path, seed=seed, **(later if runs else first))
-    if not is_first():
-        return None
-    how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
-    predicted = [judge(run.model, run.folder, test, **how) for run in runs.values()]
-    scores = _scores(predicted, resamples)
-    _write(folder, lesions, runs, predicted[0], scores)
-    return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
+    with only_run(folder, is_first()):
+        how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
+        # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
+        first, later = {**how, "ready": ready}, {**how, "overwrite": False}
+        runs: dict[int, FinetuneResult] = {}
+        for seed, path in seed_runs.items():
+            runs[seed] = finetune(model, lesions, out=path, seed=seed, **(later if runs else first))
+        if not is_first():
+            return None
+        how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": bad_image}
+        predicted = [judge(run.model, run.folder, test, **how) for run in runs.values()]
+        scores = _scores(predicted, resamples)
+        _write(folder, lesions, runs, predicted[0], scores)
+        return ProtocolResult(folder, runs, scores["both"] if "both" in scores else next(iter(scores.values())))
 
 
 def _check_test(test: LesionSet, *how: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..evaluation.cases import MODES
+from ..files import FILE as PARTIAL
 from ..files import FOLDER, alone, remove_left
 from ..folder import check_replaceable, recover
 from . import report
@@ -29,14 +30,14 @@ _WRITTEN = (CASES_FILE, report.CONFIG_FILE, report.HISTORY_FILE, report.SUMMARY_
 
 
 @contextmanager
-def only_run(folder: Path, accelerator: Accelerator) -> Iterator[None]:
-    """Make the folder and hold it, for all processes of one run.
+def only_run(folder: Path, first: bool) -> Iterator[None]:
+    """Make the folder and hold it, for all processes of one run, of which one is the `first`.
 
     Raises:
         TrainingError: another run holds it, or it cannot be written.
     """
     with ExitStack() as stack:
-        if accelerator.is_main_process:
+        if first:
             _hold(folder, stack)
         yield
 
@@ -65,7 +66,8 @@ def open_folder(
         tidy(folder)
     accelerator.wait_for_everyone()
     check_replaceable(folder / MODEL_FOLDER, overwrite=True)
-    files = {entry.name for entry in folder.iterdir()} - {SHARED_CACHE, _LOCK}
+    # a split alone may be what a killed run had written; whoever writes one leaves another as it is
+    files = {entry.name for entry in folder.iterdir()} - {SHARED_CACHE, _LOCK, SPLIT_FILE}
     accelerator.wait_for_everyone()  # before the first process writes there what the others would see
     if overwrite:
         if files and not is_run(folder):
@@ -124,9 +126,11 @@ def throw_away(folders: Iterable[Path]) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Put right what a run that was killed left half written."""
+    """Put right what a run that was killed left half written, in a folder that the caller holds."""
     recover(folder / MODEL_FOLDER)
     remove_left(folder, f".{MODEL_FOLDER}.*.{FOLDER}")
+    for name in (FILE, SPLIT_FILE, *TEST_FILES, *_WRITTEN):
+        remove_left(folder, f".{name}.*{PARTIAL}")
 
 
 def clear(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from dataclasses import replace
@@ -142,6 +143,18 @@ def test_a_cache_folder_that_cannot_be_written_is_a_clear_error(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cache_dir"):
         PairDataset(data, PREPROCESS, cache_dir=tmp_path / "file" / "cache")
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no such call")
+def test_room_that_is_gone_when_decoding_begins_is_a_clear_error(tmp_path, monkeypatch):
+    def full(file, start, size):
+        assert size > np.prod((4, *PREPROCESS["clinical"].size, 3)) and start == 0
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(TrainingError, match="No space left.*cache_dir"):
+        PairDataset(squares(tmp_path / "images", 4, gaps=False), PREPROCESS, cache_dir=tmp_path / "cache")
+    assert not [path for path in (tmp_path / "cache").iterdir() if "npy" in path.name]
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):

@@ -21,8 +21,9 @@ from amfzoo.data.synthetic import draw_set
 from amfzoo.errors import ConfigError, ImageError
 from amfzoo.evaluation import Cases
 from amfzoo.evaluation.checklist import checklist_scores
+from amfzoo.files import alone
 from amfzoo.folder_check import check_folder
-from amfzoo.training import TrainingStopped, finetune, protocol
+from amfzoo.training import TrainingError, TrainingStopped, finetune, protocol
 from amfzoo.training.protocol import train_seeds
 from amfzoo.training.recipes import RECIPES
 
@@ -115,6 +116,11 @@ def test_what_cannot_be_compared_is_said_before_training(release, tmp_path, seed
     with pytest.raises(ConfigError, match=says):
         train_seeds("amf_test", lesions, out=tmp_path / "out", seeds=seeds)
     assert not (tmp_path / "out").exists()
+
+
+def test_seeds_are_trained_by_one_call_at_a_time(release, tmp_path):
+    with alone(tmp_path / ".lock"), pytest.raises(TrainingError, match="another run is training in"):
+        train_seeds("amf_test", f"derm7pt:{release}", out=tmp_path, seeds=(0, 1), progress=False)
 
 
 def test_lesions_without_any_label_are_refused_in_words(release, tmp_path):

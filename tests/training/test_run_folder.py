@@ -285,6 +285,24 @@ def test_a_folder_called_cache_and_another_split_stay(data, tiny, tmp_path):
     assert (tmp_path / "cache" / "mine.txt").exists() and not (tmp_path / ".lock").exists()
 
 
+def test_overwriting_begins_again_where_a_killed_one_had_only_begun(data, tiny, tmp_path, monkeypatch):
+    go = {"out": tmp_path, "device": "cpu", "progress": False, "overwrite": True, "should_stop": lambda: True, **tiny}
+
+    def killed(*_):
+        (tmp_path / ".config.yaml.partial").touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("amfzoo.training.report.write_config", killed)
+        finetune("amf_test", data, **go)
+    mine = make_split(data, seed=9, stratify="colour")  # of the user: nothing says that a run has written it
+    with pytest.raises(ConfigError, match=r"split.csv: is there already"):
+        finetune("amf_test", mine, **go)
+    with pytest.raises(TrainingStopped):
+        finetune("amf_test", data, **go)
+    assert not (tmp_path / ".config.yaml.partial").exists()
+
+
 def test_one_run_at_a_time(data, tiny, tmp_path):
     with alone(tmp_path / ".lock"), pytest.raises(TrainingError, match="another run is training in"):
         finetune("amf_test", data, out=tmp_path, device="cpu", progress=False, **tiny)

@@ -155,6 +155,13 @@ def test_a_mean_that_knows_nothing_is_not_kept(start, result, lesions, monkeypat
     assert (result.folder / "model").exists()
 
 
+def test_one_cross_validation_at_a_time(lesions, tmp_path):
+    (tmp_path / ".model.0123.tmp").mkdir()  # the mean that the other one is writing
+    with alone(tmp_path / ".lock"), pytest.raises(TrainingError, match="another run is training in"):
+        train_folds("amf_test", lesions, out=tmp_path, **HOW)
+    assert (tmp_path / ".model.0123.tmp").exists()
+
+
 def test_a_folder_of_something_else_is_left_as_it_is(lesions, tmp_path, monkeypatch):
     monkeypatch.setattr(folds, "finetune", lambda *_, **__: pytest.fail("trained"))
     (tmp_path / "validation.csv").write_text("mine")
