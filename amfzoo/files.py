@@ -68,12 +68,15 @@ def _is_dead(name: str) -> bool:
 
 @lru_cache
 def _machine() -> str:
-    """Tells the machines apart that may share a disk, and containers, in which process ids are others."""
+    """Tells the machines apart that may share a disk, also of one name, and containers, in which process ids are others."""
     import socket
 
-    processes = "/proc/self/ns/pid"
-    inside = os.readlink(processes) if os.path.islink(processes) else ""
-    return hashlib.sha256(f"{socket.gethostname()} {inside}".encode()).hexdigest()[:6]
+    known = [socket.gethostname()]
+    with suppress(OSError):
+        known.append(Path("/etc/machine-id").read_text())
+    with suppress(OSError):
+        known.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256(" ".join(known).encode()).hexdigest()[:6]
 
 
 @contextmanager
