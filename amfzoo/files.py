@@ -87,6 +87,8 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         FileExistsError: it does not, and is left as it is.
     """
+    if not path.name:  # ".", beside which no name can be made
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
         _looked_at.add(folder)
         remove_left(path.parent)
