@@ -139,7 +139,8 @@ class Cases:
 
     def select(self, rows: np.ndarray) -> Cases:
         """The cases of a (N,) bool mask or of an array of indices."""
-        rows = np.arange(len(self))[np.asarray(rows)]
+        rows = np.asarray(rows)
+        rows = np.arange(len(self))[rows if rows.size else rows.astype(int)]  # an empty list has no type of its own
         return replace(
             self,
             ids=[self.ids[i] for i in rows],

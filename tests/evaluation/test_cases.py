@@ -221,6 +221,11 @@ def test_cases_take_what_data_frames_hold(tmp_path):
     assert Cases.read(tmp_path / "cases.csv").metadata == cases.metadata
 
 
+def test_no_rows_can_be_selected():
+    """As a list comprehension gives where nothing is found."""
+    assert len(make(5).select([])) == 0
+
+
 @pytest.mark.parametrize("groups", (["patient:a", "P7", "lesion:c"], ["patient:a", 7, "lesion:c"]))
 def test_a_group_that_says_neither_patient_nor_lesion_is_refused(groups):
     """Its patient would be lost when the cases are written, and reports would say that no patient is known."""
