@@ -94,6 +94,8 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    if not path.name:  # ".", beside which no name can be made
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
         _looked_at.add(folder)
         remove_left(path.parent)

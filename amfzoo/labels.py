@@ -108,8 +108,9 @@ def check_classes(task: str, classes: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: fewer than two classes, a repeated one, or not strings.
     """
-    if isinstance(classes, str):
-        raise ConfigError(f"task {task!r}: classes must be a list of names, not the string {classes!r}")
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        what = "the string " if isinstance(classes, str) else ""
+        raise ConfigError(f"task {task!r}: classes must be a list of names, not {what}{classes!r}")
     names = tuple(classes)
     if not all(isinstance(name, str) and name for name in names):
         raise ConfigError(f"task {task!r}: class names must be non-empty strings, got {names}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,11 @@ def test_who_holds_a_folder_removes_what_others_left_there_whoever_they_were(tmp
     remove_left(tmp_path, ".a.txt.*.partial")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".b.txt.0123.partial", "a.partial"]
     remove_left(tmp_path / "no such folder")
+
+
+def test_the_current_folder_is_no_file_to_write(tmp_path, monkeypatch):
+    """ "." has no name beside which to write; as any other folder it is an error of the file system."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError), replacing(Path(".")):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -247,6 +247,7 @@ def test_known_schemas_by_name():
         (lambda: as_tasks({"": ("x", "y")}), "without a dot"),
         (lambda: as_tasks({3: ("x", "y")}), "without a dot"),
         (lambda: as_tasks({"t": ("x",)}), "'t' needs at least two"),
+        (lambda: as_tasks({"t": 7}), "'t': classes must be a list of names, not 7"),
     ],
 )
 def test_bad_schemas_are_refused(make, message):

@@ -90,6 +90,8 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(peers=not args.no_peers, weights=not args.no_weights, device=args.device, **options)
 
     args.out = args.out and args.out.expanduser()
+    if args.out is not None and not args.out.name:
+        args.parser.error(f"--out {args.out}: give the beginning of the files' names, such as {args.out / 'speed'}")
     if args.out is not None and not args.out.absolute().parent.is_dir():
         args.parser.error(f"--out {args.out}: the folder {args.out.parent} does not exist")
 

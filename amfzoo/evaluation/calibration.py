@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def apply_temperatures(cases: Cases, temperatures: Mapping[str, float]) -> Cases
     changed = dict(cases.probabilities)
     for task, value in temperatures.items():
         cases.check_task(task)
-        if not (math.isfinite(value) and value > 0):
+        if not isinstance(value, Real) or not (math.isfinite(value) and value > 0):
             raise ConfigError(f"the temperature of task {task!r} must be a positive number, got {value!r}")
         changed[task] = softmax(np.log(np.clip(changed[task], _LEAST, None)) / value, axis=1)
     return replace(cases, probabilities=changed)
@@ -136,7 +137,7 @@ def threshold_for_sensitivity(
         ConfigError: no such task or class, a wanted sensitivity out of range, or no
             positive or no negative case.
     """
-    if not 0 < sensitivity <= 1:
+    if not isinstance(sensitivity, Real) or not 0 < sensitivity <= 1:
         raise ConfigError(f"the wanted sensitivity must lie in (0, 1], got {sensitivity!r}")
     cases, names, score, truth = _binary(cases, task, positive)
     if truth.all() or not truth.any():
@@ -198,8 +199,10 @@ def measure_threshold(
         resamples, seed, level: of the intervals, as of `score_intervals`.
 
     Raises:
-        ConfigError: no such task or class.
+        ConfigError: no such task or class, or the threshold is no number.
     """
+    if not isinstance(threshold, Real) or math.isnan(threshold):
+        raise ConfigError(f"the threshold must be a number, got {threshold!r}")
     cases, names, score, truth = _binary(cases, task, positive)
     called = score >= threshold
     parts = {"sensitivity": (truth, called), "specificity": (~truth, ~called)}

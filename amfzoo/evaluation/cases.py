@@ -13,14 +13,13 @@ from ..csv_mark import MISSING
 from ..errors import ConfigError
 from ..labels import as_tasks
 from ..text_tables import listed
-from .cases_checks import UNKNOWN, checked_labels, checked_rows
+from .cases_checks import PATIENT_GROUP, UNKNOWN, as_texts, check_groups, checked_labels, checked_rows
 
 if TYPE_CHECKING:
     from ..data.records import Lesion
     from ..inference.prediction import Prediction
 
 MODES = ("both", "clinical", "dermoscopy")
-PATIENT_GROUP = "patient:"  # what the name of a group begins with that is a patient
 
 
 def whole_mode(branches: Collection[str]) -> str:
@@ -44,7 +43,7 @@ class Cases:
         groups: N names of what was sampled as one, "patient:..." or "lesion:...";
             default each lesion alone.
         splits: N of "train", "valid", "test" or "".
-        metadata: column -> N strings, "" where not recorded.
+        metadata: column -> N strings, "" where not recorded, as None and NaN of data frames become; numbers become text.
         mode: which images the model was given: "both" (all that there are),
             "clinical" or "dermoscopy".
         model: name of what predicted, for reports.
@@ -72,8 +71,8 @@ class Cases:
         put("ids", tuple(str(name) for name in self.ids))
         put("tasks", as_tasks(self.tasks))
         put("groups", tuple(self.groups) or tuple(f"lesion:{name}" for name in self.ids))
-        put("splits", tuple(self.splits) or ("",) * len(self.ids))
-        put("metadata", {name: tuple(column) for name, column in self.metadata.items()})
+        put("splits", as_texts(self.splits) or ("",) * len(self.ids))
+        put("metadata", {name: as_texts(column) for name, column in self.metadata.items()})
         self._check_columns()
         for name, given in (("labels", self.labels), ("probabilities", self.probabilities)):
             if set(given) != set(self.tasks):
@@ -98,6 +97,7 @@ class Cases:
         for name, column in columns.items():
             if len(column) != len(self.ids):
                 raise ConfigError(f"cases: {len(self.ids)} ids but {len(column)} entries in {name}")
+        check_groups(self.ids, self.groups)
         if self.mode not in MODES:
             raise ConfigError(f"cases: mode {self.mode!r} must be one of {', '.join(MODES)}")
         for task in self.tasks:
@@ -139,7 +139,8 @@ class Cases:
 
     def select(self, rows: np.ndarray) -> Cases:
         """The cases of a (N,) bool mask or of an array of indices."""
-        rows = np.arange(len(self))[np.asarray(rows)]
+        rows = np.asarray(rows)
+        rows = np.arange(len(self))[rows if rows.size else rows.astype(int)]  # an empty list has no type of its own
         return replace(
             self,
             ids=[self.ids[i] for i in rows],

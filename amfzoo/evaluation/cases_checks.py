@@ -1,16 +1,33 @@
-"""Checks of the arrays of `Cases`; what is wrong is named with its task and lesion."""
+"""Checks of the arrays and columns of `Cases`; what is wrong is named with its task and lesion."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..data.values import as_text, says_nothing
 from ..errors import ConfigError
 
+PATIENT_GROUP = "patient:"  # what the name of a group begins with that is a patient
 UNKNOWN = -1  # the label index of a case whose class is not known
 SUM_TOLERANCE = 0.02  # of a row of probabilities; files of other programs hold few decimals
 _ROUNDING = 0.005  # for each class: two decimals
+
+
+def as_texts(column: Iterable[Any]) -> tuple[str, ...]:
+    """The cells of a column as text, "" for those that say nothing."""
+    return tuple(cell if isinstance(cell, str) else "" if says_nothing(cell) else as_text(cell) for cell in column)
+
+
+def check_groups(ids: Sequence[str], groups: Sequence[Any]) -> None:
+    """Raise ConfigError if a name does not say whether it is that of a patient or of a lesion, which tables and reports tell apart."""
+    for name, group in zip(ids, groups):
+        if not str(group).startswith((PATIENT_GROUP, "lesion:")):
+            raise ConfigError(
+                f"cases, lesion {name!r}: the group {group!r} must be 'patient:NAME', or 'lesion:NAME' where the patient is not known"
+            )
 
 
 def checked_labels(task: str, ids: Sequence[str], given: object, classes: int, least: int = UNKNOWN) -> np.ndarray:
@@ -28,8 +45,11 @@ def checked_labels(task: str, ids: Sequence[str], given: object, classes: int, l
 
 def checked_rows(task: str, ids: Sequence[str], given: object, classes: int) -> np.ndarray:
     """(N, C) probabilities as float64, rows that sum to 1, or ConfigError."""
-    values = np.asarray(given, dtype=np.float64)
     shape = (len(ids), classes)
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:  # words, or rows of several lengths
+        raise ConfigError(f"task {task!r}: probabilities must be {shape} numbers: {error}") from error
     if values.shape != shape:
         raise ConfigError(f"task {task!r}: probabilities have the shape {values.shape}, expected {shape}")
     bad = ~((values >= 0) & (values <= 1 + SUM_TOLERANCE)).all(1)  # NaN compares false

@@ -21,10 +21,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import ConfigError
 from . import weighted
 from .cases import Cases
 from .metrics import Score, task_scores
@@ -47,6 +49,15 @@ _CELLS = 4_000_000  # weights in memory at a time: 32 MB
 _LEAST_DEFINED = 0.5  # share of resamples on which a score must be defined to have an interval
 
 Statistic = Callable[[np.ndarray], Mapping[str, np.ndarray]]  # (R, N) weights -> {name: (R,)}
+
+
+def check_settings(resamples: int, seed: int, level: float) -> None:
+    """Raise ConfigError, naming the setting, if no interval can be made with them."""
+    for name, number in (("resamples", resamples), ("seed", seed)):
+        if not isinstance(number, Integral) or number < 0:
+            raise ConfigError(f"{name} must be a whole number of at least 0, got {number!r}")
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise ConfigError(f"the level of intervals must lie between 0 and 1, such as 0.95, got {level!r}")
 
 
 def group_weights(groups: Sequence[str], resamples: int, seed: int, chunk: int | None = None) -> Iterator[np.ndarray]:
@@ -104,7 +115,11 @@ def with_intervals(
         binomial: name -> (N,) bool, the cases that a proportion is of; these scores
             get an exact bound where they are 0 or 1, and say where these cases are of few groups.
         resamples: 0 leaves the intervals out.
+
+    Raises:
+        ConfigError: see `check_settings`.
     """
+    check_settings(resamples, seed, level)
     if not resamples or not any(math.isfinite(score.value) for score in points.values()):
         return dict(points)
     names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
@@ -175,7 +190,7 @@ def score_intervals(
         {score: Score}, those of a class as "score:class".
 
     Raises:
-        ConfigError: no such task.
+        ConfigError: no such task, or a setting out of range.
     """
     known = cases.select(cases.known(task))
     labels, probabilities, classes = known.labels[task], known.probabilities[task], known.tasks[task]

@@ -21,6 +21,7 @@ from .intervals import (
     SAME,
     TOO_FEW,
     Statistic,
+    check_settings,
     few_groups,
     percentile,
     rare_classes,
@@ -159,6 +160,7 @@ def differences(
     level: float = LEVEL,
 ) -> dict[str, Difference]:
     """Second minus first, score by score; `statistic` gives the differences on resamples."""
+    check_settings(resamples, seed, level)
     count = len(set(groups))
     draws = resample(statistic, groups, resamples=resamples, seed=seed) if count > 1 and resamples > 0 else {}
     return {name: _difference(first[name], second[name], draws.get(name), few_groups(count), level) for name in first}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import TableError
+from ..errors import ConfigError, TableError
 from ..files import replacing
 from .cases import Cases
 from .consistency import IF_CALIBRATED
@@ -58,13 +58,19 @@ def write_report(
         The three paths.
 
     Raises:
+        ConfigError: the cases are not those of the result.
         TableError: a file cannot be written.
     """
     from .html_report import render_html  # needs matplotlib
 
-    texts = dict(
-        zip(FILES, (render_html(result, as_modes(cases), title=title, data=data), to_json(result), to_csv(result)))
-    )
+    modes = as_modes(cases)
+    for mode, part in result["modes"].items():
+        if mode not in modes or len(modes[mode]) != part["cases"]:
+            raise ConfigError(
+                f"the result is of {part['cases']} cases of the mode {mode!r}, and these are others "
+                f"({', '.join(f'{len(own)} of the mode {name!r}' for name, own in modes.items())}): give those that it is of"
+            )
+    texts = dict(zip(FILES, (render_html(result, modes, title=title, data=data), to_json(result), to_csv(result))))
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

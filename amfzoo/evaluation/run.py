@@ -62,6 +62,8 @@ def evaluate_model(
             labels that the network has no class for; no labels for any of its tasks.
         ImageError: an image cannot be read.
     """
+    if isinstance(modes, str):
+        raise ConfigError(f"modes must be a list of modes, not the string {modes!r}")
     wanted = list(modes) if modes is not None else [mode for mode in MODES if _usable(model, lesions, mode)]
     for mode in wanted:
         if mode not in MODES:

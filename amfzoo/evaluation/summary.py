@@ -13,7 +13,7 @@ from ..labels import DIAGNOSIS
 from .cases import PATIENT_GROUP, Cases
 from .checklist import checklist_differences, checklist_scores, rule_counts
 from .consistency import IF_CALIBRATED, ece_if_calibrated
-from .intervals import LEVEL, RESAMPLES, score_intervals
+from .intervals import LEVEL, RESAMPLES, check_settings, score_intervals
 from .metrics import ECE_BINS, Score, confusion
 from .operating_point import called_scores
 from .paired import paired_difference
@@ -55,10 +55,13 @@ def evaluate(
         "called_precision:<class>" are of what the weights' operating point calls, where they have one for the task.
 
     Raises:
-        ConfigError: no cases, or those of `against` are of other lesions; with `common`, of none of these.
+        ConfigError: no cases, or those of `against` are of other lesions; with `common`, of none of these; a bad setting.
     """
     modes, others = as_modes(cases), as_modes(against) if against is not None else {}
     settings = {"resamples": resamples, "seed": seed, "level": level}
+    check_settings(**settings)
+    if isinstance(subgroups, str):
+        raise ConfigError(f"subgroups must be a list of columns, not the string {subgroups!r}")
     subgroups = None if subgroups is None else list(subgroups)
     shared = [mode for mode in modes if mode in others]
     if others and not shared:
@@ -91,9 +94,12 @@ def as_modes(cases: Cases | Mapping[str, Cases]) -> dict[str, Cases]:
     """{mode: cases}, both images first, then dermoscopy.
 
     Raises:
-        ConfigError: there is none, or one holds no case.
+        ConfigError: there is none, or one holds no case; no such mode.
     """
-    given = {cases.mode: cases} if isinstance(cases, Cases) else dict(cases)
+    given = {cases.mode: cases} if isinstance(cases, Cases) else cases
+    if not isinstance(given, Mapping) or not set(given) <= set(_ORDER):
+        what = f"the keys {', '.join(map(repr, given))}" if isinstance(given, Mapping) else f"a {type(given).__name__}"
+        raise ConfigError(f"give `Cases`, or {{mode: cases}} with the modes {', '.join(_ORDER)}; got {what}")
     modes = {mode: given[mode] for mode in _ORDER if mode in given}
     if not modes or not all(len(part) for part in modes.values()):
         raise ConfigError("there are no cases to evaluate")

@@ -133,6 +133,7 @@ def test_a_list_in_a_process_of_its_own(tmp_path):
             "the device 'foo' cannot be used",
         ),
         (["amf_test", "--out", "nowhere/x"], exit_codes.USAGE, "the folder nowhere does not exist"),
+        (["amf_test", "--out", "."], exit_codes.USAGE, "give the beginning of the files' names, such as speed"),
     ],
 )
 def test_wrong_usage(printed, arguments, code, message):

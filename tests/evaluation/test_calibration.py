@@ -235,3 +235,16 @@ def test_a_specificity_that_few_resamples_define_has_no_interval():
         "no interval: too few cases, most resamples lack a class",
         "no interval: the same on nearly every resample",
     }
+
+
+def test_numbers_that_are_none_are_refused():
+    """A threshold of NaN would call nothing, with a specificity of 1."""
+    cases = make(12)
+    for temperature in ("2", None):
+        with pytest.raises(ConfigError, match="'diagnosis' must be a positive number"):
+            apply_temperatures(cases, {"diagnosis": temperature})
+    for wrong in ("0.9", None, math.nan):
+        with pytest.raises(ConfigError, match="wanted sensitivity must lie in"):
+            threshold_for_sensitivity(cases, "diagnosis", "MEL", wrong)
+        with pytest.raises(ConfigError, match="the threshold must be a number"):
+            measure_threshold(cases, "diagnosis", "MEL", wrong)

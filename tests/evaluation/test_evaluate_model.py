@@ -113,6 +113,8 @@ def test_labels_that_the_network_cannot_answer(lesions, caplog):
         evaluate_model(tiny_model(tasks={"size": ("x", "y")}), lesions)
     with pytest.raises(ConfigError, match="unknown mode 'all'"):
         evaluate_model(tiny_model(tasks=TASKS), lesions, modes=["all"])
+    with pytest.raises(ConfigError, match="must be a list of modes, not the string 'both'"):
+        evaluate_model(tiny_model(tasks=TASKS), lesions, modes="both")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ def test_the_calibration_error_interval_holds_the_truth_of_calibrated_probabilit
 
 def test_perfect_shares_get_an_exact_bound():
     labels = np.arange(40) % 2
-    cases = Cases(ALONE[:40], {"d": ("a", "b")}, {"d": labels}, {"d": np.eye(2)[labels]}, groups=TOGETHER[:40])
+    groups = [f"patient:{name}" for name in TOGETHER[:40]]
+    cases = Cases(ALONE[:40], {"d": ("a", "b")}, {"d": labels}, {"d": np.eye(2)[labels]}, groups=groups)
     found = score_intervals(cases, "d", resamples=50)
     bound = 0.025 ** (1 / 8)  # 8 patients, not 40 lesions
     assert (found["accuracy"].low, found["accuracy"].high) == pytest.approx((bound, 1))

@@ -316,3 +316,12 @@ def test_page_prints_whole(tmp_path, browser):
         ".scroll", "all => all.map(e => [e.scrollWidth, e.clientWidth, getComputedStyle(e).overflowX])"
     )
     assert widths and all(needed <= given and overflow == "visible" for needed, given, overflow in widths)
+
+
+def test_a_report_takes_the_cases_of_its_result_alone(tmp_path):
+    """Its plots would be of others."""
+    result = evaluate(make(12), resamples=0)
+    for others, said in ((make(12, mode="clinical"), "12 of the mode 'clinical'"), (make(9), "9 of the mode 'both'")):
+        with pytest.raises(ConfigError, match=f"of 12 cases of the mode 'both', and these are others .{said}"):
+            write_report(result, tmp_path / "report", others)
+    assert not (tmp_path / "report").exists()
