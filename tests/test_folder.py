@@ -168,7 +168,7 @@ def test_what_file_browsers_leave_is_not_in_the_way(model):
 
 def test_a_name_that_is_too_long_is_said(tmp_path):
     with pytest.raises(WeightsError, match="Cannot write the model folder"):
-        write(tmp_path / ("x" * 250))
+        write(tmp_path / ("x" * 256))
 
 
 def test_foreign_files_are_never_lost(model):
