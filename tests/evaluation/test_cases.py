@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from evaluation_cases import CLASSES, make
 
 from amfzoo.data.records import Lesion
 from amfzoo.errors import ConfigError, TableError
-from amfzoo.evaluation import Cases, subgroup_scores
+from amfzoo.evaluation import Cases
 from amfzoo.inference import Prediction
 
 TABLE = "lesion_id,diagnosis,diagnosis:MEL,diagnosis:NV\na,MEL,0.7,0.3\nb,,0.2,0.8\n"
@@ -168,27 +166,6 @@ def test_unreadable_files(tmp_path):
         make(3).write(tmp_path / "no" / "folder.csv")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"ids": ["L0", "L1", "L0"]}, "'L0' comes twice"),
-        ({"groups": ["a"]}, "1 entries in groups"),
-        ({"metadata": {"sex": ["f"]}}, "1 entries in metadata 'sex'"),
-        ({"mode": "all"}, "mode 'all'"),
-        ({"labels": {"diagnosis": np.array([0, 1, 3])}}, "'L2': no class has the index 3"),
-        ({"labels": {"diagnosis": np.array([0, 1, -2])}}, "'L2': no class has the index -2"),
-        ({"labels": {"diagnosis": np.array([0.0, 1.0, 2.0])}}, "must be 3 integers"),
-        ({"labels": {}}, "labels are given for"),
-        ({"probabilities": {"diagnosis": np.full((3, 2), 0.5)}}, "expected \\(3, 3\\)"),
-        ({"probabilities": {"diagnosis": np.full((3, 3), 0.5)}}, "sum to 1.5"),
-        ({"tasks": {"a:b": CLASSES}}, "cannot be the name"),
-    ],
-)
-def test_bad_arrays(change, message):
-    with pytest.raises(ConfigError, match=message):
-        Cases(**{**vars(make(3)), **change})
-
-
 def test_from_predictions_takes_partial_and_foreign_labels_as_unknown():
     tasks = {"diagnosis": CLASSES, "streaks": ("absent", "present")}
     labels = [{"diagnosis": "MEL", "streaks": ("absent", "present")}, {"diagnosis": "VASC"}, {"diagnosis": ("NV",)}]
@@ -206,37 +183,9 @@ def test_from_predictions_takes_partial_and_foreign_labels_as_unknown():
     assert (cases.mode, cases.model) == ("clinical", "m")
 
 
-def test_cases_take_what_data_frames_hold(tmp_path):
-    """None and NaN are what is not recorded, numbers what a table would say; subgroups and files read them."""
-    columns = {"sex": ["f", None, math.nan] * 20, "age": [40.0, 50, math.nan] * 20}
-    cases = make(60, splits=["test", None, math.nan] * 20, metadata=columns)
-    assert cases.splits[:3] == ("test", "", "")
-    assert {name: column[:3] for name, column in cases.metadata.items()} == {
-        "sex": ("f", "", ""),
-        "age": ("40", "50", ""),
-    }
-    bands = [row["subgroup"] for row in subgroup_scores(cases, "diagnosis", "age", resamples=0)]
-    assert bands == ["30-44", "45-59", "not recorded"]
-    cases.write(tmp_path / "cases.csv")
-    assert Cases.read(tmp_path / "cases.csv").metadata == cases.metadata
-
-
 def test_no_rows_can_be_selected():
     """As a list comprehension gives where nothing is found."""
     assert len(make(5).select([])) == 0
-
-
-@pytest.mark.parametrize("groups", (["patient:a", "P7", "lesion:c"], ["patient:a", 7, "lesion:c"]))
-def test_a_group_that_says_neither_patient_nor_lesion_is_refused(groups):
-    """Its patient would be lost when the cases are written, and reports would say that no patient is known."""
-    with pytest.raises(ConfigError, match="'L1': the group '?P?7'? must be 'patient:NAME'"):
-        make(3, groups=groups)
-
-
-@pytest.mark.parametrize("rows", ([["a", "b", "c"]] * 3, [[0.5, 0.5], [1.0], [1.0]]))
-def test_probabilities_that_are_no_numbers_are_refused(rows):
-    with pytest.raises(ConfigError, match=r"task 'diagnosis': probabilities must be \(3, 3\) numbers"):
-        Cases("abc", {"diagnosis": CLASSES}, {"diagnosis": [0, 1, 2]}, {"diagnosis": rows})
 
 
 def test_what_is_called_goes_with_the_cases(tmp_path):
