@@ -86,7 +86,7 @@ def start(name: str, tasks: dict[str, tuple[str, ...]], weights: Path, seed: int
     }
     missing, surplus = body.load_state_dict(values, strict=False)
     random = ("stages.3.", "norm.") if name == "fresh" else ()
-    other = [key for key in missing if not key.startswith(random) and not key.endswith("num_batches_tracked")]
+    other = [key for key in missing if not key.startswith(random)]
     if surplus or other:
         raise SystemExit(f"{weights}: not the values of this branch; {[*surplus, *other][0]} does not fit")
     return network

@@ -107,7 +107,8 @@ def _layer(values: Mapping[str, np.ndarray], conv: str, norm: str, kernel: str, 
         f"{norm}.running_mean": mean - values[f"{kernel}/bias"],
         f"{norm}.running_var": variance + np.float32(EPSILON[0] - EPSILON[1]),
     }
-    return {key: torch.from_numpy(np.ascontiguousarray(value, np.float32).copy()) for key, value in found.items()}
+    state = {key: torch.from_numpy(np.array(value, np.float32, order="C")) for key, value in found.items()}
+    return {**state, f"{norm}.num_batches_tracked": torch.tensor(0)}  # which timm's network has and Keras' has not
 
 
 if __name__ == "__main__":

@@ -71,8 +71,7 @@ def keras_features(values, pixels):
 
 def test_timms_network_sees_what_keras_does(script, values):
     network = timm.create_model("resnet50", num_classes=0).eval()
-    missing, surplus = network.load_state_dict(script["as_timm"](values), strict=False)
-    assert not surplus and all(name.endswith("num_batches_tracked") for name in missing)
+    network.load_state_dict(script["as_timm"](values))
     levels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)) * 255  # red, green, blue
     mean, std = (torch.tensor(of)[:, None, None] for of in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     with torch.inference_mode():

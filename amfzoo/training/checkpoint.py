@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from ..files import NO_ROOM
+from ..files import NO_ROOM, replacing
 from .errors import TrainingError
 
 FILE = "checkpoint.pt"
@@ -23,9 +23,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
         TrainingError: the disk is full or the folder cannot be written; what was at `path`
             before is intact.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with _Remembering(open(partial, "wb")) as file:
+        with replacing(path) as partial, _Remembering(open(partial, "wb")) as file:
             try:
                 write(file)
             except RuntimeError as error:  # torch's zip writer hides the OSError
@@ -34,10 +33,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
                 raise file.error
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            partial.unlink()
         number = getattr(error, "errno", None)
         reason = (
             "the disk is full, or a limit on file sizes is reached"

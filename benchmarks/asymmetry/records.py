@@ -158,7 +158,8 @@ def copy_finished(out: Path, study: Study, to: Path) -> None:
     for source, target in folders:
         made = read_json(source / RUN_FILE) or {}
         check_same(target, {name: value for name, value in made.items() if name != "finished"})
-        check_alike(to, made["weights"], made["data"])
+    for data in {(read_json(source / RUN_FILE) or {})["data"] for source, _ in folders}:
+        check_alike(to, about["weights"], data)
     for source, target in folders:
         _copy(source, target, (CASES_FILE, RUN_FILE))
     _copy(out, to, (SPLIT_FILE, COST_FILE))
