@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-_T, _R = TypeVar("_T"), TypeVar("_R")
+_T = TypeVar("_T")  # one by one, or type checkers do not know them
+_R = TypeVar("_R")
 
 
 def ahead(
@@ -25,7 +26,7 @@ def ahead(
     do, and processes would need shared memory, which containers often have too little of.
     """
     with ThreadPoolExecutor(workers, initializer=initializer) as pool:
-        waiting: deque[Future] = deque()
+        waiting: deque[Future[_R]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 
@@ -12,16 +13,11 @@ from . import hub
 from .device import META, check_device, check_numbers
 from .errors import ConfigError, UnknownModelError
 from .hub import HUB_PREFIX, LOCAL_PREFIX
-from .labels import as_tasks
+from .labels import Schema, as_tasks
 from .models.config import NetworkConfig
 from .models.loading import build_loaded
 from .models.network import PairNetwork
 from .registry import model_entry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from .labels import Schema
 
 
 def create_model(

@@ -47,7 +47,7 @@ def measure_precisions(
     calibration: Iterable[Pair] | None = None,
     only: Sequence[tuple[str, str]] | None = None,
     batch_size: int = 16,
-    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] | None = None,
 ) -> dict[str, Measured]:
     """Answer all lesions in fp32 and in every other precision, with both images and with one, and compare.
 

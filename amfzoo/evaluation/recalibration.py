@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..data.records import LesionSet
 from ..errors import ConfigError
+from ..models.network import PairNetwork
 from .calibration import apply_temperatures, fit_temperatures
 from .cases import Cases, whole_mode
 from .conformal import fit_conformal, least_cases
 from .operating_point import LEAST_OF_EACH, fit_operating_points
 from .run import evaluate_model
-
-if TYPE_CHECKING:
-    from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
 LEAST_CASES = 10  # of known class, to fit a temperature on: results/temperature.md
@@ -32,7 +30,7 @@ def recalibrate(
     coverage: float = 0.9,
     batch_size: int = 16,
     ignore_other_classes: bool = False,
-    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] | None = None,
 ) -> dict[str, float]:
     """Fit a network's probabilities, prediction sets and operating points to your lesions, without training it.
 

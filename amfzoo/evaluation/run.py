@@ -6,19 +6,19 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..data.records import Lesion, LesionSet
 from ..data.spelling import spelled_as
 from ..errors import AmfzooError, ConfigError
 from ..inference.augmented import Augmented
 from ..inference.predictor import predict_stream
+from ..models.network import PairNetwork
 from ..text_tables import listed
 from .cases import MODES, Cases
 
 if TYPE_CHECKING:
     from ..inference.prediction import Prediction
-    from ..models.network import PairNetwork
 
 logger = logging.getLogger("amfzoo")
 _AUGMENTED = "mirrored and turned"  # what the model's name says of such answers
@@ -34,7 +34,7 @@ def evaluate_model(
     tta: bool = False,
     ignore_other_classes: bool = False,
     on_bad_image: str = "raise",
-    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] | None = None,
 ) -> dict[str, Cases]:
     """Predict every lesion with both images and with one.
 

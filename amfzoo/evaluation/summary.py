@@ -30,7 +30,7 @@ def evaluate(
     seed: int = 0,
     level: float = LEVEL,
     common: bool = False,
-    progress: Callable[[Iterable, str, int], Iterable] | None = None,
+    progress: Callable[[Iterable[Any], str, int], Iterable[Any]] | None = None,
 ) -> dict[str, Any]:
     """Every figure, with intervals, as data that JSON can hold (None for NaN).
 

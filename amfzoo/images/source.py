@@ -16,7 +16,7 @@ from ..image_cells import not_a_path
 from .missing import why_not
 from .names import shorten
 
-ImageSource = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray]
+ImageSource = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO, Image.Image, np.ndarray]
 
 MIN_SIDE = 16  # pixels; smaller pictures are icons or mistakes, not lesions
 MAX_PIXELS = 1024**3 // 12  # 89 million: Pillow's own threshold for "decompression bomb"

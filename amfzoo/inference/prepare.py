@@ -13,16 +13,16 @@ import numpy as np
 
 from ..errors import AmfzooError, PredictionError
 from ..guards import InputWarning, check_thumbnails, thumbnails
+from ..images import ImageSource
 from ..images.quick import QuickPreprocess
 from .batch import BRANCHES, ArrayModel, Batch, Inputs, stack
 
 if TYPE_CHECKING:
     from ..guards import Thumbnails
-    from ..images import ImageSource
     from ..models.network import PairNetwork
 
 Model = Union["PairNetwork", ArrayModel]
-Pair = tuple["ImageSource | None", "ImageSource | None"]  # clinical, dermoscopy
+Pair = tuple[ImageSource | None, ImageSource | None]  # clinical, dermoscopy
 _GROUP = 8  # pairs that one thread decodes at a time; of 1, 4 and 8 the fastest on two cores
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -148,6 +148,12 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
             return present
         return present & (torch.rand_like(present, dtype=torch.float32) >= self.drop_fusion)
 
+    @overload
+    def forward_head(self, features: Tensor, pre_logits: Literal[False] = False) -> dict[str, Tensor]: ...
+    @overload
+    def forward_head(self, features: Tensor, pre_logits: Literal[True]) -> Tensor: ...
+    @overload
+    def forward_head(self, features: Tensor, pre_logits: bool) -> dict[str, Tensor] | Tensor: ...
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> dict[str, Tensor] | Tensor:
         """(B, num_features) -> {task: (B, classes)} logits; with `pre_logits` the heads' (B, num_features) input."""
         features = self.dropout(features)

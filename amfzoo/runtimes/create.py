@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -19,16 +19,13 @@ from ..memory import keep_freed_memory
 from ..models.network import PairNetwork
 from .base import PRECISIONS, Runtime
 from .cache import cached_onnx_graph, forget
-from .int8 import int8_graph
+from .int8 import Calibration, int8_graph
 from .measured import Measured, measured_for
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime
 from .parity import check
 from .predictor import Predictor
 from .torch_runtime import TorchRuntime
-
-if TYPE_CHECKING:
-    from .int8 import Calibration
 
 logger = logging.getLogger("amfzoo")
 

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -26,6 +26,7 @@ from ..factory import copied_or_created
 from ..folder import flush, move_into, must_stay, work_folder
 from ..inference.batch import Batch, Logits
 from ..inference.golden import TOLERANCE
+from ..inference.predictor import Pair
 from ..models.network import PairNetwork
 from .base import Runtime, require
 from .cache import cached_onnx_graph, forget
@@ -35,9 +36,6 @@ from .int8 import GRAPH_FILE, batches_of, int8_graph
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime, core
 from .parity import BATCHES, Agreement, agreement, check
-
-if TYPE_CHECKING:
-    from ..inference.predictor import Pair
 
 
 @dataclass(frozen=True)

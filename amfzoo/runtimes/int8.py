@@ -27,6 +27,7 @@ from ..errors import AmfzooError, ConfigError, PredictionError, WeightsError
 from ..fingerprint import fingerprint
 from ..folder import sha256_of
 from ..inference.batch import BRANCHES, Batch, stack
+from ..inference.predictor import Pair
 from .base import require
 from .cache import cached_onnx_graph
 from .description import DESCRIPTION_FILE
@@ -34,10 +35,9 @@ from .graph import feed, making
 
 if TYPE_CHECKING:
     from ..images import Preprocess
-    from ..inference.predictor import Pair
     from ..models.network import PairNetwork
 
-    Calibration = Iterable[Pair] | str | os.PathLike[str]
+Calibration = Iterable[Pair] | str | os.PathLike[str]
 
 logger = logging.getLogger("amfzoo")
 GRAPH_FILE = "model.onnx"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any, Literal, overload
 
 from ..errors import AmfzooError
 from ..images import Preprocess
@@ -11,12 +11,10 @@ from ..images.quick import quick
 from ..inference import Prediction, predict_stream
 from ..inference.batch import Batch, Logits, Started
 from ..inference.predicting import Predicting
+from ..inference.predictor import Pair
+from ..models.config import NetworkConfig
 from .base import Runtime
 from .measured import Measured
-
-if TYPE_CHECKING:
-    from ..inference.predictor import Pair
-    from ..models.config import NetworkConfig
 
 
 class Predictor(Predicting):

@@ -17,7 +17,8 @@ from .config import TrainConfig
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-_P, _R = ParamSpec("_P"), TypeVar("_R")
+_P = ParamSpec("_P")  # one by one, or type checkers do not know them
+_R = TypeVar("_R")
 
 
 def make_accelerator(config: TrainConfig, folder: Path | None, device: str | None) -> Accelerator:
