@@ -194,7 +194,7 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
 
     def reset_heads(self, tasks: Schema | Mapping[str, Iterable[str]] | str) -> None:
         """Replace all heads by fresh ones for other tasks. Temperatures, prediction sets and operating points are dropped, and of
-        `config.info` the name, the figures and all that is not of the weights' licence.
+        `config.info` the name, the figures and all that is not of the weights' licence. The part "heads" is no longer frozen.
 
         Raises:
             ConfigError: `tasks` is not a schema.
@@ -206,6 +206,10 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
             self.heads = make_heads(self.num_features, tasks).to(where)
             for name, parts in self.auxiliary.items():
                 parts["heads"] = make_heads(sum(self.branches[name].channels), tasks).to(where)
+        if "heads" in self._frozen:  # fresh ones are there to be trained, with the norms before them
+            self._frozen.remove("heads")
+            for module in self._parts()["heads"]:
+                module.requires_grad_(True)
         self.mark_untrained(tasks)
         self.config = self.config.unfitted(tasks=tasks, info=licence_of(self.config.info))
 

@@ -73,6 +73,13 @@ def test_frozen_statistics_normalise_training_batches_as_evaluation_does():
     assert before and all(torch.equal(value, before[name]) for name, value in statistics.items())
 
 
+def test_fresh_heads_are_trained_whole_also_where_heads_were_frozen():
+    network = perturb(build())
+    network.freeze("heads", "clinical")
+    network.reset_heads(TASKS)
+    assert train_a_step(network) == EVERYTHING - FROZEN["clinical"]  # the norms and the stand-ins learn too
+
+
 def test_freezing_what_is_not_there():
     with pytest.raises(
         ConfigError, match="cannot freeze clinic; this network has clinical, dermoscopy, fusion, heads, statistics"
