@@ -66,7 +66,13 @@ class Prediction:
 
     def __post_init__(self) -> None:
         for task, row in self.probabilities.items():
-            if not all(0 <= p <= 1 for p in row.values()) or not math.isclose(sum(row.values()), 1, abs_tol=1e-4):
+            try:
+                sound = all(0 <= p <= 1 for p in row.values()) and math.isclose(sum(row.values()), 1, abs_tol=1e-4)
+            except (AttributeError, TypeError) as error:
+                raise PredictionError(
+                    f"task {task!r}: give {{class: probability}} with numbers, not {row!r:.200}"
+                ) from error
+            if not sound:
                 raise PredictionError(
                     f"task {task!r}: {dict(row)} are not probabilities; "
                     "the weights are damaged or an input is not finite"

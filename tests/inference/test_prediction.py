@@ -178,6 +178,12 @@ def test_what_are_not_probabilities_is_refused(row):
         Prediction({"grade": row})
 
 
+@pytest.mark.parametrize("row", [{"x": "1"}, {"x": None, "y": 1.0}, [0.5, 0.5], "x"])
+def test_what_are_no_probabilities_is_said(row):
+    with pytest.raises(PredictionError, match="task 'a': give {class: probability} with numbers, not "):
+        Prediction({"a": row})
+
+
 def test_text(prediction):
     lines = str(prediction).splitlines()
     assert lines[0] == "model amf_small.x" and lines[1] == "diagnosis"
