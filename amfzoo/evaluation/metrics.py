@@ -32,6 +32,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from ..errors import ConfigError
 from .cases import Cases
 
 ECE_BINS = 15
@@ -103,14 +104,20 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict
     """The scores that a training loop looks at, as plain numbers.
 
     Args:
-        labels: (N,) int class indices.
+        labels: (N,) int class indices; -1 where the class is unknown, which leaves the case out.
         probabilities: (N, C), rows sum to 1.
 
     Returns:
         macro_f1, balanced_accuracy, accuracy, auroc, log_loss; NaN where not defined.
+
+    Raises:
+        ConfigError: shapes or values do not fit; cases and classes are numbered from 0.
     """
-    classes = tuple(str(i) for i in range(np.shape(probabilities)[1]))
-    found = scores(labels, probabilities, classes)
+    if len(shape := np.shape(probabilities)) != 2:
+        raise ConfigError(f"probabilities must be of cases and classes, (N, C), not of the shape {shape}")
+    tasks = {"labels": tuple(str(i) for i in range(shape[1]))}
+    cases = Cases([str(i) for i in range(shape[0])], tasks, {"labels": labels}, {"labels": probabilities})
+    found = task_scores(cases, "labels")
     return {name: found[name].value for name in ("macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss")}
 
 

@@ -10,6 +10,7 @@ import pytest
 import sklearn.metrics as sk
 from evaluation_cases import CLASSES, make
 
+from amfzoo import ConfigError
 from amfzoo.evaluation import Cases, classification_scores, task_scores
 from amfzoo.evaluation.metrics import confidence_bins, confusion, expected_calibration_error, scores
 
@@ -127,6 +128,19 @@ def test_classification_scores_are_the_plain_numbers():
     full = task_scores(cases, "diagnosis")
     assert set(found) == {"macro_f1", "balanced_accuracy", "accuracy", "auroc", "log_loss"}
     assert all(value == full[name].value for name, value in found.items())
+
+
+def test_classification_scores_refuse_what_they_cannot_take_and_leave_unknown_classes_out():
+    rows = [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]
+    known = classification_scores(np.array([0, 1]), rows[:2])
+    assert classification_scores(np.array([0, 1, -1]), rows) == known and known["accuracy"] == 1
+    for labels, given, words in (
+        ([0, 2, 1], rows, "lesion '1': no class has the index 2"),
+        ([0, 1], rows, "labels must be 3 integers"),
+        ([0, 1], [0.9, 0.8], r"\(N, C\), not of the shape \(2,\)"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            classification_scores(np.array(labels), np.array(given))
 
 
 def test_equal_probabilities_stay_equal_where_rows_add_up_differently():
