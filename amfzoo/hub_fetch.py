@@ -36,6 +36,7 @@ from .hub_errors import (
     retry_after,
     status_of,
 )
+from .hub_variables import check_variables
 from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
@@ -82,6 +83,7 @@ class Place:
 
 def server_name() -> str:
     """Address of the Hub in use, for messages: without a password that it may hold."""
+    check_variables()
     from huggingface_hub import constants
 
     return re.sub("//[^/]*@", "//", constants.ENDPOINT)
@@ -89,6 +91,7 @@ def server_name() -> str:
 
 def is_offline() -> bool:
     """Whether HF_HUB_OFFLINE is set, be it after the client was imported."""
+    check_variables()
     from huggingface_hub import constants
 
     return constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import importlib
 import json
 import os
 import time
@@ -18,6 +19,7 @@ from amfzoo import hub, hub_fetch
 from amfzoo.errors import ConfigError, WeightsError
 from amfzoo.folder import read_folder, sha256_of
 from amfzoo.manifest import load_manifest
+from amfzoo.models import backbone
 
 FAULTS = {
     "no repository": (dict(status=404, headers={"X-Error-Code": "RepoNotFound"}), "no such repository.*HF_TOKEN"),
@@ -291,3 +293,12 @@ def test_full_disk_and_closed_cache(server, folder, tmp_path, monkeypatch):
                 hub.resolve(pinned(commit))
     assert not [p for p in blobs(tmp_path) if "incomplete" in p.name]
     assert hub.resolve(pinned(commit)).folder.name == commit
+
+
+@pytest.mark.parametrize("value", ["abc", "", "2.5"])
+def test_a_timeout_that_is_no_number_is_named(monkeypatch, value):
+    """The client's own error, when it is imported, names no variable."""
+    monkeypatch.setenv("HF_HUB_DOWNLOAD_TIMEOUT", value)
+    for ask in (hub_fetch.is_offline, hub_fetch.server_name, lambda: importlib.reload(backbone)):
+        with pytest.raises(ConfigError, match=f"HF_HUB_DOWNLOAD_TIMEOUT is {value!r}: set it to a whole number"):
+            ask()

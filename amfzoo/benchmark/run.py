@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from torch import nn
 
@@ -254,7 +254,7 @@ def _about(plan: Plan, threads: int) -> dict[str, Any]:
     return {
         "amfzoo": __version__,
         "torch": torch.__version__,
-        "timm": timm.__version__,
+        "timm": version("timm"),
         "python": platform.python_version(),
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -6,6 +6,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..hub_variables import check_variables
+
+check_variables()  # timm imports the client
+
 import timm
 import torch
 from timm.models.efficientnet import EfficientNet
