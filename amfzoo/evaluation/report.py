@@ -7,6 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,9 @@ def write_report(
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            with replacing(folder / name) as partial:
-                partial.write_text(text, encoding="utf-8", newline="")
+        with ExitStack() as files:  # they take their places together, so that hardly a kill leaves old beside new
+            for name, text in texts.items():
+                files.enter_context(replacing(folder / name)).write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise TableError(f"the report cannot be written to {folder}: {error.strerror or error}") from error
     return [folder / name for name in texts]

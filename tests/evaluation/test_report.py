@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import os
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -234,6 +235,19 @@ def test_errors(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TableError, match="cannot be written"):
         write_report(evaluate(make(5), resamples=0), tmp_path / "file" / "folder", make(5))
+
+
+def test_the_files_take_their_places_once_all_are_written(tmp_path, monkeypatch):
+    unfinished, replace = [], os.replace
+
+    def noting(source, target):
+        unfinished.append(len(list(tmp_path.glob(".*.partial"))))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", noting)
+    monkeypatch.setattr(html_report, "render_html", lambda *cases, **words: "a page")
+    paths = write_report(evaluate(make(5), resamples=0), tmp_path, make(5))
+    assert unfinished == [3, 2, 1] and sorted(tmp_path.iterdir()) == sorted(paths)
 
 
 def test_what_is_called_is_scored_in_every_output():
