@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import AmfzooError
 from ..files import NO_ROOM
 from ..memory import keep_freed_memory
+from ..processes import tell_launcher
 from . import (
     benchmark,
     data,
@@ -121,4 +122,6 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def fail(message: str) -> None:
     """Print an error as one line."""
-    print(f"amfzoo: error: {' '.join(message.split())}", file=sys.stderr)
+    line = f"amfzoo: error: {' '.join(message.split())}"
+    print(line, file=sys.stderr)
+    tell_launcher(line)

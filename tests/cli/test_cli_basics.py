@@ -76,6 +76,17 @@ def test_errors_are_one_line(run):
     assert ended.err.startswith("amfzoo: error: ") and "amf_small" in ended.err and ended.err.count("\n") == 1
 
 
+def test_the_last_words_of_torchrun_are_the_error(run, tmp_path, monkeypatch):
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+
+    file = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(file))  # as torchrun does
+    ended = run("info", "amf_smal")
+    failure = ProcessFailure(local_rank=0, pid=1, exitcode=ended.code, error_file=str(file))
+    *_, last, _ = str(ChildFailedError("amfzoo", {0: failure})).splitlines()
+    assert last.split(":", 1)[1].strip() == ended.err.strip()
+
+
 def test_a_closed_pipe_is_no_error():
     process = amfzoo_process("list", "--json")
     process.stdout.close()
