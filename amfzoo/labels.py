@@ -92,10 +92,20 @@ class Schema:
     Attributes:
         name: for messages.
         tasks: name of the task -> `Task`, in the order of the answers.
+
+    Raises:
+        ConfigError: one is no `Task`.
     """
 
     name: str
     tasks: Mapping[str, Task]
+
+    def __post_init__(self) -> None:
+        for name, task in self.tasks.items():
+            if not isinstance(task, Task):
+                raise ConfigError(
+                    f"schema {self.name!r}: {name!r} must be a Task, e.g. Task({name!r}, classes), not {task!r:.200}"
+                )
 
     def classes(self) -> dict[str, tuple[str, ...]]:
         """``{task: classes}``, the form in which networks take their tasks."""

@@ -253,3 +253,10 @@ def test_known_schemas_by_name():
 def test_bad_schemas_are_refused(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+def test_a_schema_of_bare_classes_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"schema 'mine': 'diagnosis' must be a Task, e.g. Task\('diagnosis', classes\)"
+    ):
+        Schema("mine", {"diagnosis": ("a", "b")})
