@@ -1,5 +1,5 @@
-"""What the pixels tell of a damaged file that is sound in its form: a picture that ends in the gray of missing JPEG
-data, or in the zeros of room that was taken first and never filled."""
+"""Damage of a file that is sound in its form: a picture that ends in the gray of missing JPEG data, or in the zeros of room
+that was taken first and never filled, or whose finer scans are missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-GRAY, ZEROS = "gray", "zeros"
-KINDS = (GRAY, ZEROS)
+GRAY, ZEROS, SCANS = "gray", "zeros", "scans"
+KINDS = (GRAY, ZEROS, SCANS)
 _KEY = "amfzoo_damage"  # in the `info` of a picture
 # Of each colour: what decoders of JPEG leave where the data run out before the picture ends, and for CMYK,
 # which is stored inverted, its complement.
