@@ -83,7 +83,8 @@ def _machine() -> str:
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """A name beside `path` to write to; at the end it becomes `path`, after an error it vanishes.
 
-    Two processes may do so at once. Errors of the file system are the caller's to explain.
+    Where `path` is a link it stays one: written is what it leads to, as by `open`. Two processes may do so at once. Errors
+    of the file system are the caller's to explain.
 
     Args:
         overwrite: whether a file that is there may be lost; otherwise it must hold the same.
@@ -96,6 +97,8 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
         raise OSError(errno.EINVAL, "it is no plain file", str(path))
     if not path.name:  # ".", beside which no name can be made
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     if (folder := os.path.abspath(path.parent)) not in _looked_at:  # once, since it may hold very many files
         _looked_at.add(folder)
         remove_left(path.parent)

@@ -6,13 +6,17 @@ This module knows plain dicts and state dicts, no networks. Nothing here unpickl
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import random
 import shutil
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +38,8 @@ HALF_FROM = 16_384
 EXAMPLE_FOLDER = "example"
 GOLDEN_FILE = "golden.json"  # in it; see `inference.golden`
 _REPLACED_IN = 0.2  # seconds, at most, between the two renames that replace a folder
+_MET = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)  # what these end with where two processes meet at one folder
+_ATTEMPTS = 20
 _OURS = {CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, EXAMPLE_FOLDER, ".gitattributes"}
 _NOBODYS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # which file browsers leave behind
 
@@ -94,7 +100,7 @@ def write_folder(
     `half` stores floating tensors of two or more dimensions and at least 16 384 values as
     float16 (small kernels, norm weights and statistics stay float32). `examples` maps file names in
     example/ to their bytes, or to a file to copy. An existing folder is replaced only
-    with `overwrite`, and only if it holds nothing but a model.
+    with `overwrite`, and only if it holds nothing but a model; of several processes the last one's model stays.
     Raises WeightsError (the folder is in the way, the disk is full, a tensor does not
     fit or holds NaN) or ConfigError (`config` is not JSON).
     """
@@ -107,15 +113,14 @@ def write_folder(
         if stays:
             _check_empty(target)
         else:
-            recover(target)
-            check_replaceable(target, overwrite)
+            _meeting(partial(_free, target, overwrite))
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         _fill(temporary, dict(config), state, card, half, examples or {})
         if stays:
             move_into(temporary, target, last=CONFIG_FILE)
         else:
-            _replace(temporary, target)
+            _meeting(partial(_replace, temporary, target, overwrite))
     except (OSError, SafetensorError) as error:
         full = getattr(error, "errno", None) in NO_ROOM or "No space left" in str(error)
         reason = "the disk is full" if full else str(error)
@@ -191,8 +196,26 @@ def flush(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _replace(temporary: Path, target: Path) -> None:
+def _meeting(action: Callable[[], None]) -> None:
+    """Do what other processes may disturb that write the same folder; they are through in milliseconds, and then once more."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in _MET:
+                raise
+        time.sleep(random.uniform(0, _REPLACED_IN))
+    action()
+
+
+def _free(target: Path, overwrite: bool) -> None:
+    recover(target)
+    check_replaceable(target, overwrite)
+
+
+def _replace(temporary: Path, target: Path, overwrite: bool) -> None:
     """Rename `temporary` to `target`; an old `target` is removed only after that."""
+    _free(target, overwrite)  # another process may have written there meanwhile
     if not target.exists():
         temporary.rename(target)
         return
@@ -202,7 +225,8 @@ def _replace(temporary: Path, target: Path) -> None:
     try:
         temporary.rename(target)
     except BaseException:  # an interrupt from the keyboard too
-        backup.rename(target)
+        with suppress(OSError):  # another process put it back, or its own model there
+            backup.rename(target)
         raise
     shutil.rmtree(backup, ignore_errors=True)
 

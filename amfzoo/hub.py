@@ -42,6 +42,7 @@ class Resolved:
     record: WeightsRecord | None
     description: str
     place: Place | None = field(default=None, compare=False)  # on a Hub
+    card_asked: bool = field(default=False, compare=False)  # of the Hub, just now
 
     @property
     def expect(self) -> Mapping[str, FileRecord] | None:
@@ -103,7 +104,8 @@ def download(
     found = resolve(name, cache_dir=cache_dir, local_files_only=local_files_only, token=token, manifest=manifest)
     check_folder(found.folder, expect=found.expect)
     if found.place is not None and not found.place.offline:
-        download_card(found.place, found.folder.name)  # a download that was killed may have left it out
+        if not found.card_asked:  # a download that was killed may have left it out
+            download_card(found.place, found.folder.name)
         fetch_examples(found.place, found.folder)  # for `amfzoo verify`
     return found.folder
 
@@ -176,8 +178,9 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
     if record is not None:
         place = replace(place, files=tuple(record.files))
     folder = cached_folder(place) if place.offline or is_commit(place.revision) else None
+    card_asked = False
     if folder is None:
-        folder = fetch(place)
+        folder, card_asked = fetch(place)
     commit = folder.name
     record = record or manifest.find_hub(place.repo, commit)
     if commit != place.revision:
@@ -204,7 +207,7 @@ def _from_hub(place: Place, record: WeightsRecord | None, manifest: Manifest) ->
         raise WeightsError(f"{place.repo} at commit {commit}: {error} ({done}; {after}.)") from error
     if not place.offline:
         remember(folder, place.revision)
-    return Resolved(folder, record, f"{place.repo} at commit {commit}", place)
+    return Resolved(folder, record, f"{place.repo} at commit {commit}", place, card_asked)
 
 
 def _agrees_with_itself(folder: Path, files: tuple[str, ...]) -> bool:

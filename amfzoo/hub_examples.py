@@ -12,7 +12,7 @@ from .checks import is_commit, is_plain_name, is_sha256
 from .errors import WeightsError
 from .folder import EXAMPLE_FOLDER, GOLDEN_FILE
 from .folder_check import sha256_of
-from .hub_fetch import Place, download_file, evict
+from .hub_fetch import PATIENCE_UNNEEDED, Place, download_file, evict
 
 _PICTURES = (".jpg", ".png", ".webp", ".tif", ".bmp", ".gif")
 
@@ -45,7 +45,7 @@ def _have(place: Place, folder: Path, file: str) -> Path:
     path = folder / file
     if path.is_file() and not _is_as_sent(path):
         evict(path)
-    return path if path.is_file() else download_file(place, file, folder.name)
+    return path if path.is_file() else download_file(place, file, folder.name, PATIENCE_UNNEEDED)
 
 
 def _is_as_sent(path: Path) -> bool:

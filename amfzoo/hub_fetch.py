@@ -5,7 +5,8 @@ HF_HUB_DOWNLOAD_TIMEOUT change: a server that refuses the connection is given up
 4 s, one that never answers after 25 s, one that goes away between two files after at
 most 25 s, one that stalls within a file after 66 s, one that falls silent between two
 files after 95 s. A server that asks for a pause of more than 5 s is not waited for:
-the error says how long it wants. The card, which nothing needs, is given up after 5 s.
+the error says how long it wants. The card and the golden outputs, which nothing needs,
+are given up after 5 s each.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
 _ATTEMPTS = 3
 _PATIENCE = 15.0  # seconds: no further attempt after that, so that a silent server costs two timeouts
 _LONGEST_PAUSE = 5.0  # seconds a busy server may ask to wait; beyond it the user decides
-_CARD_PATIENCE = 5.0  # seconds for a file that nothing needs
+PATIENCE_UNNEEDED = 5.0  # seconds for a file that nothing needs
 
 _log = logging.getLogger("amfzoo")
 # while files are fetched: until when, on the monotonic clock; without an end, as long as each request may take
@@ -103,8 +104,9 @@ def cached_folder(place: Place) -> Path | None:
     return paths[0].parent if all(paths) else None
 
 
-def fetch(place: Place) -> Path:
-    """Bring all files of a model into the cache; returns their snapshot folder, named by its commit.
+def fetch(place: Place) -> tuple[Path, bool]:
+    """Bring all files of a model into the cache; returns their snapshot folder, named by its commit, and whether its card was
+    asked for.
 
     A branch is resolved to a commit once. When its server is out of reach, the commit that
     the branch last had here is used, with a warning; that it has another now is for `remember`, once
@@ -122,7 +124,7 @@ def fetch(place: Place) -> Path:
         if folder is None:
             raise explain(error, place.failure(CONFIG_FILE)) from error
         _log.warning("%s: %s; using the cached commit %s", *explained(error, place.failure(CONFIG_FILE)), folder.name)
-        return folder
+        return folder, False
     fresh = place.cached(WEIGHTS_FILE, commit) is None
     try:
         config = download_file(place, CONFIG_FILE, commit)  # all files come from one commit, should the branch move now
@@ -134,10 +136,10 @@ def fetch(place: Place) -> Path:
         if folder is None:
             raise
         _log.warning("%s; using the cached commit %s", error, folder.name)
-        return folder
+        return folder, False
     if fresh:
         download_card(place, commit)
-    return config.parent
+    return config.parent, fresh
 
 
 def _is_ours(snapshot: Path) -> bool:
@@ -176,10 +178,10 @@ def _ask(place: Place) -> str:
     return answer.commit_hash
 
 
-def download_file(place: Place, file: str, commit: str) -> Path:
-    """Bring one file of a commit into the cache, if it is not there. Raises WeightsError."""
+def download_file(place: Place, file: str, commit: str, seconds: float = math.inf) -> Path:
+    """Bring one file of a commit into the cache, if it is not there, or give up after some seconds. Raises WeightsError."""
     try:
-        with _limited():
+        with _limited(seconds):
             # the client repeats all but these by itself
             return Path(patiently(lambda: _from_client(place, file, commit), worth=is_server_fault))
     except Exception as error:
@@ -193,7 +195,7 @@ def download_card(place: Place, commit: str) -> None:
     if try_to_load_from_cache(place.repo, CARD_FILE, cache_dir=place.cache_dir, revision=commit) is not None:
         return  # it is there, or known not to exist
     try:
-        with _limited(_CARD_PATIENCE):
+        with _limited(PATIENCE_UNNEEDED):
             _from_client(place, CARD_FILE, commit)
     except Exception as error:  # whatever the client raises: the card is not needed
         _log.debug("no model card: %s", explain(error, place.failure(CARD_FILE)))
@@ -237,13 +239,14 @@ def _limited(seconds: float = math.inf) -> Iterator[None]:
     """Inside it, the client's own retries keep to our limits, and end after some seconds where these are given.
 
     After a failed request the client asks again with a timeout of 60 s, and sleeps as
-    long as a busy server tells it to, which may be an hour. Its HTTP session is shared
+    long as a busy server tells it to, which may be an hour; a server with a fault it asks
+    again for half a minute, which `patiently` does in less. Its HTTP session is shared
     with the rest of the process, so the two hooks act only where `_deadline` is set.
     """
     from huggingface_hub import get_session
 
     hooks = get_session().event_hooks
-    for event, hook in (("request", _cap_timeout), ("response", _refuse_long_pause)):
+    for event, hook in (("request", _cap_timeout), ("response", _refuse_fault)):
         if hook not in hooks[event]:
             hooks[event].append(hook)
     reset = _deadline.set(time.monotonic() + seconds)
@@ -267,12 +270,10 @@ def _cap_timeout(request: Any) -> None:
     timeouts.update({kind: limit if value is None else min(value, limit) for kind, value in timeouts.items()})
 
 
-def _refuse_long_pause(response: Any) -> None:
-    deadline = _deadline.get()
-    if deadline is None:
+def _refuse_fault(response: Any) -> None:
+    if _deadline.get() is None:
         return
-    hurried = math.isfinite(deadline) and response.status_code >= 500
-    if hurried or (response.status_code in (429, 503) and (pause_asked(response) or 0) > _LONGEST_PAUSE):
+    if response.status_code >= 500 or (response.status_code == 429 and (pause_asked(response) or 0) > _LONGEST_PAUSE):
         from huggingface_hub.utils import hf_raise_for_status
 
         hf_raise_for_status(response)  # what the client would raise after its last retry

@@ -65,6 +65,17 @@ def test_where_nothing_may_be_overwritten_only_the_same_content_passes(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and file.read_text() == "first"
 
 
+def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path):
+    file, link = tmp_path / "elsewhere" / "a.txt", tmp_path / "link.txt"
+    file.parent.mkdir()
+    link.symlink_to(os.path.join("elsewhere", "a.txt"))
+    for content in ("first", "second"):  # the link leads nowhere at first
+        with replacing(link) as partial:
+            partial.write_text(content)
+        assert link.is_symlink() and file.read_text() == content
+    assert len(list(tmp_path.iterdir())) == 2 and list(file.parent.iterdir()) == [file]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows")
 def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path):
     pipe, link = tmp_path / "pipe", tmp_path / "link"

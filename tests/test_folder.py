@@ -12,6 +12,7 @@ import pytest
 import torch
 from folder_case import CONFIG, STATE, edit_config, model, same, write  # noqa: F401
 
+from amfzoo import folder
 from amfzoo.errors import ConfigError, WeightsError
 from amfzoo.files import FOLDER, beside
 from amfzoo.folder import read_folder, sha256_of
@@ -220,6 +221,31 @@ def test_failing_rename_leaves_the_old_model(model, monkeypatch, failure):
         write(model, state={"w": torch.zeros(1)}, overwrite=True)
     assert same(read_folder(model).state, STATE)
     assert [p.name for p in model.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_two_processes_that_write_one_folder_at_once(tmp_path, monkeypatch, there):
+    """The other one has its whole turn at the worst moment."""
+    place, real, met = tmp_path / "model", Path.rename, []
+    other = {"w": torch.ones(1)}
+
+    def rename(self, target):
+        if self.name.endswith(".tmp") and not met:
+            met.append(self)
+            write(place, state=other, overwrite=there)
+        return real(self, target)
+
+    if there:
+        write(place, state={"w": torch.zeros(1)})
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(folder.time, "sleep", lambda seconds: None)
+    if there:
+        write(place, overwrite=True)
+    else:
+        with pytest.raises(WeightsError, match="exists already; pass overwrite=True"):
+            write(place)
+    assert same(read_folder(place).state, STATE if there else other)
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_killed_between_the_two_renames(model):

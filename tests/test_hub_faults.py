@@ -12,12 +12,12 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from hub_case import REPO, SLEPT, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
+from hub_case import CONFIG, REPO, SLEPT, STATE, blobs, files_of, folder, manifest_for, pinned, published, server  # noqa: F401
 from huggingface_hub import constants
 
 from amfzoo import hub, hub_fetch
 from amfzoo.errors import ConfigError, WeightsError
-from amfzoo.folder import read_folder, sha256_of
+from amfzoo.folder import read_folder, sha256_of, write_folder
 from amfzoo.manifest import load_manifest
 from amfzoo.models import backbone
 
@@ -87,12 +87,33 @@ def test_silence_in_mid_transfer_is_not_waited_for(server, folder, monkeypatch):
 
 @pytest.mark.parametrize("how", [{"status": 500}, {"status": 429, "headers": {"Retry-After": "3"}}, {"body": "none"}])
 def test_the_card_is_not_waited_for(server, folder, monkeypatch, how):
-    monkeypatch.setattr(hub_fetch, "_CARD_PATIENCE", 0.3)
+    monkeypatch.setattr(hub_fetch, "PATIENCE_UNNEEDED", 0.3)
     commit = published(server, folder)
     server.fault("HEAD", "README.md", **how)
     start = time.monotonic()
     found = hub.resolve(pinned(commit)).folder
     assert time.monotonic() - start < 3 and not (found / "README.md").exists()
+
+
+@pytest.mark.parametrize(("file", "attempts"), [("README.md", 1), ("golden.json", 3), ("c.jpg", 3)])
+def test_a_server_that_faults_on_a_file_that_nothing_needs_is_soon_given_up(
+    server, tmp_path, monkeypatch, file, attempts
+):
+    golden = {"golden.json": b'{"clinical": "c.jpg"}', "c.jpg": b"jpeg"}
+    commit = published(server, write_folder(tmp_path / "m", config=CONFIG, state=STATE, card="", examples=golden))
+    server.fault("HEAD", file, status=503)
+    asked, real = [], hub_fetch._from_client
+    monkeypatch.setattr(hub_fetch, "_from_client", lambda place, name, of: asked.append(name) or real(place, name, of))
+    hub.download(pinned(commit))
+    assert sum(name.endswith(file) for name in asked) == attempts and SLEPT == [1.0, 2.0][: attempts - 1]
+
+
+def test_a_server_that_faults_on_the_weights_is_asked_thrice(server, folder):
+    commit = published(server, folder)
+    server.fault("HEAD", "model.safetensors", status=500)
+    with pytest.raises(WeightsError, match="HTTP 500"):
+        hub.resolve(pinned(commit))
+    assert SLEPT == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("token", ["sec\nret", "sécret"])

@@ -18,7 +18,7 @@ def write_csv(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bo
     """Write `lesions` to a CSV file, UTF-8, replacing it, or only if it says the same where `overwrite` is false.
 
     Columns: lesion_id, clinical, dermoscopy (relative to the file's folder where they can
-    be), patient_id, split, one per task named ``task [class|class]``, then metadata. The
+    be, unless the file is a link to one of another folder), patient_id, split, one per task named ``task [class|class]``, then metadata. The
     file is read back and compared before it takes its place, so it never says something else.
 
     Raises:
@@ -30,7 +30,7 @@ def write_csv(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bo
         raise ConfigError(f"{file}: only CSV is written; give a name that ends in .csv")
     try:
         with replacing(file, overwrite=overwrite) as partial:
-            _write(lesions, partial)
+            _write(lesions, partial, _folder_of(file))
             _compare(lesions, read_csv(partial, delimiter=",", lenient=True), file)
     except FileExistsError:
         raise ConfigError(f"{file}: {ANOTHER}") from None
@@ -38,7 +38,12 @@ def write_csv(lesions: LesionSet, path: str | os.PathLike[str], *, overwrite: bo
         raise ConfigError(f"{file}: cannot be written ({error.strerror or error})") from error
 
 
-def _write(lesions: LesionSet, file: Path) -> None:
+def _folder_of(file: Path) -> Path | None:
+    """What readers take its paths as relative to; None where that depends on whether they go by a link or by where it leads."""
+    return file.parent if os.path.dirname(os.path.realpath(file)) == os.path.realpath(file.parent) else None
+
+
+def _write(lesions: LesionSet, file: Path, folder: Path | None) -> None:
     keys = list(dict.fromkeys(key for lesion in lesions for key in lesion.metadata))
     columns = ["lesion_id", *MODALITIES, "patient_id", "split"]
     columns += [header(task, classes) for task, classes in lesions.tasks.items()]
@@ -46,15 +51,17 @@ def _write(lesions: LesionSet, file: Path) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([*columns, *map(metadata_column, keys)])
         for lesion in lesions:
-            images = (_relative(lesion.images.get(kind), file.parent) for kind in MODALITIES)
+            images = (_written(lesion.images.get(kind), folder) for kind in MODALITIES)
             labels = (OR.join(lesion.candidates(task)) for task in lesions.tasks)
             metadata = (lesion.metadata.get(key, "") for key in keys)
             writer.writerow([lesion.id, *images, lesion.patient or "", lesion.split or "", *labels, *metadata])
 
 
-def _relative(path: Path | None, folder: Path) -> str:
+def _written(path: Path | None, folder: Path | None) -> str:
     if path is None:
         return ""
+    if folder is None:
+        return Path(os.path.abspath(path)).as_posix()
     try:
         text = os.path.relpath(path, folder)
         if os.pardir in Path(text).parts:  # which leads, for a reader, from where a link leads

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..images.damage import GRAY, ZEROS, damage
+from ..images.damage import GRAY, SCANS, ZEROS, damage
 from .detectors import Limits, Scores, bundled
 from .features import SIDE, describe, differences, stacked, thumbnail
 from .warning import InputWarning
@@ -32,6 +32,7 @@ _UNDECODED = 128  # in each colour: what decoders of JPEG leave where the data r
 _ENDS = {
     GRAY: "ends in plain gray, as pictures do whose file is damaged; get the file again",
     ZEROS: "ends in zeros, as files do that were copied in part; get the file again",
+    SCANS: "is coarse, or gray in part, since the last scans of its JPEG file are missing; get the file again",
 }
 _GRAY = 2  # levels that the colours of a gray picture may differ by
 _NARROW = 3.0  # ratio of the sides; photos have up to 16:9, screens of telephones up to 21:9

@@ -1,5 +1,5 @@
-"""What the pixels tell of a damaged file that is sound in its form: a picture that ends in the gray of missing JPEG
-data, or in the zeros of room that was taken first and never filled."""
+"""Damage of a file that is sound in its form: a picture that ends in the gray of missing JPEG data, or in the zeros of room
+that was taken first and never filled, or whose finer scans are missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-GRAY, ZEROS = "gray", "zeros"
-KINDS = (GRAY, ZEROS)
+GRAY, ZEROS, SCANS = "gray", "zeros", "scans"
+KINDS = (GRAY, ZEROS, SCANS)
 _KEY = "amfzoo_damage"  # in the `info` of a picture
 # Of each colour: what decoders of JPEG leave where the data run out before the picture ends, and for CMYK,
 # which is stored inverted, its complement.
@@ -40,7 +40,7 @@ def find(image: Image.Image) -> str | None:
     To be asked before the picture is turned, which hides where the data end, and before its colours are converted,
     which makes another gray of it.
     """
-    if found := damage(image):  # it was read before
+    if found := damage(image):  # it was read before, or its data told
         return found
     if _ends_in_gray(image):
         return GRAY
@@ -99,6 +99,13 @@ def _stops(filled: np.ndarray) -> bool:
         return False
     # the round end of a picture on black is no longer than about the row before it
     return filled[last, :stop].mean() > 0.5 and filled[last - 1, stop:].mean() > 0.5
+
+
+def stops(stored: np.ndarray) -> bool:
+    """Whether pixels as they are stored, (rows, columns, values of one), stop within a row, and all are zero from there on."""
+    if stored[-1].any() or not stored[0].any():  # at once of all but a few pictures
+        return False
+    return _stops(stored.any(axis=2))
 
 
 def is_zero(image: Image.Image, box: _Box) -> bool:

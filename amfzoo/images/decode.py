@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 
 import numpy as np
 from PIL import (
@@ -20,6 +19,7 @@ from ..errors import ImageError
 from . import damage, heif
 from .dicom import dicom_image
 from .formats import detect_format
+from .jpeg_scans import lacks_scans, refuse_many_scans
 from .padding import refuse_zeros
 from .png import require_all_rows, require_sound_chunks, without_large_chunks
 from .sixteen_bits import load, white_is_zero
@@ -37,8 +37,6 @@ _OPENERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _ORIENTATION = 0x0112
-_SCANS = 100
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # of JPEG, neither a stuffed zero nor a restart
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -108,8 +106,11 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         seek_picture(image, name)
     check_size(image.size, name)
     if kind == "JPEG":
-        _require_end(data, stream.tell())
-        _refuse_many_scans(data, stream.tell(), name)
+        start = stream.tell()  # the header of the first scan has been read
+        _require_end(data, start)
+        refuse_many_scans(data, start, name)
+        if image.info.get("progressive") and lacks_scans(data, start, (layer[0] for layer in image.layer)):
+            damage.mark(image, damage.SCANS)
         _reduce(image, min_size)
     stream.strict = True
     load(image, name)
@@ -117,19 +118,6 @@ def _loaded(kind: str, data: bytes, name: str, min_size: tuple[int, int] | None)
         require_all_rows(image, data)
     refuse_zeros(kind, image, data)
     return image
-
-
-def _refuse_many_scans(data: bytes, start: int, name: str) -> None:
-    """A progressive JPEG costs a pass over the picture for each of its scans, of which files have about ten."""
-    if data.count(b"\xff\xda", start) <= _SCANS:  # an eighth of the time, and enough for most
-        return
-    scans, place = 1, start  # the header of the first has been read
-    # marker by marker: behind the picture there may be anything, such as the film of a phone's photo
-    while scans <= _SCANS and (found := _MARKER.search(data, place)) and found[1] != b"\xd9":
-        scans += found[1] == b"\xda"
-        place = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
-    if scans > _SCANS:
-        raise ImageError(f"{name}: this JPEG is built of more than {_SCANS} scans; save the picture again")
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import ImageError
-from .dicom_frame import check_run_lengths, coded_shape
+from . import damage
+from .dicom_frame import check_run_lengths, coded_shape, stored
 from .dicom_tags import interpretation, mend_display
 from .source import MAX_PIXELS, check_size
 
@@ -48,7 +49,7 @@ _AGAIN = "copy or export the file again"
 
 
 def dicom_image(data: bytes, name: str) -> Image.Image:
-    """The first frame of a DICOM file: mode L, or RGB with its ICC profile.
+    """The first frame of a DICOM file: mode L, or RGB with its ICC profile; `damage` tells of one that was copied in part.
 
     Gray goes through the modality and VOI transformations that the file has, then from
     the range of its stored bits to 0..255; MONOCHROME1 is inverted.
@@ -60,6 +61,14 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
     dataset = _dataset(data, name)
     _check_module(dataset, name)
     syntax = _transfer_syntax(dataset, name)
+    picture = _picture(dataset, syntax, name)
+    if isinstance(profile := dataset.get("ICCProfile"), bytes) and picture.mode == "RGB":
+        picture.info["icc_profile"] = profile
+    copied_in_part = not syntax.is_encapsulated and damage.stops(stored(dataset))
+    return damage.mark(picture, damage.ZEROS if copied_in_part else None)
+
+
+def _picture(dataset: Dataset, syntax: Any, name: str) -> Image.Image:
     try:
         pixels, kind = _pixels(dataset, syntax)
         if kind in _GRAY:
@@ -69,7 +78,7 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
         else:
             bits = dataset.BitsStored
         _check_brightest(pixels, bits, name)
-        picture = Image.fromarray(_to_bytes(pixels, 0, 2**bits - 1))
+        return Image.fromarray(_to_bytes(pixels, 0, 2**bits - 1))
     except (MemoryError, ImageError):
         raise
     except Exception:  # decoders raise nearly anything; their words may quote the file, so none go on
@@ -77,9 +86,6 @@ def dicom_image(data: bytes, name: str) -> Image.Image:
             f"{name}: the DICOM pixels ({_title(syntax)}) are truncated or damaged, or of a kind that the installed "
             f"decoders do not read; {_AGAIN}" + (f", or {_CONVERT}" if syntax.is_encapsulated else "")
         ) from None
-    if isinstance(profile := dataset.get("ICCProfile"), bytes):
-        picture.info["icc_profile"] = profile
-    return picture
 
 
 def _dataset(data: bytes, name: str) -> Dataset:

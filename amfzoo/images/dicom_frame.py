@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 _JPEG2000 = b"\xff\x4f\xff\x51"
 _JP2 = b"\x00\x00\x00\x0cjP  "  # boxes around a JPEG 2000 codestream, which the standard forbids and some writers leave
@@ -13,6 +19,20 @@ _FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _MARKS = {0xE0, 0xEE}  # APP0 of JFIF, APP14 of Adobe
 _WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA)}
 _RLE_HEADER, _MOST_SEGMENTS = 64, 15  # bytes; PS3.5 annex G
+
+
+def stored(dataset: Dataset) -> np.ndarray:
+    """The first frame of uncompressed pixels as it is stored: (rows, columns, bytes of one).
+
+    Pixels stored by colour have rows of their own for each. Nothing of YBR_FULL_422, whose colours are of two pixels.
+    """
+    rows, samples = dataset.Rows, dataset.SamplesPerPixel
+    if dataset.get("PlanarConfiguration") == 1:
+        rows, samples = rows * samples, 1
+    if dataset.PhotometricInterpretation == "YBR_FULL_422":
+        samples = 0
+    shape = rows, dataset.Columns, samples * dataset.BitsAllocated // 8
+    return np.frombuffer(dataset.PixelData, np.uint8, count=math.prod(shape)).reshape(shape)
 
 
 def coded_shape(frame: bytes) -> tuple[int, int, int]:

@@ -57,9 +57,11 @@ class ArrayModel(Protocol):
 
 
 def with_precision(name: str, model: Any) -> str:
-    """The name of a network or an `ArrayModel`, with its precision behind it where that is not fp32."""
-    precision = getattr(model, "precision", "fp32")
-    return name if precision == "fp32" else f"{name} ({precision})"
+    """The name of a network or an `ArrayModel`, with its precision behind it where that is not fp32, which runtimes round to each
+    in its own way."""
+    precision, runtime = getattr(model, "precision", "fp32"), getattr(model, "runtime", None)
+    where = "" if runtime is None or runtime.name == "torch" else f" on {runtime.name}"
+    return name if precision == "fp32" else f"{name} ({precision}{where})"
 
 
 def stack(rows: Sequence[Inputs], preprocess: Mapping[str, Preprocess]) -> Batch:

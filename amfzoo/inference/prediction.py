@@ -41,7 +41,8 @@ class Prediction:
     Attributes:
         probabilities: {task: {class: p}}; a softmax per task, so each sums to 1,
             after the temperatures of the weights.
-        model: which weights answered, and in which precision where that is not fp32: "amf_small.open (bf16)".
+        model: which weights answered, and in which precision where that is not fp32: "amf_small.open (bf16)" in torch,
+            "amf_small.open (bf16 on openvino)".
         missing: the images that were not given ("clinical" or "dermoscopy").
         sets: {task: PredictionSet}, where the weights were calibrated for it and no
             image is missing.

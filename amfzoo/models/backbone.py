@@ -13,8 +13,10 @@ check_variables()  # timm imports the client
 import timm
 import torch
 from timm.models.efficientnet import EfficientNet
+from timm.models.efficientvim import EfficientViM
 from timm.models.fastvit import FastVit
 from timm.models.ghostnet import GhostNet
+from timm.models.hrnet import HighResolutionNet
 from timm.models.pit import PoolingVisionTransformer
 from timm.models.regnet import RegNet
 from timm.models.repghost import RepGhostNet
@@ -43,6 +45,7 @@ _NOT_ARCHITECTURE = frozenset(
 # timm counts what these do behind their last stage (the 1x1 convolution of an EfficientNet, MobileNetV2 too; of a GhostNet
 # blocks with a third of its weights) as head, but forward_features ends with it, and it holds ImageNet values
 _END_COUNTED_AS_HEAD = (EfficientNet, FastVit, GhostNet, RegNet, RepGhostNet, RexNet)
+_ENDS_IN_SEVERAL_MAPS = (EfficientViM, HighResolutionNet)
 
 
 class Backbone(nn.Module):
@@ -81,6 +84,8 @@ class Backbone(nn.Module):
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in strides]
         whole = indices[-1] == len(reductions) - 1
         keep_end = whole and isinstance(body, _END_COUNTED_AS_HEAD)
+        if whole and isinstance(body, _ENDS_IN_SEVERAL_MAPS):
+            raise ConfigError(_several_maps(name))
         width = body.num_features
         body.prune_intermediate_layers(indices, prune_head=not keep_end)
         if keep_end and isinstance(body, (GhostNet, RepGhostNet)):
@@ -113,9 +118,7 @@ class Backbone(nn.Module):
 
     def _as_map(self, final: Tensor, height: int, width: int) -> Tensor:
         if not isinstance(final, Tensor):
-            raise ConfigError(
-                f"backbone {self.name!r} ends in several maps at once, which cannot be fused; take another"
-            )
+            raise ConfigError(_several_maps(self.name))
         if final.ndim == 3:  # a Transformer's tokens (B, prefix + HW, C): class tokens and the like come first
             return final[:, -height * width :].transpose(1, 2).unflatten(2, (height, width))
         return final.permute(0, 3, 1, 2) if self._nhwc else final
@@ -153,6 +156,13 @@ class Backbone(nn.Module):
         about = getattr(self.body, "pretrained_cfg", None) or {}
         size = about.get("input_size") if about.get("fixed_input_size") or about.get("min_input_size") else None
         return (int(size[1]), int(size[2])) if size else None
+
+
+def _several_maps(name: str) -> str:
+    return (
+        f"backbone {name!r} ends in several maps at once, which cannot be fused; take another, or strides that leave its deepest "
+        "features out, with clinical_strides=(...) and dermoscopy_strides=(...)"
+    )
 
 
 def _build(name: str, args: dict[str, Any]) -> nn.Module:

@@ -170,8 +170,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     target = folder.expanduser().resolve()
     stays = target.is_dir() and must_stay(target)
     work = work_folder(target, stays)  # which a killed export may have kept from being empty
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise WeightsError(f"{target} exists already: name another folder, or remove it first")
+    _refuse_taken(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         work.mkdir()
@@ -181,6 +180,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         if stays:
             move_into(work, target, last=DESCRIPTION_FILE)
         else:
+            _refuse_taken(target)  # by another process meanwhile
             if target.is_dir():
                 target.rmdir()  # empty
             work.rename(target)
@@ -188,3 +188,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         raise WeightsError(f"cannot write the folder {target}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _refuse_taken(target: Path) -> None:
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise WeightsError(f"{target} exists already: name another folder, or remove it first")

@@ -27,7 +27,7 @@ from .loop import Trainer
 from .own_start import refuse_own_start
 from .prepare import build_model, task_names, with_advice, with_start_share
 from .refusals import check_frozen
-from .run import About, finish, run_epochs, unlearned
+from .run import About, finish, note_uncalibrated, run_epochs, unlearned
 from .run_folder import SHARED_CACHE, SPLIT_FILE, clear, is_run, only_run, open_folder
 from .splits import check_leaks, read_lesions, split_lesions
 from .targets import informative
@@ -74,6 +74,7 @@ def finetune(
     overwrite: bool = False,
     should_stop: Callable[[], bool] | None = None,
     ready: Callable[[PairNetwork], None] | None = None,
+    calibrated_later: bool = False,
     progress: bool = True,
     **overrides: Any,
 ) -> FinetuneResult:
@@ -106,6 +107,8 @@ def finetune(
             last checkpoint (one per epoch and every ``checkpoint_minutes``) is where it goes on.
         ready: called with the network, in the first process, when nothing is known to be wrong and nothing is thrown away or
             written yet; what it raises ends the run.
+        calibrated_later: not to warn of tasks with too few validation lesions to be calibrated, since what is made of the
+            network will be.
         progress: show a bar and a line per epoch, on stderr.
         **overrides: settings of `TrainConfig`.
 
@@ -182,6 +185,8 @@ def finetune(
                 )
             run_epochs(trainer, valid, about, progress)
             best, metrics = finish(trainer, train, valid, about)
+            if valid is not None and accelerator.is_main_process and not calibrated_later:
+                note_uncalibrated(best, valid.targets)
         if accelerator.is_main_process:
             # decoded pictures of patients do not belong in a result
             shutil.rmtree(folder / SHARED_CACHE, ignore_errors=True)

@@ -21,7 +21,7 @@ from .api import FinetuneResult
 from .config import TrainConfig
 from .judged import CARD_SCORES
 from .report import SUMMARY_FILE, write_text
-from .run import CASES_FILE, MODEL_FOLDER, note_uncalibrated
+from .run import CASES_FILE, MODEL_FOLDER
 from .run_folder import SPLIT_FILE
 from .validate import best_epoch
 
@@ -43,7 +43,6 @@ def described(
 
     seen = images_seen(mean, lesions, held_out)
     fitted = calibration(held_out, seen)
-    note_uncalibrated(task for task in held_out.tasks if task not in fitted["temperatures"])
     cases = apply_temperatures(held_out, fitted["temperatures"])
     cases = with_calls(cases, fitted["operating_points"], seen.get("dermoscopy", np.zeros(len(cases), bool)))
     chosen = "each chose its epoch; " if keep == "best" else ""

@@ -32,7 +32,7 @@ from .judged import check_images, judge, not_judged, place, scorable
 from .own_start import refuse_own_start
 from .refusals import check_fold
 from .report import SUMMARY_FILE
-from .run import CASES_FILE, MODEL_FOLDER
+from .run import CASES_FILE, MODEL_FOLDER, note_uncalibrated
 from .run_folder import SPLIT_FILE, TEST_FILES, is_run, only_run, refuse_others, throw_away, tidy
 from .splits import folds_of, read_lesions
 
@@ -89,7 +89,7 @@ def train_folds(
         model, source, config, progress, device: as for `finetune`.
         folds: how many; each costs a run.
         resamples: of the bootstrap.
-        **settings: other arguments of `finetune`, but neither `out` nor `ready`.
+        **settings: other arguments of `finetune`, but none of `out`, `ready` and `calibrated_later`.
 
     Returns:
         The result; None in the processes of a torchrun that write nothing.
@@ -130,7 +130,14 @@ def train_folds(
             if overwrite:
                 _throw_away(folder, [*fold_runs[1:], *_later(folder, folds)])
 
-        how: dict[str, Any] = {"config": config, "progress": progress, "device": device, **settings}
+        # of the folds' networks nobody asks whether they are calibrated, unless they have no mean
+        how: dict[str, Any] = {
+            "config": config,
+            "progress": progress,
+            "device": device,
+            **settings,
+            "calibrated_later": True,
+        }
         # the first throws all of them away: what a later one finds is of this call, or of the one that it goes on from
         first, later = {**how, "ready": ready}, {**how, "overwrite": False}
         runs = []
@@ -161,6 +168,8 @@ def train_folds(
                 lesions.name,
             )
             mean = None
+        to_take = [run.model for run in runs] if mean is None else [mean]
+        note_uncalibrated(min(to_take, key=lambda one: len(one.config.temperatures)), held_out.tasks)
         write_folds(folder, mean, parts[0], cases)
         if mean is not None and judged:
             how = {"device": device, "progress": progress, "resamples": resamples, "on_bad_image": chosen.on_bad_image}

@@ -112,10 +112,7 @@ def finish(
                     scores[branch] = scores_of(alone, valid.targets, having)
         network.config = network.config.unfitted()
         seen = {branch: valid.has[:, BRANCHES.index(branch)].numpy() for branch in network.preprocess}
-        fitted = calibration(_cases(logits, valid, network), seen)
-        network.config = network.config.replace(**fitted)
-        if accelerator.is_main_process:
-            note_uncalibrated(t for t in valid.targets if t in network.tasks and t not in fitted["temperatures"])
+        network.config = network.config.replace(**calibration(_cases(logits, valid, network), seen))
         dermoscopy = seen.get("dermoscopy", np.zeros(len(valid.lesions), bool))
         cases = with_calls(_cases(logits, valid, network), network.config.operating_points, dermoscopy)
         called = {
@@ -142,11 +139,11 @@ def finish(
     return network.eval(), scores.get(whole, {})
 
 
-def note_uncalibrated(tasks: Iterable[str]) -> None:
-    """Warn of tasks that had too few validation lesions to be calibrated."""
+def note_uncalibrated(network: PairNetwork, tasks: Iterable[str]) -> None:
+    """Warn of those of its tasks that had too few validation lesions to be calibrated."""
     from ..evaluation.recalibration import LEAST_CASES
 
-    left = ", ".join(tasks)
+    left = ", ".join(task for task in tasks if task in network.tasks and task not in network.config.temperatures)
     if left:
         logger.warning(
             "not calibrated: %s (fewer than %d validation lesions of known class, or all of one); `amfzoo recalibrate` does it on other "

@@ -52,6 +52,14 @@ def lesions(tmp_path):
     )
 
 
+def test_a_table_written_through_a_link_reads_back_through_it_and_without_it(lesions, tmp_path):
+    file, link = tmp_path / "elsewhere" / "lesions.csv", tmp_path / "mine.csv"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    write_csv(lesions, link)
+    assert link.is_symlink() and read_csv(link).lesions == read_csv(file).lesions == lesions.lesions
+
+
 def test_round_trip(lesions, tmp_path):
     file = tmp_path / "out" / "lesions.csv"
     file.parent.mkdir()

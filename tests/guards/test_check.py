@@ -94,6 +94,14 @@ def test_a_jpeg_with_a_hole_in_its_middle(pairs):
     assert found({**pairs[0], "clinical": read_image(data)}) == []
 
 
+def test_a_progressive_jpeg_that_was_cut_and_closed(pairs):
+    file = io.BytesIO()
+    pairs[0]["clinical"].save(file, "JPEG", quality=90, progressive=True)
+    broken = file.getvalue()[: file.getvalue().rindex(b"\xff\xda")] + b"\xff\xd9"
+    (warning,) = check_images({"clinical": read_image(broken)})
+    assert warning.code == "damaged" and "scans of its JPEG file are missing" in warning.message
+
+
 def test_damage_of_any_side(pairs):
     """The picture may have been turned: by its orientation, or before it was given."""
     photo = pairs[0]["clinical"]

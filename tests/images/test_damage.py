@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from amfzoo.errors import ImageError
 from amfzoo.images import read_image
-from amfzoo.images.damage import GRAY, ZEROS, damage
+from amfzoo.images.damage import GRAY, SCANS, ZEROS, damage
 from amfzoo.images.own import own_copy
 
 
@@ -76,6 +77,23 @@ def test_a_text_of_that_name_in_a_file_says_nothing(natural, encode):
     picture = Image.open(io.BytesIO(encode(natural(40, 30), "PNG")))
     picture.info["amfzoo_damage"] = "anything"
     assert damage(read_image(picture)) is None
+
+
+def closed(jpeg: bytes, scans: int) -> bytes:
+    """Only the first so many scans of a progressive JPEG."""
+    starts = [found.start() for found in re.finditer(rb"\xff\xda", jpeg)]
+    return jpeg[: starts[scans]] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(("mode", "scans"), [("RGB", 10), ("L", 6), ("CMYK", 18)])
+def test_a_progressive_jpeg_without_its_last_scans(natural, encode, mode, scans):
+    picture = natural(160, 120).convert(mode)
+    for quality, options in ((20, {"exif": turned(6)}), (95, {"subsampling": 0})):
+        data = encode(picture, "JPEG", quality=quality, progressive=True, **options)
+        assert damage(read_image(data)) is None
+        assert damage(read_image(data + data[: len(data) // 2])) is None  # behind it there may be anything
+        for count in range(1, scans):
+            assert damage(read_image(closed(data, count), min_size=(16, 16))) == SCANS
 
 
 def half_filled(data: bytes, share: float) -> bytes:

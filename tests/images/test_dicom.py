@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from amfzoo.images import Preprocess, read_image
+from amfzoo.images.damage import ZEROS, damage
 
 
 def read(made: Dataset) -> np.ndarray:
@@ -52,6 +53,23 @@ def test_other_byte_orders(rgb, syntax):
 def test_planes(rgb):
     made = dataset(rgb, "RGB", PlanarConfiguration=1, PixelData=rgb.transpose(2, 0, 1).tobytes())
     np.testing.assert_array_equal(read(made), rgb)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "planes", "YBR_FULL", "MONOCHROME1", "MONOCHROME2"])
+def test_uncompressed_pixels_that_were_copied_in_part(natural, kind):
+    pixels = np.array(natural(161, 120)).clip(1)
+    elements = {"PlanarConfiguration": 1, "PixelData": pixels.transpose(2, 0, 1).tobytes()} if kind == "planes" else {}
+    pixels = pixels[..., 0].astype(np.uint16) * 257 if kind.startswith("MONO") else pixels
+    data = encoded(dataset(pixels, "RGB" if elements else kind, **elements))
+    assert damage(read_image(data)) is None
+    for share in (0.3, 0.72, 0.91):
+        end = int(len(data) * share)
+        assert damage(read_image(data[:end] + bytes(len(data) - end))) == ZEROS
+
+
+def test_a_black_border_is_no_damage(rgb):
+    black = rgb * (np.arange(len(rgb)) < 30)[:, None, None].astype(np.uint8)
+    assert damage(read_image(encoded(dataset(black, "RGB")))) is None
 
 
 def test_colour_by_pixel_is_taken_for_granted(rgb):

@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_table(model, folder, asked):
     assert peaks[1] < 1.5 * peaks[0]
 
 
-def test_answers_of_two_precisions_are_not_mixed(model, folder, source, asked):
+def test_answers_of_two_precisions_or_of_one_in_two_runtimes_are_not_mixed(model, folder, source, asked, monkeypatch):
     from amfzoo import create_predictor
 
     half = create_predictor(model, "torch", precision="bf16")
@@ -225,6 +225,9 @@ def test_answers_of_two_precisions_are_not_mixed(model, folder, source, asked):
     assert {row["model"].endswith(" (bf16)") for row in read_table(folder / "half.csv")} == {True}
     with pytest.raises(TableError, match="holds answers of the model"):
         predict_table(model, source, folder / "half.csv")
+    monkeypatch.setattr(half.runtime, "name", "openvino", raising=False)
+    with pytest.raises(TableError, match=r"\(bf16\)', this run asks '.* \(bf16 on openvino\)'"):
+        predict_table(half, source, folder / "half.csv")
 
 
 def test_warnings_are_written_as_codes(model, folder):

@@ -189,6 +189,14 @@ def test_a_backbone_whose_last_layers_timm_would_cut_off_is_refused():
         Backbone("mobilenetv5_300m", args={"channel_multiplier": 0.1})
 
 
+@pytest.mark.parametrize("name, strides", [("hrnet_w18_small", (16, 32)), ("efficientvim_m1", (32, 64))])
+def test_a_backbone_that_ends_in_several_maps_is_refused_unless_it_is_cut(name, strides):
+    with torch.device("meta"):
+        with pytest.raises(ConfigError, match=f"'{name}' ends in several maps at once.*_strides="):
+            Backbone(name, strides)
+        Backbone(name, strides[:1])
+
+
 @pytest.mark.parametrize("name, strides", [("dla34", (16, 32)), ("vgg11_bn", (32,))])
 def test_a_backbone_without_gradient_checkpointing_says_so(name, strides):
     with torch.device("meta"):

@@ -138,6 +138,19 @@ def test_a_folder_in_the_way(tiny, tmp_path):
         export_model(tiny, "coreml", tmp_path / "model")
 
 
+def test_two_exports_to_one_folder_at_once(tiny, tmp_path, monkeypatch):
+    def other(network, folder, pairs):
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "model.pt2").write_text("other")
+        return Wrong()
+
+    monkeypatch.setitem(FORMATS, "torch-export", other)
+    monkeypatch.setattr(export, "check", lambda *arguments: {1: 0.0})
+    with pytest.raises(WeightsError, match="exists already: name another folder"):
+        export_model(tiny, "torch-export", tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_what_is_not_installed_is_named(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(RUNTIMES["onnx"], "requires", ("no_such_package",))
     with pytest.raises(ConfigError, match=r"no_such_package: pip install 'amfzoo\[onnx\]'"):

@@ -156,6 +156,6 @@ def test_predict_says_so_and_does_not_mix_precisions(bf16, folder, found, tmp_pa
     (tmp_path / "pairs.csv").write_text("clinical,dermoscopy\nnowhere.jpg,\n")
     table = ["predict", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "answers.csv"), "-q", *arguments]
     main(table)
-    assert " (bf16)," in (tmp_path / "answers.csv").read_text()
+    assert " (bf16 on openvino)," in (tmp_path / "answers.csv").read_text()
     capsys.readouterr()
     assert main([*table, "--precision", "fp32"]) == 2 and "holds answers of the model" in capsys.readouterr().err

@@ -130,7 +130,8 @@ def test_bf16_says_how_much_it_changes(name, tiny):
     needs(name)
     predictor = create_predictor(tiny, name, precision="bf16")
     assert 0 < predictor.difference < 0.1 and "bf16" in repr(predictor)
-    assert predictor.predict(*PAIRS[0]).model == f"{tiny.predict(*PAIRS[0]).model} (bf16)"
+    where = {"torch": "", "openvino": " on openvino"}[name]
+    assert predictor.predict(*PAIRS[0]).model == f"{tiny.predict(*PAIRS[0]).model} (bf16{where})"
 
 
 def test_pictures_are_resized_quickly_below_fp32_alone(tiny):

@@ -45,6 +45,10 @@ def test_too_few_lesions_to_calibrate_on_are_told_of(lesions, tiny, tmp_path, ca
     few = replace(lesions, lesions=lesions.lesions[:30])
     finetune("amf_test", few, out=tmp_path, device="cpu", progress=False, **{**tiny, "epochs": 1, "valid": 0.3})
     assert "not calibrated: colour" in caplog.text and "fewer than 10 validation lesions" in caplog.text
+    caplog.clear()
+    again = {**tiny, "epochs": 1, "valid": 0.3, "calibrated_later": True}  # as a fold, of which the mean is
+    finetune("amf_test", few, out=tmp_path, device="cpu", progress=False, **again)
+    assert "not calibrated" not in caplog.text
 
 
 def test_what_is_called_is_told_with_its_figures(lesions, tiny, tmp_path):
