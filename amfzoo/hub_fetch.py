@@ -42,6 +42,7 @@ from .manifest import CONFIG_FILE, WEIGHTS_FILE
 
 REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
 _ATTEMPTS = 3
+_ATTEMPTS_NEEDED = 5  # of a file without which there is no model, where the server answers that it is down or busy
 _PATIENCE = 15.0  # seconds: no further attempt after that, so that a silent server costs two timeouts
 _LONGEST_PAUSE = 5.0  # seconds a busy server may ask to wait; beyond it the user decides
 PATIENCE_UNNEEDED = 5.0  # seconds for a file that nothing needs
@@ -182,8 +183,9 @@ def download_file(place: Place, file: str, commit: str, seconds: float = math.in
     """Bring one file of a commit into the cache, if it is not there, or give up after some seconds. Raises WeightsError."""
     try:
         with _limited(seconds):
+            attempts = _ATTEMPTS_NEEDED if seconds == math.inf else _ATTEMPTS
             # the client repeats all but these by itself
-            return Path(patiently(lambda: _from_client(place, file, commit), worth=is_server_fault))
+            return Path(patiently(lambda: _from_client(place, file, commit), is_server_fault, attempts))
     except Exception as error:
         raise explain(error, place.failure(file)) from error
 
@@ -215,17 +217,19 @@ def _from_client(place: Place, file: str, commit: str) -> str:
     )
 
 
-def patiently(request: Callable[[], T], worth: Callable[[BaseException], bool] = is_unreachable) -> T:
+def patiently(
+    request: Callable[[], T], worth: Callable[[BaseException], bool] = is_unreachable, attempts: int = _ATTEMPTS
+) -> T:
     """Repeat a request that failed for a passing reason (`worth`), within `_PATIENCE` seconds."""
     start = time.monotonic()
-    for attempt in range(1, _ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
             return request()
         except Exception as error:
             asked = retry_after(error)
             pause = float(attempt) if asked is None else asked
             late = time.monotonic() - start + pause > _PATIENCE
-            if attempt == _ATTEMPTS or late or pause > _LONGEST_PAUSE or not worth(error):
+            if attempt == attempts or late or pause > _LONGEST_PAUSE or not worth(error):
                 raise
             _log.info(
                 "attempt %d failed (%s); again in %.0f s", attempt, status_of(error) or type(error).__name__, pause
@@ -240,7 +244,7 @@ def _limited(seconds: float = math.inf) -> Iterator[None]:
 
     After a failed request the client asks again with a timeout of 60 s, and sleeps as
     long as a busy server tells it to, which may be an hour; a server with a fault it asks
-    again for half a minute, which `patiently` does in less. Its HTTP session is shared
+    again for half a minute, which `patiently` does in 10 s. Its HTTP session is shared
     with the rest of the process, so the two hooks act only where `_deadline` is set.
     """
     from huggingface_hub import get_session

@@ -108,12 +108,13 @@ def test_a_server_that_faults_on_a_file_that_nothing_needs_is_soon_given_up(
     assert sum(name.endswith(file) for name in asked) == attempts and SLEPT == [1.0, 2.0][: attempts - 1]
 
 
-def test_a_server_that_faults_on_the_weights_is_asked_thrice(server, folder):
+def test_a_server_that_faults_on_the_weights_is_asked_for_ten_seconds(server, folder, monkeypatch):
+    monkeypatch.setattr(hub_fetch, "_PATIENCE", 15.0)
     commit = published(server, folder)
     server.fault("HEAD", "model.safetensors", status=500)
     with pytest.raises(WeightsError, match="HTTP 500"):
         hub.resolve(pinned(commit))
-    assert SLEPT == [1.0, 2.0]
+    assert SLEPT == [1.0, 2.0, 3.0, 4.0]
 
 
 @pytest.mark.parametrize("token", ["sec\nret", "sécret"])
