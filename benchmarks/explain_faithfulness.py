@@ -11,9 +11,12 @@ the most probable class against the lesion's outline. Both images are looked at.
     pointing  share of maps whose strongest place lies in the mask, or within `--tolerance` of it
               (Zhang et al., "Top-down neural attention by excitation backprop", IJCV 2018);
               an empty map misses
-    deletion  mean probability of the class while the pixels are replaced by the usual colour of
-              the picture's edge, strongest first (Petsiuk et al., "RISE", BMVC 2018, arXiv 1806.07421):
-              the lower, the better the map knows what the answer rests on
+    deletion  mean probability of the class while the pixels are replaced, strongest first, by the usual
+              colour of the picture's edge or, with `--taken blur`, by those of the blurred picture
+              (Petsiuk et al., "RISE", BMVC 2018, arXiv 1806.07421; Fong & Vedaldi, "Interpretable
+              explanations of black boxes by meaningful perturbation", ICCV 2017): the lower, the
+              better the map knows what the answer rests on. Maps of `--method occlusion` are made
+              with the edge's colour: judge them by the blurred picture
 
 Each is compared with random maps: the same cells, shuffled. Prints JSON per image and task:
 both figures, those of random maps, and the difference with its 95 % bootstrap interval over
@@ -43,12 +46,15 @@ from amfzoo.data.split_file import read_split
 from amfzoo.data.synthetic import read_masks
 from amfzoo.evaluation.intervals import percentile, resample
 from amfzoo.explain import explain
+from amfzoo.explain.occlusion import edge_colour
 from amfzoo.inference.batch import BRANCHES, calibrated, stack
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.labels import CHECKLIST
 
 STEPS = 11  # points of a deletion curve, from 0 % to 100 % of the pixels
 RESAMPLES = 2000
+TAKEN = ("edge", "blur")  # what stands in the place of pixels that are taken away
+BLURRED_SIDE = 6  # pixels of a blurred picture before it is enlarged: colours stay, structure and outline go
 
 
 class Case(NamedTuple):
@@ -122,35 +128,37 @@ def deletion_score(
     cells: np.ndarray,
     target: tuple[str, str],
     rng: np.random.Generator,
+    taken: str = "edge",
 ) -> float:
     """Mean probability of `target` (task, class) while one image is taken away, strongest cells first.
 
     Args:
         inputs: branch -> (3, H, W) network input.
         cells: (h, w) map over that input.
+        taken: one of `TAKEN`.
     """
     pixels = inputs[branch]
     height, width = pixels.shape[1:]
     sheet = Image.fromarray(np.ascontiguousarray(cells, np.float32))
     heat = np.asarray(sheet.resize((width, height), Image.Resampling.BILINEAR)).ravel()
     order = np.lexsort((rng.random(heat.size), -heat))  # places of equal strength go in random order
-    colour = _edge_colour(pixels)
+    instead = _blurred(pixels) if taken == "blur" else np.broadcast_to(edge_colour(pixels)[:, None, None], pixels.shape)
+    instead = instead.reshape(3, -1)
     rows = []
     for gone in np.linspace(0, heat.size, STEPS).astype(int):
         left = pixels.reshape(3, -1).copy()
-        left[:, order[:gone]] = colour[:, None]
+        left[:, order[:gone]] = instead[:, order[:gone]]
         rows.append({**inputs, branch: left.reshape(pixels.shape)})
     logits = torch_logits(network, stack(rows, network.preprocess))
     task, label = target
     return float(calibrated(logits, network.config.temperatures)[task][:, network.tasks[task].index(label)].mean())
 
 
-def _edge_colour(pixels: np.ndarray) -> np.ndarray:
-    """(3,): median of the outermost sixteenth of (3, H, W); mostly skin, where the mean would keep some lesion."""
+def _blurred(pixels: np.ndarray) -> np.ndarray:
+    """(3, H, W) shrunk to a few pixels and enlarged again."""
     height, width = pixels.shape[1:]
-    edge = np.ones((height, width), bool)
-    edge[height // 16 : -(height // 16), width // 16 : -(width // 16)] = False
-    return np.median(pixels[:, edge], axis=1)
+    sheets = [Image.fromarray(channel).resize((BLURRED_SIDE,) * 2, Image.Resampling.BOX) for channel in pixels]
+    return np.stack([np.asarray(sheet.resize((width, height), Image.Resampling.BICUBIC)) for sheet in sheets])
 
 
 def measure(
@@ -161,6 +169,7 @@ def measure(
     stride: int | None = None,
     draws: int = 5,
     tolerance: float = 0.03,
+    taken: str = "edge",
     seed: int = 0,
 ) -> dict[tuple[str, str], dict[str, Figures]]:
     """{(branch, task): {case: figures of its map}}; `draws` random maps stand beside each."""
@@ -184,8 +193,8 @@ def measure(
                     )
                     heat = region.placement.to_picture(cells)
                     hits.append(np.nan if mask is None else points_into(heat, mask, tolerance))
-                    deletions.append(deletion_score(network, inputs, branch, cells, (task, label), rng))
-                middle = deletion_score(network, inputs, branch, _middle(region.cells.shape), (task, label), rng)
+                    deletions.append(deletion_score(network, inputs, branch, cells, (task, label), rng, taken))
+                middle = deletion_score(network, inputs, branch, _middle(region.cells.shape), (task, label), rng, taken)
                 found[branch, task][case.name] = Figures(
                     float(hits[0]),
                     float(np.mean(hits[1:])),
@@ -236,13 +245,14 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, help="of such a source: a file of `amfzoo data split`")
     parser.add_argument("--cases", type=int, help="so many, the first of drawn ones; default all")
     parser.add_argument("--split", choices=SPLITS, help="cases of this split alone; default all")
-    parser.add_argument("--method", default="hirescam", help="hirescam or gradcam")
+    parser.add_argument("--method", default="hirescam", help="hirescam, gradcam or occlusion")
     parser.add_argument("--stride", type=int, help="of the feature map; default all that the network pools")
     parser.add_argument("--draws", type=int, default=5, help="random maps beside each map")
     parser.add_argument("--tolerance", type=float, default=0.03, help="share of the picture's longer side")
+    parser.add_argument("--taken", choices=TAKEN, default="edge", help="what replaces pixels that are taken away")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "seed")}
+    options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "taken", "seed")}
     drawn = (Path(args.data) / "masks").is_dir()
     cases = (
         read_cases(Path(args.data), args.cases, args.split)

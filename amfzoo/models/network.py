@@ -132,6 +132,15 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
             raw[name] = branch(
                 replace_absent(images[name], present[:, BRANCHES.index(name)], in_training=self.training)
             )
+        return self.fused(raw, present), raw
+
+    def fused(self, raw: Mapping[str, Maps], present: Tensor) -> Tensor:
+        """What `forward_features` makes of the maps of its branches.
+
+        Args:
+            raw: branch -> (B, C, h, w) per stride, as the branch gives them.
+            present: as there, bool.
+        """
         maps = dict(raw)
         for name, absent in self.absent.items():
             maps[name] = absent(maps[name], present[:, BRANCHES.index(name)])
@@ -139,8 +148,7 @@ class PairNetwork(Pretrained, Predicting, nn.Module):
             maps["clinical"], maps["dermoscopy"] = self.fusion(
                 maps["clinical"], maps["dermoscopy"], self._read_in_fusion(present)
             )
-        features = torch.cat([norm(maps[name]) for name, norm in self.norms.items()], dim=1)
-        return features, raw
+        return torch.cat([norm(maps[name]) for name, norm in self.norms.items()], dim=1)
 
     def _read_in_fusion(self, present: Tensor) -> Tensor:
         """(B, 2) bool: the images whose maps the other branch may read."""

@@ -76,6 +76,21 @@ def test_deletion_by_hand():
     assert study.deletion_score(network, inputs, "clinical", cells, ("red", "yes"), rng) == pytest.approx(whole)
 
 
+def test_the_blurred_picture_keeps_the_colours_and_loses_the_square():
+    """Where all of it is taken the mean red is left, which is all that this network reads."""
+    network = red_network()
+    case = cases([(36, 36, 46, 46)])[0]
+    inputs = {name: preprocess(case.images[name]) for name, preprocess in network.preprocess.items()}
+    cells = np.ones((4, 4), np.float32)
+    found = study.deletion_score(
+        network, inputs, "dermoscopy", cells, ("red", "yes"), np.random.default_rng(0), taken="blur"
+    )
+    assert found == pytest.approx(network.predict(**case.images).probabilities["red"]["yes"], abs=0.05)
+    pixels = inputs["dermoscopy"]
+    assert study._blurred(pixels).shape == pixels.shape
+    assert np.ptp(study._blurred(pixels)[0]) < 0.5 * np.ptp(pixels[0])
+
+
 def test_the_interval_is_that_of_the_mean():
     rng = np.random.default_rng(0)
     values = rng.normal(0.3, 1, 400)

@@ -27,7 +27,7 @@ def noise(size: tuple[int, int] = (80, 60), seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("method", ["hirescam", "gradcam"])
+@pytest.mark.parametrize("method", ["hirescam", "gradcam", "occlusion"])
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 @pytest.mark.parametrize("branch", ["dermoscopy", "clinical"])
 def test_the_map_points_at_the_one_region_that_counts(branch, fit, method):
@@ -56,7 +56,7 @@ def test_evidence_is_the_gradient_times_the_map():
     network = red_network()
     picture = with_square((128, 128), (32, 64, 64, 96))
     seen = explain(network, BLANK, picture)
-    found = seen.class_map("dermoscopy", "red", "yes", stride=32).cells
+    found = seen.class_map("dermoscopy", "red", "yes", method="hirescam", stride=32).cells
 
     def odds(pixels: np.ndarray) -> float:
         p = network.predict(BLANK, pixels).probabilities["red"]["yes"]
@@ -68,7 +68,9 @@ def test_evidence_is_the_gradient_times_the_map():
     # that cell of the map at stride 32; blackening it takes the two maps' evidence of it away, of equal share
     assert found[2, 1] == pytest.approx((whole - odds(without)) / 2, rel=0.02)
     assert found.shape == (4, 4) and np.count_nonzero(found > 1e-6) == 1
-    both = seen.class_map("dermoscopy", "red", "yes").cells  # evidence adds up, however fine the grid
+    both = seen.class_map(
+        "dermoscopy", "red", "yes", method="hirescam"
+    ).cells  # evidence adds up, however fine the grid
     assert both.sum() == pytest.approx(whole - odds(without), rel=0.02)
 
 
@@ -89,10 +91,10 @@ def test_all_networks_give_maps_of_both_images(name, config):
     for task, row in expected.items():
         assert seen.probabilities[task] == pytest.approx(row, abs=1e-5)
         for branch, shape in (("clinical", (60, 80)), ("dermoscopy", (90, 70))):
-            maps = [seen.class_map(branch, task, label) for label in row]
+            maps = [seen.class_map(branch, task, label, method="hirescam") for label in row]
             assert all(found.array().shape == shape and np.isfinite(found.cells).all() for found in maps)
             assert any(not found.empty for found in maps)
-            grids = [seen.class_map(branch, task, stride=stride).cells.shape for stride in (16, 32)]
+            grids = [seen.class_map(branch, task, method="hirescam", stride=stride).cells.shape for stride in (16, 32)]
             assert grids == [(4, 4), (2, 2)] == [maps[0].cells.shape, (2, 2)]
 
 
@@ -127,7 +129,7 @@ def test_the_network_is_left_as_it_was():
     network.freeze("clinical")
     before, values = state(network), {k: v.clone() for k, v in network.state_dict().items()}
     seen = explain(network, noise(), noise())
-    seen.class_map("dermoscopy")
+    seen.class_map("dermoscopy", method="hirescam")
     assert state(network) == before
     assert all(torch.equal(v, values[k]) for k, v in network.state_dict().items())
     network.heads.forward = None
@@ -139,18 +141,20 @@ def test_the_network_is_left_as_it_was():
 
 def test_works_where_gradients_are_off():
     network = settle(build(tasks=TASKS, **SMALL))
-    expected = explain(network, noise(), noise()).class_map("dermoscopy").cells
+    expected = explain(network, noise(), noise()).class_map("dermoscopy", method="hirescam").cells
     for scope in (torch.no_grad, torch.inference_mode):
         with scope():
-            np.testing.assert_array_equal(explain(network, noise(), noise()).class_map("dermoscopy").cells, expected)
+            np.testing.assert_array_equal(
+                explain(network, noise(), noise()).class_map("dermoscopy", method="hirescam").cells, expected
+            )
 
 
 def test_works_whatever_numbers_torch_makes_by_default():
     network = settle(build(tasks=TASKS, **SMALL))
-    expected = explain(network, noise(), noise()).class_map("dermoscopy").cells
+    expected = explain(network, noise(), noise()).class_map("dermoscopy", method="hirescam").cells
     torch.set_default_dtype(torch.bfloat16)
     try:
-        found = explain(network, noise(), noise()).class_map("dermoscopy").cells
+        found = explain(network, noise(), noise()).class_map("dermoscopy", method="hirescam").cells
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(found, expected)
@@ -206,7 +210,9 @@ def test_what_cannot_be_explained():
     with pytest.raises(ConfigError, match="unknown method 'lime'"):
         seen.class_map("clinical", method="lime")
     with pytest.raises(ConfigError, match="no map at stride 8; it has 16, 32"):
-        seen.class_map("clinical", stride=8)
+        seen.class_map("clinical", method="hirescam", stride=8)
+    with pytest.raises(ConfigError, match="looks at no feature map: leave out stride=16"):
+        seen.class_map("clinical", stride=16)
     with pytest.raises(PredictionError, match="clinical or the dermoscopy"):
         explain(network)
     with pytest.raises(ImageError, match="none.jpg"):
@@ -222,7 +228,7 @@ def test_an_explanation_is_not_copied_without_the_pass_that_it_holds(copied):
     seen = explain(build(**SMALL), noise(), noise(seed=1))
     with pytest.raises(ConfigError, match="class_map"):
         copied(seen)
-    region = seen.class_map("dermoscopy")
+    region = seen.class_map("dermoscopy", method="hirescam")
     assert np.array_equal(pickle.loads(pickle.dumps(region)).cells, region.cells) and not region.empty
 
 
@@ -231,13 +237,17 @@ def test_what_was_moved_in_inference_mode_can_be_explained():
         network = build(**SMALL).double()
         network.reset_heads({"diagnosis": ("a", "b")})
     assert not any(value.is_inference() for value in network.parameters())
-    assert explain(network, noise(), noise(seed=1)).class_map("dermoscopy").cells.shape
+    assert explain(network, noise(), noise(seed=1)).class_map("dermoscopy", method="hirescam").cells.shape
 
 
 def test_a_compiled_network_is_explained_as_it_is():
     network = build(**SMALL)
-    seen = explain(torch.compile(network, backend="eager"), noise(), noise(seed=1)).class_map("dermoscopy")
-    assert np.array_equal(seen.cells, explain(network, noise(), noise(seed=1)).class_map("dermoscopy").cells)
+    seen = explain(torch.compile(network, backend="eager"), noise(), noise(seed=1)).class_map(
+        "dermoscopy", method="hirescam"
+    )
+    assert np.array_equal(
+        seen.cells, explain(network, noise(), noise(seed=1)).class_map("dermoscopy", method="hirescam").cells
+    )
 
 
 def test_other_threads_may_use_the_network_meanwhile():
@@ -245,7 +255,7 @@ def test_other_threads_may_use_the_network_meanwhile():
     pairs = [(noise(seed=seed), noise(seed=seed + 10)) for seed in range(3)]
 
     def heat(number: int) -> np.ndarray:
-        return explain(network, *pairs[number]).class_map("dermoscopy").array()
+        return explain(network, *pairs[number]).class_map("dermoscopy", method="hirescam").array()
 
     alone = [heat(number) for number in range(3)]
     answers = [network.predict(*pair).probabilities for pair in pairs]
