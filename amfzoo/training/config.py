@@ -53,7 +53,8 @@ class TrainConfig:
         layer_decay: factor of lr per layer group towards the input; 1 is off.
         fusion_lr: factor of lr of the fusion block. Its output projection starts at zero and sums many numbers, so at
             the full rate what it adds outgrows the features that it is added to (benchmarks/asymmetry/README.md).
-        schedule: timm's, by update. warmup: share of the run in which lr rises from 0. min_lr: at its end.
+        schedule: timm's, by update. warmup: share of the run in which lr rises from 0. min_lr: at its end, of parts with a share of
+            lr (layer_decay, fusion_lr) the same share of it.
         clip_grad: largest norm of all gradients; 0 is off.
         ema: decay of the averaged weights, which an epoch is judged by, and which are kept; 0 is off.
         start_share: share of the weights that training began with in the network that is kept (Wortsman et al., CVPR 2022), once

@@ -24,7 +24,7 @@ from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .kept import Kept
 from .loss import PairLoss
-from .optimizer import Progress, make_optimizer, make_schedule
+from .optimizer import Progress, Schedule, make_optimizer
 from .parts import Part, load_part
 from .prepare import crop_size
 from .refusals import lesions_a_step
@@ -82,7 +82,7 @@ class Trainer:
         network.drop_fusion = config.drop_fusion
         self.kept = Kept(network, config)
         self._optimizer = make_optimizer(network, config)
-        self._schedule = make_schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)
+        self._schedule = Schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)
         self.loss = PairLoss(
             class_weights(train.targets, train.tasks, config.class_weights),
             config.task_weights,
