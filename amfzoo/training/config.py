@@ -61,7 +61,8 @@ class TrainConfig:
             the trained weights have chosen the epoch. null is 0.5 where those weights know every class, else 0, which is off:
             see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
-        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads; or the statistics of batch normalisation.
+        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads; or the statistics of batch normalisation. A branch
+            that no training lesion has an image for is never trained.
         channels_last: memory format of the networks, mostly the faster one.
         grad_checkpointing: compute the activations of the backbones anew in the backward pass: less memory, more time.
         image_size: side of the network input; null keeps the network's own preprocessing.

@@ -22,6 +22,7 @@ from .dataset import BRANCHES, PairDataset
 from .depthwise import StridedDepthwiseInSingle
 from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
 from .errors import TrainingError, TrainingStopped
+from .frozen import Modes, freeze
 from .kept import Kept
 from .loss import PairLoss
 from .optimizer import Progress, Schedule, make_optimizer
@@ -74,8 +75,7 @@ class Trainer:
         self.progress = Progress()
         self.batch_size = lesions_a_step(config, len(train), accelerator.num_processes)
         self.steps_per_epoch = len(train) // self.batch_size
-        if config.freeze:
-            network.freeze(*config.freeze)
+        freeze(network, config.freeze, train)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         network.to(accelerator.device, memory_format=layout)
         network.set_grad_checkpointing(config.grad_checkpointing)
@@ -94,6 +94,7 @@ class Trainer:
         if not config.recompress:  # which works on pictures in memory
             train.move(accelerator.device)
         self.teachers = Teachers(config.teachers, network, accelerator.device) if config.teachers else None
+        self._modes = Modes(network)
         self._pending: list[Tensor] = []
         self._checkpointed = time.monotonic()
         if checkpoint is not None:
@@ -161,6 +162,7 @@ class Trainer:
             torch.manual_seed(
                 seed_of("network", self.config.seed, epoch, self.progress.done, self.accelerator.process_index, number)
             )
+            self._modes.set(present[part.positions])
             with self.accelerator.accumulate(self.model):
                 loss = self._part_loss(draw, part, targets, present, epoch)
                 self.accelerator.backward(loss * factor)

@@ -44,7 +44,7 @@ def make_optimizer(network: PairNetwork, config: TrainConfig) -> torch.optim.Opt
         ConfigError: everything is frozen, or timm has no such optimiser.
     """
     groups = network.param_groups(config.lr, config.weight_decay, config.layer_decay, config.fusion_lr)
-    if not groups:
+    if not any(p.requires_grad for name, p in network.named_parameters() if not name.startswith("auxiliary.")):
         raise ConfigError("training setting freeze: nothing is left to train")
     # one kernel per parameter instead of a dozen: a sixth of a step of a small network on a CPU
     fused = {"fused": True} if config.optimizer in _FUSED else {}
