@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lesions import TINY
+from networks import build
 
 import amfzoo
 from amfzoo.models.config import BRANCHES
@@ -45,8 +46,7 @@ def trainer_of(lesions, folder, network=None, **settings) -> Trainer:
 
 def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path):
     """With everything at once that a step can have; at a rate of 0, so that the network stays as it is."""
-    torch.manual_seed(4)
-    teacher = amfzoo.create_model("amf_test", tasks=lesions.tasks).save_pretrained(tmp_path / "teacher")
+    teacher = build(tasks=lesions.tasks, seed=4).save_pretrained(tmp_path / "teacher")
     settings = {
         "lr": 0.0, "warmup": 0.0, "ema": 0.0, "seed": 3, "epochs": 2, "batch_size": 8, "crop_start": 0.75, "crop_end": 1.0,
         "mixup": 0.6, "modality_dropout": 0.4, "drop_fusion": 0.4, "recompress": 0.5, "auxiliary": 0.3, "focal_gamma": 1.5,
@@ -140,7 +140,7 @@ def test_what_teachers_teach_does_not_depend_on_the_parts_of_a_step(lesions, tmp
     """Backbones are frozen, since batch normalisation sees the parts."""
     torch.manual_seed(4)
     plain = amfzoo.create_model("amf_test", tasks=lesions.tasks, clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE)
-    teacher = amfzoo.create_model("amf_test", tasks=lesions.tasks).save_pretrained(tmp_path / "teacher")
+    teacher = build(tasks=lesions.tasks, seed=4).save_pretrained(tmp_path / "teacher")
     settings = {
         "teachers": (f"local-dir:{teacher}",), "distill": 0.7, "freeze": ("clinical", "dermoscopy"), "optimizer": "momentum",
         "lr": 0.1, "warmup": 0.0, "ema": 0.0,
