@@ -94,7 +94,8 @@ class TrainConfig:
             been trained without class_weights_kept. See `amfzoo.training.teachers`.
         distill: share of the loss that is theirs.
         metric: what the best epoch is chosen by; the unweighted mean over tasks. Of equal ones the lowest loss decides.
-        keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
+        keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions,
+            unless `patience` made it the last.
         patience: epochs without a better metric, ties being none, after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
         seed: of the split, of new heads, of the order of lesions and of the augmentation.
@@ -182,6 +183,11 @@ class TrainConfig:
             raise ConfigError(
                 "training settings label_smoothing and focal_gamma: use one of the two, the other must be 0"
             )
+
+    @property
+    def epoch_chosen(self) -> bool:
+        """Whether the validation lesions have a say in which epoch's network is kept."""
+        return self.keep == "best" or self.patience > 0
 
     @classmethod
     def create(cls, settings: Mapping[str, Any]) -> TrainConfig:
