@@ -20,7 +20,7 @@ from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
 from .depthwise import StridedDepthwiseInSingle
-from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
+from .draws import StepDraw, epoch_order, label_shares, mixed, seed_of, shown
 from .errors import TrainingError, TrainingStopped
 from .frozen import Modes, freeze
 from .kept import Kept
@@ -226,7 +226,9 @@ class Trainer:
         images = augmented(part.pixels[branch], part.positions)
         if part.partner_pixels is not None and draw.share is not None and draw.partners is not None:
             partners = draw.partners[part.positions]
-            usable = present[partners, BRANCHES.index(branch)]  # nothing to mix with where the partner has no image
+            # nothing to mix with where the partner has no image; what is hidden from the student its teachers see, and not as
+            # a mixture where the student learns of this lesion alone
+            usable = present[partners, BRANCHES.index(branch)] & mixed(draw, present, part.pixels)[part.positions]
             share = torch.where(usable, draw.share[part.positions], 1.0).to(images.device)[:, None, None, None]
             images = share * images + (1 - share) * augmented(part.partner_pixels[branch], partners)
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
