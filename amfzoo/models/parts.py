@@ -114,7 +114,7 @@ def replace_absent(image: Tensor, present: Tensor, *, in_training: bool) -> Tens
 
     In training a present image of the batch takes the place, since a blank one would
     enter the statistics of batch normalisation. If a batch has none for a branch, a
-    blank one does enter: freeze a branch that a data set has no images for.
+    blank one does enter: freeze a branch that a data set has no images for (`finetune` does, and keeps blank ones out).
 
     Args:
         image: (B, 3, H, W). present: (B,) bool.

@@ -53,14 +53,16 @@ class TrainConfig:
         layer_decay: factor of lr per layer group towards the input; 1 is off.
         fusion_lr: factor of lr of the fusion block. Its output projection starts at zero and sums many numbers, so at
             the full rate what it adds outgrows the features that it is added to (benchmarks/asymmetry/README.md).
-        schedule: timm's, by update. warmup: share of the run in which lr rises from 0. min_lr: at its end.
+        schedule: timm's, by update. warmup: share of the run in which lr rises from 0. min_lr: at its end, of parts with a share of
+            lr (layer_decay, fusion_lr) the same share of it.
         clip_grad: largest norm of all gradients; 0 is off.
         ema: decay of the averaged weights, which an epoch is judged by, and which are kept; 0 is off.
         start_share: share of the weights that training began with in the network that is kept (Wortsman et al., CVPR 2022), once
             the trained weights have chosen the epoch. null is 0.5 where those weights know every class, else 0, which is off:
             see results/fine_tuning.md.
         dropout: before the heads; null keeps the network's.
-        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads; or the statistics of batch normalisation.
+        freeze: parts that are not trained: clinical, dermoscopy, fusion, heads; or the statistics of batch normalisation. A branch
+            that no training lesion has an image for is never trained.
         channels_last: memory format of the networks, mostly the faster one.
         grad_checkpointing: compute the activations of the backbones anew in the backward pass: less memory, more time.
         image_size: side of the network input; null keeps the network's own preprocessing.
@@ -92,7 +94,8 @@ class TrainConfig:
             been trained without class_weights_kept. See `amfzoo.training.teachers`.
         distill: share of the loss that is theirs.
         metric: what the best epoch is chosen by; the unweighted mean over tasks. Of equal ones the lowest loss decides.
-        keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions.
+        keep: which epoch's network the run leaves, the best or the last. The last was not chosen on the validation lesions,
+            unless `patience` made it the last.
         patience: epochs without a better metric, ties being none, after which training ends; 0 is off.
         valid: share of the lesions held out, where the data has no split.
         seed: of the split, of new heads, of the order of lesions and of the augmentation.
@@ -180,6 +183,11 @@ class TrainConfig:
             raise ConfigError(
                 "training settings label_smoothing and focal_gamma: use one of the two, the other must be 0"
             )
+
+    @property
+    def epoch_chosen(self) -> bool:
+        """Whether the validation lesions have a say in which epoch's network is kept."""
+        return self.keep == "best" or self.patience > 0
 
     @classmethod
     def create(cls, settings: Mapping[str, Any]) -> TrainConfig:

@@ -113,6 +113,10 @@ def label_share(draw: StepDraw, present: Tensor, branches: Iterable[str]) -> Ten
         present: (B, 2) bool, the images that are shown.
         branches: those that the network reads.
     """
+    return torch.where(mixed(draw, present, branches), draw.share, 1.0)
+
+
+def mixed(draw: StepDraw, present: Tensor, branches: Iterable[str]) -> Tensor:
+    """(B,) bool: lesions of which a shown image is mixed with the partner's; arguments as for `label_share`."""
     columns = [BRANCHES.index(branch) for branch in branches]
-    mixed = (present & present[draw.partners])[:, columns].any(1)
-    return torch.where(mixed, draw.share, 1.0)
+    return (present & present[draw.partners])[:, columns].any(1)

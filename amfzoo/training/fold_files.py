@@ -33,7 +33,12 @@ _HEAD = ("task", "score", "value [95 % interval]", "lesions")
 
 
 def described(
-    mean: PairNetwork, runs: Sequence[FinetuneResult], lesions: LesionSet, held_out: Cases, resamples: int, keep: str
+    mean: PairNetwork,
+    runs: Sequence[FinetuneResult],
+    lesions: LesionSet,
+    held_out: Cases,
+    resamples: int,
+    epoch_chosen: bool,
 ) -> tuple[Cases, list[dict[str, Any]]]:
     """Calibrate the mean by the answers to what was held out, and put them into its card; these answers, calibrated, and their figures."""
     from ..evaluation.calibration import apply_temperatures
@@ -45,7 +50,7 @@ def described(
     fitted = calibration(held_out, seen)
     cases = apply_temperatures(held_out, fitted["temperatures"])
     cases = with_calls(cases, fitted["operating_points"], seen.get("dermoscopy", np.zeros(len(cases), bool)))
-    chosen = "each chose its epoch; " if keep == "best" else ""
+    chosen = "each chose its epoch; " if epoch_chosen else ""
     data = f"{lesions.name}, cross-validation in {len(runs)} folds ({chosen}all fitted the temperatures)"
     metrics = [
         row for task in cases.tasks for row in recorded_metrics(cases, task, CARD_SCORES, data, resamples=resamples)
@@ -101,7 +106,7 @@ def write_summary(
     name, count = called(runs[0].model.config), len(runs)
     network = f"{MODEL_FOLDER}/, the mean of the weights of the {count} networks" if mean else "none: see the folds'"
     flattered = "the temperatures were fitted to all answers"
-    if config.keep == "best":
+    if config.epoch_chosen:
         flattered = f"each network chose its epoch by {config.metric} on these lesions, and {flattered}"
     lines = [
         f"# {name} on {data}, {count} folds",

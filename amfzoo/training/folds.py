@@ -160,7 +160,7 @@ def train_folds(
                 "worse than the network of one run (results/fine_tuning.md): compare the two on a test split",
                 lesions.name,
             )
-        cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.keep)
+        cases, metrics = described(mean, runs, whole, held_out, resamples, chosen.epoch_chosen)
         if _log_loss(_answers(mean, whole, device, chosen)) > _WORSE * _log_loss(held_out):
             logger.warning(
                 "%s: the mean of the folds' networks answers the lesions worse than these answered those that they had not seen, so it "

@@ -20,11 +20,12 @@ from .checkpoint import FILE, save_checkpoint
 from .config import TrainConfig
 from .dataset import BRANCHES, PairDataset
 from .depthwise import StridedDepthwiseInSingle
-from .draws import StepDraw, epoch_order, label_shares, seed_of, shown
+from .draws import StepDraw, epoch_order, label_shares, mixed, seed_of, shown
 from .errors import TrainingError, TrainingStopped
+from .frozen import Modes, freeze
 from .kept import Kept
 from .loss import PairLoss
-from .optimizer import Progress, make_optimizer, make_schedule
+from .optimizer import Progress, Schedule, make_optimizer
 from .parts import Part, load_part
 from .prepare import crop_size
 from .refusals import lesions_a_step
@@ -74,15 +75,14 @@ class Trainer:
         self.progress = Progress()
         self.batch_size = lesions_a_step(config, len(train), accelerator.num_processes)
         self.steps_per_epoch = len(train) // self.batch_size
-        if config.freeze:
-            network.freeze(*config.freeze)
+        freeze(network, config.freeze, train)
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         network.to(accelerator.device, memory_format=layout)
         network.set_grad_checkpointing(config.grad_checkpointing)
         network.drop_fusion = config.drop_fusion
         self.kept = Kept(network, config)
         self._optimizer = make_optimizer(network, config)
-        self._schedule = make_schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)
+        self._schedule = Schedule(self._optimizer, config, self.steps_per_epoch * config.epochs)
         self.loss = PairLoss(
             class_weights(train.targets, train.tasks, config.class_weights),
             config.task_weights,
@@ -94,6 +94,7 @@ class Trainer:
         if not config.recompress:  # which works on pictures in memory
             train.move(accelerator.device)
         self.teachers = Teachers(config.teachers, network, accelerator.device) if config.teachers else None
+        self._modes = Modes(network)
         self._pending: list[Tensor] = []
         self._checkpointed = time.monotonic()
         if checkpoint is not None:
@@ -161,6 +162,7 @@ class Trainer:
             torch.manual_seed(
                 seed_of("network", self.config.seed, epoch, self.progress.done, self.accelerator.process_index, number)
             )
+            self._modes.set(present[part.positions])
             with self.accelerator.accumulate(self.model):
                 loss = self._part_loss(draw, part, targets, present, epoch)
                 self.accelerator.backward(loss * factor)
@@ -224,7 +226,9 @@ class Trainer:
         images = augmented(part.pixels[branch], part.positions)
         if part.partner_pixels is not None and draw.share is not None and draw.partners is not None:
             partners = draw.partners[part.positions]
-            usable = present[partners, BRANCHES.index(branch)]  # nothing to mix with where the partner has no image
+            # nothing to mix with where the partner has no image; what is hidden from the student its teachers see, and not as
+            # a mixture where the student learns of this lesion alone
+            usable = present[partners, BRANCHES.index(branch)] & mixed(draw, present, part.pixels)[part.positions]
             share = torch.where(usable, draw.share[part.positions], 1.0).to(images.device)[:, None, None, None]
             images = share * images + (1 - share) * augmented(part.partner_pixels[branch], partners)
         layout = torch.channels_last if self.config.channels_last else torch.contiguous_format

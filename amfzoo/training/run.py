@@ -122,7 +122,7 @@ def finish(
     network.config = network.config.replace(
         info={
             **network.config.info,
-            "metrics": _metrics(scores.get(whole, {}), called, valid, about, trainer.config.keep),
+            "metrics": _metrics(scores.get(whole, {}), called, valid, about, trainer.config.epoch_chosen),
         }
     )
     network = network.to("cpu")
@@ -236,12 +236,12 @@ def _metrics(
     called: Mapping[str, Mapping[str, float]],
     valid: PairDataset | None,
     about: About,
-    keep: str,
+    epoch_chosen: bool,
 ) -> list[dict[str, Any]]:
     """Figures for the model card."""
     if valid is None:
         return []
-    data = f"{about.data}, validation ({'fitted the temperatures' if keep == 'last' else 'chose the epoch'})"
+    data = f"{about.data}, validation ({'chose the epoch' if epoch_chosen else 'fitted the temperatures'})"
     names = ("accuracy", "balanced_accuracy", "macro_f1", "auroc")
     found = {
         task: {name: scores.get(f"{task}/{name}", math.nan) for name in names} | dict(called.get(task, {}))
@@ -275,5 +275,5 @@ def _summary(
     if valid is not None:
         chosen = best_epoch(history, config.metric)
         facts["best epoch"] = f"{chosen + 1}, {config.metric} {history[chosen][f'valid/{config.metric}']:.4f}"
-    chosen_by = None if config.keep == "last" else config.metric
+    chosen_by = config.metric if config.epoch_chosen else None
     return report.summary(f"{name} on {about.data}", facts, train, valid, chosen_by, scores, called)

@@ -44,8 +44,8 @@ class Teachers:
 
     Args:
         names: as `create_model` takes them; they must have weights.
-        student: its tasks are those that are taught, as far as a teacher has them with the same classes, in any order; of
-            others that both have a warning tells.
+        student: its tasks are those that are taught, as far as a teacher has learned them, with the same classes in any
+            order; of others that both have a warning tells.
         device: where they run.
 
     Raises:
@@ -63,16 +63,24 @@ class Teachers:
             columns = {
                 task: found
                 for task, classes in student.tasks.items()
-                if (found := _columns(classes, network.tasks.get(task, ())))
+                if task not in network.untrained and (found := _columns(classes, network.tasks.get(task, ())))
             }
             others = [task for task in student.tasks if task in network.tasks and task not in columns]
-            if not columns:
-                why = f"has other classes for {', '.join(others)}" if others else "knows none of these tasks"
-                raise ConfigError(
-                    f"training setting teachers: of {', '.join(student.tasks)}, {name} teaches none: it {why}"
+            why = [
+                f"{what} for {', '.join(of)}"
+                for what, of in (
+                    ("has other classes", [task for task in others if task not in network.untrained]),
+                    ("has random values", [task for task in others if task in network.untrained]),
                 )
-            if others:
-                logger.warning("teacher %s teaches nothing of %s: it has other classes", name, ", ".join(others))
+                if of
+            ]
+            if not columns:
+                raise ConfigError(
+                    f"training setting teachers: of {', '.join(student.tasks)}, {name} teaches none: it "
+                    f"{' and '.join(why) or 'knows none of these tasks'}"
+                )
+            if why:
+                logger.warning("teacher %s teaches nothing of %s: it %s", name, ", ".join(others), " and ".join(why))
             if set(network.preprocess) - set(self.student):
                 raise ConfigError(f"training setting teachers: {name} needs an image that the student does not read")
             network.eval()

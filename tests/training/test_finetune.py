@@ -177,9 +177,11 @@ def test_training_ends_when_patience_runs_out(data, tiny, tmp_path, monkeypatch)
         out=tmp_path,
         device="cpu",
         progress=False,
-        **{**tiny, "epochs": 5, "patience": 2, "metric": "auroc"},
+        **{**tiny, "epochs": 5, "patience": 2, "metric": "auroc", "keep": "last"},
     )
     assert [row["valid/auroc"] for row in found.history] == [0.5, 0.7, 0.7, 0.6]
+    assert "chosen by auroc" in (tmp_path / "summary.md").read_text()  # when to end was
+    assert "(chose the epoch)" in found.model.config.info["metrics"][0]["data"]
 
 
 def test_of_epochs_with_the_same_metric_the_one_of_the_lowest_loss_is_kept(data, tiny, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from lesions import TINY
+from networks import build
 
 import amfzoo
 from amfzoo.models.config import BRANCHES
@@ -45,8 +46,7 @@ def trainer_of(lesions, folder, network=None, **settings) -> Trainer:
 
 def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path):
     """With everything at once that a step can have; at a rate of 0, so that the network stays as it is."""
-    torch.manual_seed(4)
-    teacher = amfzoo.create_model("amf_test", tasks=lesions.tasks).save_pretrained(tmp_path / "teacher")
+    teacher = build(tasks=lesions.tasks, seed=4).save_pretrained(tmp_path / "teacher")
     settings = {
         "lr": 0.0, "warmup": 0.0, "ema": 0.0, "seed": 3, "epochs": 2, "batch_size": 8, "crop_start": 0.75, "crop_end": 1.0,
         "mixup": 0.6, "modality_dropout": 0.4, "drop_fusion": 0.4, "recompress": 0.5, "auxiliary": 0.3, "focal_gamma": 1.5,
@@ -75,7 +75,8 @@ def test_the_loss_of_an_epoch_is_that_of_its_steps_written_out(lesions, tmp_path
         def mixed(branch: str, pixels: torch.Tensor) -> torch.Tensor:
             plain = train.preprocess[branch]
             own = draw.augmentations[branch].apply(pixels, (48, 48), plain.mean, plain.std)
-            there = present[partners, BRANCHES.index(branch)]
+            # what is hidden is for teachers alone, who see it mixed where the student learns of a mixture
+            there = present[partners, BRANCHES.index(branch)] & (present & present[partners]).any(1)
             share = torch.where(there, draw.share, 1.0)[:, None, None, None]
             return share * own + (1 - share) * own[partners]
 
@@ -140,7 +141,7 @@ def test_what_teachers_teach_does_not_depend_on_the_parts_of_a_step(lesions, tmp
     """Backbones are frozen, since batch normalisation sees the parts."""
     torch.manual_seed(4)
     plain = amfzoo.create_model("amf_test", tasks=lesions.tasks, clinical_preprocess=SIZE, dermoscopy_preprocess=SIZE)
-    teacher = amfzoo.create_model("amf_test", tasks=lesions.tasks).save_pretrained(tmp_path / "teacher")
+    teacher = build(tasks=lesions.tasks, seed=4).save_pretrained(tmp_path / "teacher")
     settings = {
         "teachers": (f"local-dir:{teacher}",), "distill": 0.7, "freeze": ("clinical", "dermoscopy"), "optimizer": "momentum",
         "lr": 0.1, "warmup": 0.0, "ema": 0.0,
@@ -153,3 +154,20 @@ def test_what_teachers_teach_does_not_depend_on_the_parts_of_a_step(lesions, tmp
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     assert (weights[1] - weights[0]).abs().max() > 1e-3  # else agreement would say nothing
     torch.testing.assert_close(weights[2], weights[1], rtol=1e-4, atol=1e-6)
+
+
+def test_teachers_see_no_mixture_where_the_student_learns_of_one_lesion(lesions, tmp_path):
+    """Nor in the image that is hidden from the student, which its partner may be shown."""
+    trainer = trainer_of(lesions, tmp_path, mixup=1.0, modality_dropout=0.5, batch_size=16)
+    (draw,) = trainer._draws(0)
+    _, (part,) = trainer._load(draw)
+    present = shown(trainer.train.has[draw.rows], draw.hide)
+    alone = label_shares(draw, present, BRANCHES)[""] == 1
+    assert 0 < alone.sum() < 16
+    for column, branch in enumerate(BRANCHES):
+        plain = trainer.train.preprocess[branch]
+        own = draw.augmentations[branch].apply(part.pixels[branch], (64, 64), plain.mean, plain.std)
+        seen = trainer._images(branch, part, draw, present, 0)
+        assert (alone & present[draw.partners, column]).any()  # who could be mixed with
+        torch.testing.assert_close(seen[alone], own[alone])
+        assert not torch.allclose(seen, own)

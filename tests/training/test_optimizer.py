@@ -6,14 +6,14 @@ import pytest
 from networks import build
 
 from amfzoo.training import TrainConfig
-from amfzoo.training.optimizer import make_optimizer, make_schedule
+from amfzoo.training.optimizer import Schedule, make_optimizer
 
 
 def _rates(steps: int, **settings) -> list[list[float]]:
     """Of each parameter group, step by step."""
     config = TrainConfig(**settings)
     optimizer = make_optimizer(build(), config)
-    schedule = make_schedule(optimizer, config, steps)
+    schedule = Schedule(optimizer, config, steps)
     rates = []
     for step in range(steps):
         schedule.step_update(step + 1)
@@ -34,6 +34,14 @@ def test_rates_rise_to_lr_and_fall_and_no_step_is_wasted(schedule):
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_runs_of_few_steps_have_a_rate(steps, schedule):
     assert all(min(step) > 0 for step in _rates(steps, schedule=schedule))
+
+
+def test_parts_with_a_share_of_the_rate_have_it_to_the_end():
+    """Below min_lr too: theirs must not rise to it while that of all else falls."""
+    rates = _rates(20, lr=1e-2, min_lr=2e-3, fusion_lr=0.0, layer_decay=0.5)
+    for step in rates:
+        assert [rate / max(step) for rate in step] == pytest.approx([rate / max(rates[0]) for rate in rates[0]])
+    assert min(rates[0]) == 0 and max(rates[-1]) == pytest.approx(2e-3, rel=0.05)
 
 
 def test_layer_decay_and_weight_decay_reach_the_groups():

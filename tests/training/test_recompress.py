@@ -70,6 +70,7 @@ def test_teachers_see_the_pictures_as_they_are(data, tiny, tmp_path):
     network = create_model("amf_test", tasks=data.tasks)
     with torch.no_grad():
         network.heads["colour"].weight.mul_(100)  # answers that hang on the picture
+    network.mark_untrained(())
     itself = f"local-dir:{network.save_pretrained(tmp_path / 'itself')}"
 
     def loss(share: float) -> float:

@@ -26,7 +26,14 @@ def teacher(data, tmp_path_factory) -> str:
 
 def network(**settings) -> amfzoo.PairNetwork:
     torch.manual_seed(3)
-    return amfzoo.create_model("amf_test", tasks={"colour": ("red", "green", "blue")}, **settings)
+    return learned({"colour": ("red", "green", "blue")}, **settings)
+
+
+def learned(tasks: dict, **settings) -> amfzoo.PairNetwork:
+    """Random values that pass for learned ones."""
+    model = amfzoo.create_model("amf_test", tasks=tasks, **settings)
+    model.mark_untrained(())
+    return model
 
 
 def pair(count: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,8 +152,8 @@ def test_a_teacher_may_have_the_classes_in_another_order_and_case(teacher, tmp_p
 
 def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path, caplog):
     tasks = {"colour": ("red", "green", "blue"), "shade": ("light", "dark")}
-    student, one = (amfzoo.create_model("amf_test", tasks=tasks) for _ in range(2))
-    other = amfzoo.create_model("amf_test", tasks={**tasks, "colour": ("blue", "green", "grey")})
+    student, one = (learned(tasks) for _ in range(2))
+    other = learned({**tasks, "colour": ("blue", "green", "grey")})
     folders = [f"local-dir:{net.save_pretrained(tmp_path / name)}" for name, net in (("one", one), ("other", other))]
     present = torch.ones(2, 2, dtype=torch.bool)
     alone, both = (
@@ -155,11 +162,22 @@ def test_a_teacher_of_other_classes_has_no_say_in_a_task(tmp_path, caplog):
     )
     torch.testing.assert_close(both["colour"], alone["colour"])
     assert not torch.allclose(both["shade"], alone["shade"])
-    assert "teaches nothing of colour: it has other classes" in caplog.text
+    assert "teaches nothing of colour: it has other classes for colour" in caplog.text
     colour = amfzoo.create_model("amf_test", tasks={"colour": tasks["colour"]})
     with pytest.raises(ConfigError, match="teaches none: it has other classes for colour"):
-        other = amfzoo.create_model("amf_test", tasks={"colour": ("blue", "grey")}).save_pretrained(tmp_path / "none")
+        other = learned({"colour": ("blue", "grey")}).save_pretrained(tmp_path / "none")
         Teachers([f"local-dir:{other}"], colour, torch.device("cpu"))
+
+
+def test_a_teacher_has_no_say_in_a_task_that_it_never_learned(tmp_path, caplog):
+    tasks = {"colour": ("red", "green", "blue"), "shade": ("light", "dark")}
+    teacher = learned(tasks)
+    teacher.mark_untrained(["shade"])
+    name = f"local-dir:{teacher.save_pretrained(tmp_path / 'teacher')}"
+    assert set(Teachers([name], teacher, torch.device("cpu")).tasks) == {"colour"}
+    assert "teaches nothing of shade: it has random values for shade" in caplog.text
+    with pytest.raises(ConfigError, match="of shade, .* teaches none: it has random values for shade"):
+        Teachers([name], learned({"shade": tasks["shade"]}), torch.device("cpu"))
 
 
 def test_a_teacher_says_nothing_of_images_that_it_does_not_read(tmp_path):

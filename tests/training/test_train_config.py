@@ -90,3 +90,10 @@ def test_an_unknown_setting_and_recipe_suggest_a_near_one(tmp_path):
 def test_what_is_no_setting_is_refused(text):
     with pytest.raises(ConfigError, match="is no setting|name=value|not YAML"):
         parse_setting(text)
+
+
+@pytest.mark.parametrize(
+    "settings, chosen", [({}, True), ({"keep": "last"}, False), ({"keep": "last", "patience": 2}, True)]
+)
+def test_who_ends_a_run_by_the_validation_lesions_chooses_its_epoch(settings, chosen):
+    assert TrainConfig(**settings).epoch_chosen is chosen
