@@ -162,7 +162,9 @@ class Trainer:
             torch.manual_seed(
                 seed_of("network", self.config.seed, epoch, self.progress.done, self.accelerator.process_index, number)
             )
-            self._modes.set(present[part.positions])
+            # processes must agree, since a synchronised normalisation waits for all of them
+            alone = self.accelerator.num_processes == 1
+            self._modes.set(present[part.positions] if alone else present)
             with self.accelerator.accumulate(self.model):
                 loss = self._part_loss(draw, part, targets, present, epoch)
                 self.accelerator.backward(loss * factor)
