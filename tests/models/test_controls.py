@@ -6,6 +6,8 @@ import pytest
 import torch
 from networks import build, loss, pair
 
+from amfzoo.models.parts import Absent, replace_absent
+
 SWIN = {
     "embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 2, "img_size": 64,
 }  # fmt: skip
@@ -68,6 +70,25 @@ def test_images_of_different_size():
     network = build()
     (clinical, _), (_, dermoscopy) = pair(2, side=96), pair(2, side=64)
     assert network(clinical, dermoscopy)["diagnosis"].shape == (2, 11)
+
+
+def test_the_maps_of_an_absent_image_are_the_learned_values():
+    absent = Absent([2, 1])
+    with torch.no_grad():
+        absent.tokens[0].copy_(torch.tensor([3.0, 4.0]))
+    maps = [torch.zeros(2, 2, 3, 3), torch.zeros(2, 1, 1, 1)]
+    first, second = absent(maps, torch.tensor([True, False]))
+    assert torch.equal(first[0], maps[0][0]) and torch.equal(second, maps[1])
+    assert (first[1, 0] == 3).all() and (first[1, 1] == 4).all()
+
+
+def test_another_image_takes_the_place_of_an_absent_one_in_training_alone():
+    image, present = torch.arange(1.0, 6)[:, None, None, None].expand(5, 3, 2, 2), torch.tensor([0, 1, 0, 1, 0]) > 0
+    found = {on: replace_absent(image, present, in_training=on)[:, 0, 0, 0].tolist() for on in (True, False)}
+    assert found == {True: [4, 2, 2, 4, 4], False: [0, 2, 0, 4, 0]}  # the last before it, else the last of all
+    nothing = image * torch.nan
+    for in_training in (True, False):
+        assert not replace_absent(nothing, present & False, in_training=in_training).any()
 
 
 def test_both_images_absent_is_the_same_for_every_pair():
