@@ -200,7 +200,10 @@ def test_a_folder_of_something_else_is_left_alone(model, folder, source):
 
 
 @pytest.mark.parametrize("retry", [False, True])
-@pytest.mark.parametrize("damage", [lambda text: "id\n", lambda text: text[: len(text) // 2]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda text: "id\n", lambda text: text[: len(text) // 2], lambda text: "".join(text.splitlines(True)[:-1])],
+)
 def test_a_damaged_shard_is_named(model, folder, source, damage, retry):
     predict_shards(model, source, folder / "out", shard_rows=4)
     shard = folder / "out" / "part-00001.csv"
