@@ -87,6 +87,8 @@ def test_branch_is_resolved_once_and_logged(server, folder, tmp_path, caplog):
     second = published(server, newer)
     assert hub.resolve(f"hf-hub:{REPO}@main").folder.name == second
     assert hub.resolve(f"hf-hub:{REPO}@main", local_files_only=True).folder.name == second
+    listed = manifest_for(tmp_path / "manifest.json", newer, {"type": "hub", "repo": REPO, "revision": second})
+    assert hub.resolve(f"hf-hub:{REPO}", manifest=load_manifest(listed)).record.name == "amf_small.test"
 
 
 def test_a_branch_costs_one_question_and_is_known_offline(server, folder):
@@ -284,7 +286,16 @@ def test_local_folders(folder, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["hf-hub:", "hf-hub:one", "hf-hub:a/b/c", "hf-hub:a/b@", "hf-hub:a/b@../x", "hf-hub:../b", "hf-hub:a/b@/etc"],
+    [
+        "hf-hub:",
+        "hf-hub:one",
+        "hf-hub:a/b/c",
+        "hf-hub:a/b@",
+        "hf-hub:a/b@../x",
+        "hf-hub:a/b@v1/../x",
+        "hf-hub:../b",
+        "hf-hub:a/b@/etc",
+    ],
 )
 def test_ill_formed_hub_names(name):
     with pytest.raises(ConfigError):

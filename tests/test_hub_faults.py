@@ -226,6 +226,16 @@ def test_config_of_a_newer_version(server, folder):
     assert Path(path).exists() and server.requests == []
 
 
+def test_a_listed_config_of_a_newer_version_stays_in_the_cache(server, folder, tmp_path):
+    config = folder / "config.json"
+    config.write_bytes(config.read_bytes().replace(b'"schema_version": 1', b'"schema_version": 9'))
+    commit = published(server, folder)
+    path = manifest_for(tmp_path / "manifest.json", folder, {"type": "hub", "repo": REPO, "revision": commit})
+    with pytest.raises(ConfigError, match="upgrade"):
+        hub.resolve("amf_small", manifest=load_manifest(path))
+    assert [file.resolve().read_bytes() for file in (tmp_path / "cache").rglob("config.json")] == [config.read_bytes()]
+
+
 @pytest.mark.parametrize("how", ["newer", "wrong"])
 def test_a_commit_that_cannot_be_used_does_not_hide_the_one_before(server, folder, how):
     published(server, folder)

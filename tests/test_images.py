@@ -124,6 +124,8 @@ def test_pad_rounds_to_the_nearest_pixel():
 def test_pad_of_an_extreme_shape():
     got = Preprocess(size=(24, 24), fit="pad").resized(np.full((16, 3000, 3), 255, np.uint8))
     assert [row for row in range(24) if got[row].any()] == [11]
+    for size in ((3000, 1), (1, 3000)):  # of which less than a pixel would be left
+        assert min(Preprocess(size=(24, 24), fit="pad").geometry(size)[1]) == 1
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
@@ -132,6 +134,7 @@ def test_border_is_cut_from_each_side(fit):
     array[20:80, 20:80] = _quadrants(60, 60)
     got = Preprocess(size=(60, 60), fit=fit, border=0.2).resized(array)
     np.testing.assert_array_equal(got, _quadrants(60, 60))
+    assert Preprocess(border=0.1).geometry((300, 200))[0] == pytest.approx((30, 20, 270, 180))
 
 
 def test_nearest_reads_every_pixel_and_others_what_they_need():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.split import empty_parts, main_task, make_split
+from amfzoo.data.split import empty_parts, groups, main_task, make_split
 from amfzoo.errors import ConfigError
 
 CLASSES = ("common", "rare", "rarest")
@@ -122,6 +122,22 @@ def test_more_can_be_kept_together(singles):
     assert all(found[a] == found[b] for a, b, _ in pairs) and "valid" in found.values()
 
 
+def test_what_is_kept_together_twice_stays_with_both():
+    lesions = [lesion(0), lesion(1, image="same.jpg"), lesion(2, image="same.jpg"), lesion(3)]
+    for sets in ([("L0", "L1"), ("L3", "L1")], [("L0", "L3", "L2")]):
+        assert [sorted(group.members) for group in groups(lesions, sets)] == [["L0", "L1", "L2", "L3"]]
+
+
+def test_the_order_of_a_few_lesions_does_not_matter():
+    few = tuple(lesion(n, None, name) for n, name in enumerate("abcdefgh"))
+    for options in ({"valid": 0.3}, {"folds": 3}):
+        first, second = (
+            splits(make_split(LesionSet("few", lesions, {"diagnosis": tuple("abcdefgh")}), **options))
+            for lesions in (few, few[::-1])
+        )
+        assert first == second
+
+
 def test_every_class_is_split_to_within_one_lesion(singles):
     found = make_split(singles, 0.2, 0.15)
     for name, fraction in (("test", 0.15), ("valid", 0.2)):
@@ -207,14 +223,15 @@ def test_the_task_to_stratify_by_is_the_diagnosis_else_the_first(tasks, main):
     assert main_task(LesionSet("x", (), dict.fromkeys(tasks, ("a", "b")))) == main
 
 
-@pytest.mark.parametrize("of_each", [1, 2])
-def test_rare_classes_are_spread_over_the_folds(of_each):
+@pytest.mark.parametrize(("of_each", "common"), [(1, 0), (2, 0), (1, 50)])
+def test_rare_classes_are_spread_over_the_folds(of_each, common):
     """Each has its lesions in few folds, but not all of them in the same."""
     names = tuple(f"class {i}" for i in range(40))
-    rare = LesionSet(
-        "rare", tuple(lesion(n, None, names[n // of_each]) for n in range(40 * of_each)), {"diagnosis": names}
-    )
-    sizes = [len(make_split(rare, folds=5, fold=fold).split("valid")) for fold in range(5)]
+    rare = [lesion(n, None, names[n // of_each]) for n in range(40 * of_each)]
+    others = [lesion(100 + n, None, "common") for n in range(common)]
+    lesions = LesionSet("rare", tuple(rare + others), {"diagnosis": (*names, "common")})
+    held_out = [make_split(lesions, folds=5, fold=fold).split("valid") for fold in range(5)]
+    sizes = [sum(one.labels["diagnosis"] != "common" for one in part) for part in held_out]
     assert sum(sizes) == len(rare) and 4 * of_each <= min(sizes) and max(sizes) <= 14 * of_each
 
 
@@ -224,7 +241,8 @@ def test_no_fold_is_empty_where_there_are_lesions_for_all(test, names):
     classes = tuple(f"class {n}" for n in range(names))
     labelled = tuple(lesion(n, None, name) for n, name in enumerate(classes))
     rest = tuple(lesion(n, f"P{n // 6}") for n in range(100, 130))  # of no class, in patients of six
-    for lesions in (labelled, labelled + rest):
+    unseen = tuple(Lesion(f"unseen {n}", labels={"diagnosis": classes[0]}) for n in range(40))  # nothing to judge by
+    for lesions in (labelled, labelled + rest, labelled + unseen):
         for seed in range(20):
             found = [
                 make_split(LesionSet("few", lesions, {"diagnosis": classes}), test=test, seed=seed, folds=4, fold=fold)
@@ -232,5 +250,5 @@ def test_no_fold_is_empty_where_there_are_lesions_for_all(test, names):
             ]
             held_out = [one for split in found for one in split.split("valid")]
             assert len({one.id for one in held_out}) == len(held_out) == len(lesions) - len(found[0].split("test"))
-            assert all(any(one.labels for one in split.split("valid")) for split in found)
+            assert all(any(one.labels and one.images for one in split.split("valid")) for split in found)
             assert bool(test) == bool(len(found[0].split("test")))

@@ -68,6 +68,12 @@ def test_what_a_data_frame_has_for_nothing_is_left_out(missing):
         Lesion(missing)
 
 
+@pytest.mark.parametrize("text", ["NA", "nan", "None"])
+def test_a_text_says_something_where_it_is_no_cell(text):
+    found = Lesion(text, labels={"diagnosis": text}, metadata={"arm": text})
+    assert (found.id, found.labels, found.metadata) == (text, {"diagnosis": text}, {"arm": text})
+
+
 @pytest.mark.parametrize("text", ["", " ", "NA", "nan"])
 def test_texts_that_name_no_image(text):
     lesion = Lesion("1", text, "d.jpg", split="")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from amfzoo.data.records import Lesion, LesionSet
-from amfzoo.data.spelling import spelled_as
+from amfzoo.data.spelling import as_spoken, spelled_as
 
 
 def lesion_set(classes, *labels, task="diagnosis"):
@@ -28,3 +30,16 @@ def test_what_is_not_certain_or_another_task_stays():
         {},
     ):
         assert spelled_as(lesions, tasks) is lesions
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("12", "0012", "12.0"), ("Müller", "Mu\u0308ller ", "MÜLLER"), ("Straße", "STRASSE"), ("P７", "P 7", "p07")],
+)
+def test_names_that_are_one_but_for_their_spelling(names):
+    assert len({as_spoken(name) for name in (*names, f"\u200b{names[0]}")}) == 1
+
+
+@pytest.mark.parametrize("names", [("1001", "11"), ("1.05", "1.5"), ("12.5", "12"), ("10", "1"), ("Müller", "Muller")])
+def test_other_names_stay_apart(names):
+    assert as_spoken(names[0]) != as_spoken(names[1])

@@ -188,6 +188,12 @@ def test_differences_of_the_averages():
     patients = [f"patient:{i % 20}" for i in range(200)]  # as known to either side
     other = checklist_differences(replace(a, groups=patients), b, resamples=100)
     assert other == checklist_differences(a, replace(b, groups=patients), resamples=100) != found
+    found = checklist_differences(a, b, resamples=5)
+    assert checklist_differences(a, b.select(np.arange(200)[::-1]), resamples=5) == found  # by id
+    melanoma = a.labels["diagnosis"] == a.tasks["diagnosis"].index("MEL")
+    patients = ["patient:0" if of_one else f"patient:{i}" for i, of_one in enumerate(melanoma, 1)]
+    rare = checklist_differences(a, replace(b, groups=patients), resamples=5)["auc_24"].note
+    assert "uncertain" in rare and "MEL of diagnosis" in rare
 
 
 def test_a_handful_of_melanomas_has_no_interval_and_rule_figures_count_known_diagnoses():

@@ -56,6 +56,9 @@ def test_thresholds_are_the_stated_order_statistic():
     own = np.sort(1 - cases.probabilities["diagnosis"][np.arange(19), cases.labels["diagnosis"]])
     assert fit_conformal(cases, "diagnosis", coverage=0.9).thresholds["NV"] == own[17]  # ceil(20 * 0.9) = 18th
     assert fit_conformal(cases, "diagnosis", coverage=0.8).thresholds["NV"] == own[15]
+    cases = make(9)  # the least: the worst of them
+    own = 1 - cases.probabilities["diagnosis"][np.arange(9), cases.labels["diagnosis"]]
+    assert fit_conformal(cases, "diagnosis", coverage=0.9).thresholds["NV"] == own.max() < 1
     cases = make(24)
     own = np.sort(1 - cases.probabilities["diagnosis"][np.arange(24), cases.labels["diagnosis"]])
     found = fit_conformal(cases, "diagnosis", coverage=0.56)
@@ -67,6 +70,7 @@ def test_members_of_each_method():
     lac = ConformalSets("lac", 0.9, dict.fromkeys(CLASSES, 0.7), dict.fromkeys(CLASSES, 9))
     aps = ConformalSets("aps", 0.9, dict.fromkeys(CLASSES, 0.8), dict.fromkeys(CLASSES, 9))
     assert lac.members(p).tolist() == aps.members(p).tolist() == [[True, True, False]]
+    assert lac.members(p - [0, 1e-12, 0]).tolist() == [[True, True, False]]  # another runtime's last digits
     assert lac.set_of({"NV": 0.5, "MEL": 0.2, "BCC": 0.3}) == ("NV", "BCC")
     strict = ConformalSets("lac", 0.9, dict.fromkeys(CLASSES, 0.1), dict.fromkeys(CLASSES, 9))
     assert strict.members(p).tolist() == [[True, False, False]]  # never empty
@@ -78,6 +82,14 @@ def test_members_of_each_method():
     assert (found["coverage"], found["mean_size"], found["singletons"]) == pytest.approx((2 / 3, 4 / 3, 2 / 3))
     with pytest.raises(ConfigError, match="of the classes"):  # thresholds go by column
         coverage_report(lac, Cases(range(4), {"d": CLASSES[::-1]}, cases.labels, cases.probabilities), "d")
+
+
+def test_sets_go_by_the_order_of_the_columns():
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 50)
+    sets = ConformalSets("lac", 0.9, dict(zip(CLASSES, (0.3, 0.6, 0.9))), dict.fromkeys(CLASSES, 9), by_class=True)
+    other = sets.in_order(CLASSES[::-1])
+    assert tuple(other.thresholds) == tuple(other.cases) == CLASSES[::-1] and other == sets
+    assert (other.members(p[:, ::-1]) == sets.members(p)[:, ::-1]).all()
 
 
 def test_classes_of_few_cases_are_in_every_set():

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from amfzoo.errors import ConfigError
 from amfzoo.evaluation import Cases, paired_difference, score_intervals, weighted
-from amfzoo.evaluation.intervals import exact, few_groups, group_weights, percentile, resample
+from amfzoo.evaluation.intervals import exact, few_groups, group_weights, percentile, resample, with_intervals
 from amfzoo.evaluation.metrics import Score
 from amfzoo.evaluation.paired import differences
 
@@ -128,6 +128,21 @@ def test_five_lesions_of_a_class_are_enough_for_its_ranking(count, kept):
     for name in ("auroc", "average_precision"):
         rare, average = found[f"{name}:NV"], found[name]
         assert math.isfinite(rare.low) == (not rare.note) == (not average.note) == kept
+
+
+def test_the_calibration_error_interval_lies_around_the_value_and_not_below_zero():
+    draws = {"ece": np.array([0.06, 0.1, 0.12, 0.14, 0.3])}  # the median is 0.12
+    for level, bounds in ((0.5, (0.01, 0.05)), (0.999, (0, 0.21))):
+        found = with_intervals({"ece": Score(0.03)}, lambda w: draws, list("abcdefghij"), resamples=5, level=level)[
+            "ece"
+        ]
+        assert (found.low, found.high) == pytest.approx(bounds, abs=1e-3) and found.low >= 0
+
+
+def test_lesions_of_one_patient_alone_have_no_interval():
+    cases = replace(make(20), groups=["patient:1"] * 20)
+    found = score_intervals(cases, "diagnosis", resamples=50)
+    assert all(math.isnan(score.low) and score.note for score in found.values())
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

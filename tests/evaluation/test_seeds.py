@@ -95,11 +95,13 @@ def test_the_row_stands_beside_the_published_ones(runs, scores):
 @pytest.mark.parametrize("resamples", [0, 20])
 def test_a_task_without_a_label_leaves_the_rest_of_the_leaderboard(resamples):
     cases = make_derm7pt(60)
-    cases = Cases(**{**vars(cases), "labels": {**cases.labels, "streaks": np.full(60, -1)}})
+    half = np.where(np.arange(60) < 20, -1, cases.labels["pigmentation"])
+    labels = {**cases.labels, "streaks": np.full(60, -1), "pigmentation": half}
+    cases = Cases(**{**vars(cases), "labels": labels})
     text = leaderboard("mine", seed_scores([cases], resamples=resamples), cases)
     (row,) = (line for line in text.splitlines() if line.startswith("| streaks | irregular"))
     assert set(row.split("|")[3:-1]) == {" – "}
-    assert "| diagnosis | 60 |" in text and "\n| streaks | 0 |" not in text
+    assert "| diagnosis | 60 |" in text and "| pigmentation | 40 |" in text and "\n| streaks | 0 |" not in text
     assert math.isnan(checklist_differences(cases, cases, resamples=resamples)["avg_accuracy"].value)
 
 

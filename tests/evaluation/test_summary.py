@@ -40,6 +40,7 @@ def test_what_is_of_no_mode_is_refused(given, said):
     "settings, said",
     (
         ({"level": 95}, "level of intervals must lie between 0 and 1, such as 0.95, got 95"),
+        ({"level": 1}, "level of intervals must lie between 0 and 1"),
         ({"resamples": -1}, "resamples must be a whole number of at least 0, got -1"),
         ({"seed": 0.5}, "seed must be a whole number of at least 0, got 0.5"),
         ({"subgroups": "sex"}, "must be a list of columns, not the string 'sex'"),

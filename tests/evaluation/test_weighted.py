@@ -73,6 +73,20 @@ def test_a_class_that_was_not_drawn():
     )
 
 
+def test_nothing_but_one_class_was_drawn():
+    cases = make(30)
+    weights = (cases.labels["diagnosis"] == 1).astype(float)[None]
+    found = weighted.task_scores(cases.labels["diagnosis"], cases.probabilities["diagnosis"], weights, CLASSES)
+    ranked = ("auroc:MEL", "average_precision:MEL", "specificity:MEL", "auroc", "average_precision")
+    assert np.isnan([found[name][0] for name in ranked]).all()
+
+
+def test_a_class_that_was_drawn_once_counts():
+    labels, p = np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6]])
+    found = weighted.task_scores(labels, p, np.ones((1, 3)), ("a", "b"))
+    assert found["sensitivity:b"][0] == found["precision:b"][0] == found["auroc:b"][0] == 1
+
+
 def test_no_case_has_no_ranking():
     nothing, weights = np.empty(0), np.empty((3, 0))
     for found in (

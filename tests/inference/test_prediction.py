@@ -166,6 +166,7 @@ def test_plain_data_survives_json(prediction):
     "row",
     [
         {"a": 0.5, "b": 0.6},
+        {"a": 0.5, "b": 0.501},
         {"a": 0.2, "b": 0.2},
         {"a": 1.5, "b": -0.5},
         {"a": float("nan"), "b": 1.0},
@@ -239,12 +240,15 @@ def test_without_dermoscopy_there_is_no_score():
 
 
 def test_small_and_large_probabilities_do_not_look_certain():
-    text = str(Prediction({"a": {"x": 0.99996, "y": 0.00004}, "b": {"u": 1.0, "v": 0.0}}))
+    rows = {"a": {"x": 0.99996, "y": 0.00004}, "b": {"u": 1.0, "v": 0.0}, "c": {"s": 0.9996, "t": 0.0004}}
+    text = str(Prediction(rows))
     assert [line.split()[0] for line in text.splitlines() if line.startswith(" ")] == [
         ">99.9%",
         "<0.1%",
         "100.0%",
         "0.0%",
+        ">99.9%",
+        "<0.1%",
     ]
 
 

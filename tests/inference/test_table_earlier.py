@@ -155,7 +155,8 @@ def test_a_finished_table_is_left_alone_and_a_grown_one_is_continued(model, fold
     write_table(source, [*ROWS, ("f", "c0.jpg", "d1.jpg"), ("g", "", "")])
     stop = predict_table(model, source, out, should_stop=lambda: True)  # while it copies the first row
     assert not stop.finished and len(read_table(out)) == 5 and not asked
-    assert predict_table(model, source, out).failed == 2
+    grown = predict_table(model, source, out)
+    assert (grown.failed, grown.earlier) == (2, 5)
     assert names(asked) == [("c0.jpg", "d1.jpg"), (None, None)]
     assert [row["id"] for row in read_table(out)][5:] == ["f", "g"]
 

@@ -200,7 +200,10 @@ def test_a_folder_of_something_else_is_left_alone(model, folder, source):
 
 
 @pytest.mark.parametrize("retry", [False, True])
-@pytest.mark.parametrize("damage", [lambda text: "id\n", lambda text: text[: len(text) // 2]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda text: "id\n", lambda text: text[: len(text) // 2], lambda text: "".join(text.splitlines(True)[:-1])],
+)
 def test_a_damaged_shard_is_named(model, folder, source, damage, retry):
     predict_shards(model, source, folder / "out", shard_rows=4)
     shard = folder / "out" / "part-00001.csv"
@@ -217,8 +220,9 @@ def test_retry_answers_rows_with_an_error_alone(model, folder, source, asked):
     before = rows_of(out)
     (folder / "gone.jpg").write_bytes((folder / "c0.jpg").read_bytes())
     asked.clear()
-    result = predict_shards(model, source, out, retry_errors=True)
-    assert asked == [("gone.jpg", "d0.jpg"), (None, None)]
+    seen = []
+    result = predict_shards(model, source, out, retry_errors=True, progress=lambda *at: seen.append(at))
+    assert asked == [("gone.jpg", "d0.jpg"), (None, None)] and seen[-1] == (7, 7)
     assert (result.failed, result.done, result.earlier) == (1, 11, 4)
     after = rows_of(out)
     assert float(after[4]["diagnosis:MEL"]) == pytest.approx(float(after[0]["diagnosis:MEL"]), abs=1e-6)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import build, loss, pair
+from networks import build, loss, pair, perturb
+
+from amfzoo.models.parts import Absent, PooledNorm, replace_absent
 
 SWIN = {
     "embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 2, "img_size": 64,
@@ -68,6 +70,42 @@ def test_images_of_different_size():
     network = build()
     (clinical, _), (_, dermoscopy) = pair(2, side=96), pair(2, side=64)
     assert network(clinical, dermoscopy)["diagnosis"].shape == (2, 11)
+
+
+def test_the_maps_of_an_absent_image_are_the_learned_values():
+    absent = Absent([2, 1])
+    with torch.no_grad():
+        absent.tokens[0].copy_(torch.tensor([3.0, 4.0]))
+    maps = [torch.zeros(2, 2, 3, 3), torch.zeros(2, 1, 1, 1)]
+    first, second = absent(maps, torch.tensor([True, False]))
+    assert torch.equal(first[0], maps[0][0]) and torch.equal(second, maps[1])
+    assert (first[1, 0] == 3).all() and (first[1, 1] == 4).all()
+
+
+def test_another_image_takes_the_place_of_an_absent_one_in_training_alone():
+    image, present = torch.arange(1.0, 6)[:, None, None, None].expand(5, 3, 2, 2), torch.tensor([0, 1, 0, 1, 0]) > 0
+    found = {on: replace_absent(image, present, in_training=on)[:, 0, 0, 0].tolist() for on in (True, False)}
+    assert found == {True: [4, 2, 2, 4, 4], False: [0, 2, 0, 4, 0]}  # the last before it, else the last of all
+    nothing = image * torch.nan
+    for in_training in (True, False):
+        assert not replace_absent(nothing, present & False, in_training=in_training).any()
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_one_image_alone_is_the_one_that_is_looked_at(column):
+    network, present = perturb(build()).eval(), torch.arange(2)[None] == column
+    images, other = pair(1), pair(1, seed=5)
+    with torch.no_grad():
+        before = network(*images, present)["diagnosis"]
+        for changed in (0, 1):
+            shown = [other[i] if i == changed else images[i] for i in (0, 1)]
+            assert torch.equal(network(*shown, present)["diagnosis"], before) == (changed != column)
+
+
+def test_maps_are_pooled_by_their_mean():
+    feature_map = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
+    expected = PooledNorm.START * torch.nn.functional.layer_norm(feature_map.mean((2, 3)), (6,))
+    torch.testing.assert_close(PooledNorm([6])([feature_map]), expected)
 
 
 def test_both_images_absent_is_the_same_for_every_pair():

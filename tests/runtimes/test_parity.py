@@ -65,6 +65,24 @@ def test_no_number_is_never_allowed(tiny):
     batch = picture_batch(tiny, 2)
     for change in (swapped, lambda _, batch: {t: v[:1] for t, v in torch_logits(tiny, batch).items()}):
         assert math.isnan(difference(tiny, Wrong(tiny, change), batch))
+    last = Wrong(
+        tiny, lambda _, batch: {t: v * (np.nan if t == "streaks" else 1) for t, v in torch_logits(tiny, batch).items()}
+    )
+    assert math.isnan(difference(tiny, last, batch))
+
+
+def test_a_probability_that_is_too_low_counts_as_one_that_is_too_high(tiny):
+    batch, temperatures = picture_batch(tiny, 3), tiny.config.temperatures
+    p = [torch.softmax(torch.from_numpy(v) / temperatures[t], 1) for t, v in torch_logits(tiny, batch).items()]
+    never = Wrong(tiny, lambda _, batch: {t: -1e3 * np.eye(3)[[0] * 3] for t in TASKS})  # the others share it
+    lost = max(float(rows[:, 0].max()) for rows in p)
+    assert difference(tiny, never, batch) == pytest.approx(lost, abs=1e-5)
+
+
+def test_each_image_is_missing_in_one_pair_of_three_and_elsewhere_the_next_time(tiny):
+    both, no_clinical, no_dermoscopy = [True, True], [False, True], [True, False]
+    assert picture_batch(tiny, 4).present.tolist() == [both, no_clinical, no_dermoscopy, both]
+    assert picture_batch(tiny, 2, seed=1).present.tolist() == [no_clinical, no_dermoscopy]
 
 
 def test_agreement_is_of_the_class_that_differs_most(tiny):
@@ -74,6 +92,10 @@ def test_agreement_is_of_the_class_that_differs_most(tiny):
     p = [torch.softmax(torch.from_numpy(v) / temperatures[t], 1)[:, 0] for t, v in torch_logits(tiny, batch).items()]
     apart = 1 - torch.cat(p).numpy()  # of the first class, by more than of any other
     assert (found.pairs, found.largest, found.mean) == pytest.approx((3, apart.max(), apart.mean()), abs=1e-5)
+    logits = torch_logits(tiny, batch).values()
+    assert found.same_class == pytest.approx(np.mean([(values.argmax(1) == 0).mean() for values in logits]))
+    twice = agreement(tiny, certain, [picture_batch(tiny, 3)] * 2)
+    assert (twice.pairs, twice.same_class) == (6, found.same_class)
 
 
 def test_the_graph_that_was_used_last_is_kept_and_a_version_makes_its_own(monkeypatch, tmp_path):

@@ -56,6 +56,8 @@ def test_geometry_and_gains_are_as_asked():
     stretched = draw(stretch=0.3).geometry[:, :, :2]
     torch.testing.assert_close(stretched.det(), torch.ones(300))  # wider, and as much lower
     assert 0.28 < stretched[:, 0, 0].log().abs().max() <= 0.3001
+    sides = draw(zoom=0.6).geometry[:, 0, 0]  # share of the picture's side that is shown
+    assert 0.6 <= sides.min() < 0.62 and 0.98 < sides.max() <= 1
     shift = draw(shift=0.2).geometry[:, :, 2]
     assert 0.18 < shift.abs().max() <= 0.2 and torch.corrcoef(shift.T)[0, 1].abs() < 0.2
     light, gains = draw(light=0.3).gain, draw(channel_gain=0.1).gain

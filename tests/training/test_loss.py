@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from amfzoo.errors import ConfigError
 from amfzoo.training.config import TrainConfig, parse_setting
 from amfzoo.training.loss import PairLoss, case_losses, partial_label_loss
-from amfzoo.training.targets import class_frequencies, class_weights
+from amfzoo.training.targets import class_frequencies, class_weights, exact
 
 
 def _logits(rows: int = 6, classes: int = 5, scale: float = 3.0) -> torch.Tensor:
@@ -82,6 +82,13 @@ def test_a_step_without_a_label_of_a_task_gives_zero_and_reaches_every_head():
         assert values.grad is not None and torch.isfinite(values.grad).all()
         assert bool(values.grad.any()) == name.endswith("a")
     assert not logits["clinical/a"].grad[1].any()  # that lesion has no clinical image
+
+
+def test_only_one_candidate_is_a_known_class_and_all_of_them_say_nothing():
+    masks = _mask((1,), (0, 1), (0, 1, 2), (), classes=3)
+    assert exact(masks).tolist() == [True, False, False, False]
+    loss, present = PairLoss({"a": torch.tensor([1.0, 3, 5])}), torch.ones(4, 2, dtype=torch.bool)
+    assert loss.totals({"a": masks}, present) == {"a": 5.0, "clinical/a": 5.0, "dermoscopy/a": 5.0}
 
 
 def test_the_losses_of_parts_add_up_to_that_of_the_step():

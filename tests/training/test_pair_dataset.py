@@ -73,6 +73,13 @@ def test_pictures_kept_on_a_device_are_the_same_and_those_that_do_not_fit_stay(d
     assert not PairDataset(data, PREPROCESS, cache_gb=0).move(torch.device("cpu"))  # nothing is decoded ahead
 
 
+def test_more_pictures_than_are_moved_at_once_keep_their_places():
+    array = np.random.default_rng(0).integers(0, 256, (600, 2, 2, 3), dtype=np.uint8)
+    store = pixels.PixelStore(None, array, {}, 1)
+    store.move(torch.device("cpu"))
+    assert np.array_equal(store.tensor(np.arange(600)).numpy(), array)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_cuda_device_keeps_the_pictures_if_a_tenth_of_its_free_memory_holds_them(data):
     usual, moved = PairDataset(data, PREPROCESS), PairDataset(data, PREPROCESS)
@@ -94,6 +101,19 @@ def test_a_changed_file_or_geometry_is_never_answered_from_an_old_cache(tmp_path
     assert torch.equal(after[0]["pixels"]["clinical"], before[1]["pixels"]["clinical"])
     cropped = {branch: replace(p, fit="crop") for branch, p in PREPROCESS.items()}
     assert _same(PairDataset(data, cropped, cache_dir=cache), PairDataset(data, cropped))
+
+
+def test_whatever_changes_the_pixels_changes_the_name_of_the_cache(tmp_path):
+    path, other = tmp_path / "a.png", tmp_path / "b.png"
+    path.write_bytes(b"first")
+    other.write_bytes(b"first")
+    usual = Preprocess()
+    changed = [{"size": (224, 225)}, {"fit": "crop"}, {"filter": "bilinear"}, {"border": 0.1}]
+    shown = [pixels.Pictures("", "L", [path], p) for p in (usual, *(replace(usual, **one) for one in changed))]
+    keys = [one.key() for one in shown] + [pixels.Pictures("", "L", [one], usual).key() for one in (other, None)]
+    os.utime(path, ns=(1, 1))  # replaced by one of the same size
+    keys.append(shown[0].key())
+    assert len(set(keys)) == len(keys) == 8
 
 
 def test_a_set_over_the_budget_is_decoded_when_needed(data, caplog):

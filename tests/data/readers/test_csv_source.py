@@ -41,8 +41,17 @@ def test_default_columns_in_another_spelling(tmp_path):
         one(tmp_path, "Clinical,CLINICAL\nc.jpg,d.jpg\n")
 
 
+def test_blanks_around_a_name_are_its_own_if_only_such_a_file_is_there(tmp_path):
+    for name in ("d.jpg ", "both.jpg ", "both.jpg"):
+        (tmp_path / name).touch()
+    assert one(tmp_path, "clinical,dermoscopy\nboth.jpg ,d.jpg \n").images == {
+        "clinical": tmp_path / "both.jpg",
+        "dermoscopy": tmp_path / "d.jpg ",
+    }
+
+
 def test_named_columns_and_the_rest_as_metadata(tmp_path):
-    text = "case,photo,scope,person,part,dx,age\nL1,c.jpg,d.jpg,P1,val,nevus,70\nL2,,d2.jpg,,train,mel,\n"
+    text = "case,photo,scope,person,part,dx,age\nL1,c.jpg,d.jpg,P1,Val,nevus,70\nL2,,d2.jpg,,TRAIN,mel,\n"
     lesions = read_csv(
         write(tmp_path, text),
         clinical="photo",
@@ -54,7 +63,7 @@ def test_named_columns_and_the_rest_as_metadata(tmp_path):
     )
     first, second = lesions
     assert (first.id, first.patient, first.split, first.labels) == ("L1", "P1", "valid", {"diagnosis": "nevus"})
-    assert second.clinical is None and second.patient is None
+    assert second.clinical is None and second.patient is None and second.split == "train"
     assert first.metadata == {"age": "70"} and second.metadata == {}
     assert lesions.tasks == {"diagnosis": ("mel", "nevus")}
 

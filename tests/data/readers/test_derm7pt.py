@@ -120,6 +120,11 @@ def test_exact_spelling_wins_where_two_files_differ_by_case(release):
     assert [lesion.dermoscopy.name for lesion in read_derm7pt(root)] == ["x.jpg", "X.JPG"]
 
 
+def test_one_image_in_two_spellings_is_no_pair(release):
+    found = read_derm7pt(release([row(1, clinic="NEL/NEL051.JPG", derm="NEL/Nel051.jpg")], {"train": [0]})).lesions[0]
+    assert found.clinical is None and found.dermoscopy is not None
+
+
 def test_a_missing_image_keeps_its_name(release):
     root = release([row(1)], {"train": [0]})
     (root / "images/AAA/Aal001.jpg").unlink()
@@ -151,6 +156,11 @@ def test_errors(release, tmp_path):
 def test_a_sorted_table_is_refused(release):
     with pytest.raises(ConfigError, match=r"line 2: case_num is '2', expected 1"):
         read_derm7pt(release([row(2), row(1)], {"train": [0]}))
+
+
+def test_rows_that_changed_places_further_down_are_refused(release):
+    with pytest.raises(ConfigError, match=r"line 3: case_num is '3', expected 2"):
+        read_derm7pt(release([row(1), row(3), row(2)], {"train": [0]}))
 
 
 def test_unknown_strings_are_all_reported_when_lenient(release):

@@ -59,7 +59,9 @@ def test_miniature(small):
 
 
 def test_ground_truth_without_images_gives_a_lesion_without_images(small):
-    lesions = read_milk10k(small(PAIR, [truth("IL_1", "NV"), truth("IL_5", "MEL")]))
+    blank = {**PAIR[0], "age_approx": ""}  # in the row of one image alone
+    lesions = read_milk10k(small([blank, PAIR[1]], [truth("IL_1", "NV"), truth("IL_5", "MEL")]))
+    assert lesions.lesions[0].metadata["age"] == "70"
     assert [(lesion.id, len(lesion.images)) for lesion in lesions] == [("IL_1", 2), ("IL_5", 0)]
 
 
@@ -68,6 +70,7 @@ def test_ground_truth_without_images_gives_a_lesion_without_images(small):
     [
         (PAIR, [{**truth("IL_1", "NV"), "MEL": "1.0"}], "line 2: the diagnosis is not one-hot"),
         (PAIR, [{**truth("IL_1", "NV"), "NV": "x"}], "not one-hot"),
+        (PAIR, [{**truth("IL_1", "NV"), "NV": "0.5"}], "not one-hot"),
         (
             [*PAIR, image("IL_1", "ISIC_3", "dermoscopic")],
             [truth("IL_1", "NV")],
