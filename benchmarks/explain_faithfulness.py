@@ -50,6 +50,7 @@ from amfzoo.explain.occlusion import edge_colour
 from amfzoo.inference.batch import BRANCHES, calibrated, stack
 from amfzoo.inference.torch_logits import torch_logits
 from amfzoo.labels import CHECKLIST
+from amfzoo.memory import keep_freed_memory
 
 STEPS = 11  # points of a deletion curve, from 0 % to 100 % of the pixels
 RESAMPLES = 2000
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("--taken", choices=TAKEN, default="edge", help="what replaces pixels that are taken away")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    keep_freed_memory()
     options = {name: getattr(args, name) for name in ("method", "stride", "draws", "tolerance", "taken", "seed")}
     drawn = (Path(args.data) / "masks").is_dir()
     cases = (

@@ -18,6 +18,10 @@ import amfzoo
 ROOT = Path(amfzoo.__file__).parents[1]
 
 
+# for tests that ask a network very often, as the maps of a report do
+FEW_PIXELS = {f"{name}_preprocess": {"size": (64, 64)} for name in ("clinical", "dermoscopy")}
+
+
 def tiny_model(seed: int = 0, tasks: object = "derm7pt", **settings: object) -> amfzoo.PairNetwork:
     import torch
 

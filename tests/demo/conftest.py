@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cli_case import listed, pictures, record_of, tiny_model
+from cli_case import FEW_PIXELS, listed, pictures, record_of, tiny_model
 
 
 class Server:
@@ -23,7 +23,7 @@ def server(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("demo")
     pictures(folder)
-    model = tiny_model()
+    model = tiny_model(**FEW_PIXELS)
     saved = model.save_pretrained(folder / "weights" / "tiny")
     record = record_of("amf_test.tiny", saved, model.tasks)
     with pytest.MonkeyPatch.context() as patch, uploads_until_exit() as uploads:

@@ -7,7 +7,7 @@ import logging
 import shutil
 
 import pytest
-from cli_case import listed, pictures, record_of, tiny_model
+from cli_case import FEW_PIXELS, listed, pictures, record_of, tiny_model
 
 from amfzoo import UnknownModelError, WeightsError
 from amfzoo.demo.answers import Answers
@@ -17,7 +17,7 @@ from amfzoo.demo.answers import Answers
 def released(tmp_path, monkeypatch):
     """A manifest of amf_test.tiny and .other, in folders beside it, .absent, of a checkout, and .far, on a Hub."""
     pictures(tmp_path)
-    model = tiny_model()
+    model = tiny_model(**FEW_PIXELS)
     weights = {}
     for tag in ("tiny", "other", "absent"):
         folder = model.save_pretrained(tmp_path / "weights" / tag)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from cli_case import pictures, tiny_model
+from cli_case import FEW_PIXELS, pictures, tiny_model
 
 
 @pytest.fixture(scope="session")
 def network():
-    return tiny_model()
+    return tiny_model(**FEW_PIXELS)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cli_case import tiny_model
+from cli_case import FEW_PIXELS, tiny_model
 from html_pages import Page
 from PIL import Image
 
@@ -58,7 +58,9 @@ def test_maps_are_those_of_explain(network, folder):
 
 def test_a_finding_that_is_called_has_a_map_and_one_that_is_not_has_none(folder):
     """Whichever of its classes is the more probable."""
-    network = tiny_model(tasks={"streaks": ("absent", "present"), "blue_whitish_veil": ("absent", "present")})
+    network = tiny_model(
+        tasks={"streaks": ("absent", "present"), "blue_whitish_veil": ("absent", "present")}, **FEW_PIXELS
+    )
     images = folder / "c0.jpg", folder / "d0.jpg"
     rows = network.predict(*images).probabilities
     points = {task: {"present": row["present"] + step} for (task, row), step in zip(rows.items(), (-0.01, 0.01))}

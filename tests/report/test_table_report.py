@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cli_case import read_table, tiny_model, write_table
+from cli_case import FEW_PIXELS, read_table, tiny_model, write_table
 from html_pages import Page
 
 from amfzoo import ConfigError, TableError
@@ -132,7 +132,7 @@ def test_columns_of_images_may_be_written_otherwise(network, folder):
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_classes_of_a_set_may_hold_what_joins_them(folder, count):
     names = ("nevus", "keratosis", "nevus;keratosis", "carcinoma; basal cell")
-    model = tiny_model(tasks={"diagnosis": names})
+    model = tiny_model(tasks={"diagnosis": names}, **FEW_PIXELS)
     ranked = sorted(
         model.predict(folder / "c1.jpg", folder / "d1.jpg").probabilities["diagnosis"].values(), reverse=True
     )
