@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..models.network import PairNetwork
 
 OCCLUSION = "occlusion"
+_METHODS = (*METHODS, OCCLUSION)
 
 
 class Explanation:
@@ -97,8 +98,8 @@ class Explanation:
         label = max(row, key=row.__getitem__) if label is None else label
         if not isinstance(label, str) or label not in row:
             raise PredictionError(f"task {task!r} has no class {label!r}; it has {', '.join(row)}")
-        if method not in (*METHODS, OCCLUSION):
-            raise ConfigError(f"unknown method {method!r}; known: {', '.join((*METHODS, OCCLUSION))}")
+        if method not in _METHODS:
+            raise ConfigError(f"unknown method {method!r}; known: {', '.join(_METHODS)}")
         if method == OCCLUSION and stride is not None:
             raise ConfigError(
                 f"{OCCLUSION} looks at no feature map: leave out stride={stride!r}, or name another method"

@@ -1,8 +1,8 @@
 """Occlusion maps: how far the evidence for a class falls where a square of the picture is covered (Zeiler & Fergus,
 "Visualizing and understanding convolutional networks", ECCV 2014, arXiv 1311.2901).
 
-The network is asked anew for every square and nothing of its inside is used, so that what speaks against a class, and what
-the network reads beyond the pixels of a cell, is counted as it works.
+The network is asked anew for every square and no gradient is used, so that what speaks against a class, and what the network
+reads beyond the pixels of a cell, is counted as it works. Only the other image's feature maps, which stay the same, are kept.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ BATCH = 16
 NEGLIGIBLE = 1e-4  # of log-odds: rounding, which would else be all of a map where the answer depends on nothing
 
 
-def covered_logits(
-    model: PairNetwork, inputs: Inputs, branch: str, maps: Mapping[str, Sequence[Tensor]] | None = None
-) -> Logits:
+def covered_logits(model: PairNetwork, inputs: Inputs, branch: str, maps: Mapping[str, Sequence[Tensor]]) -> Logits:
     """Logits of the pair as it is, then with each square of one image covered, row by row from the upper left.
 
     Args:
@@ -37,9 +35,8 @@ def covered_logits(
     Returns:
         task -> (1 + (CELLS + SPAN - 1) ** 2, classes) float32.
     """
-    forward = None
-    if maps is not None and type(model)._forward_features is PairNetwork._forward_features:
-        forward = _with_maps(model, branch, maps)
+    usual = type(model)._forward_features is PairNetwork._forward_features
+    forward = _with_maps(model, branch, maps) if usual else None
     rows = chain([inputs], _covered(inputs, branch))
     found: list[Logits] = []
     with without_autocast(model):
